@@ -1,0 +1,1 @@
+"""What a contract is, which one is best, and the proof."""

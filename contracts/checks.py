@@ -1,0 +1,157 @@
+"""Input validation shared by every package: each check names the argument, the index and what is accepted.
+
+A check takes the argument's name and value, returns the value in canonical form (Python float or int, or
+NumPy float64) and raises `InvalidInput` otherwise.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from contracts.errors import InvalidInput
+
+
+def _interval(low: float, high: float, open_low: bool, open_high: bool) -> str:
+    if low == -math.inf and high == math.inf:
+        return "a finite number"
+    if high == math.inf:
+        return f"a finite number {'>' if open_low else '>='} {low:g}"
+    if low == -math.inf:
+        return f"a finite number {'<' if open_high else '<='} {high:g}"
+    return f"a number in {'(' if open_low else '['}{low:g}, {high:g}{')' if open_high else ']'}"
+
+
+def _inside(values: np.ndarray, low: float, high: float, open_low: bool, open_high: bool) -> np.ndarray:
+    above = values > low if open_low else values >= low
+    below = values < high if open_high else values <= high
+    return np.isfinite(values) & above & below
+
+
+def number(
+    name: str,
+    value: Any,
+    *,
+    low: float = -math.inf,
+    high: float = math.inf,
+    open_low: bool = False,
+    open_high: bool = False,
+) -> float:
+    """Return `value` as a float inside the interval, or raise.
+
+    >>> number("optimum", 0.9, low=0, high=1)
+    0.9
+    >>> number("scale", -2, low=0, open_low=True)
+    Traceback (most recent call last):
+    contracts.errors.InvalidInput: scale = -2: expected a finite number > 0
+    """
+    expected = _interval(low, high, open_low, open_high)
+    array = np.asarray(value) if not isinstance(value, str | bytes) else np.asarray("")
+    if isinstance(value, bool) or array.ndim != 0 or array.dtype.kind not in "iuf":
+        raise InvalidInput(f"{name} = {value!r}: expected {expected}")
+    result = float(array)
+    if not _inside(np.asarray(result), low, high, open_low, open_high):
+        raise InvalidInput(f"{name} = {value}: expected {expected}")
+    return result
+
+
+def integer(name: str, value: Any, *, low: int = 0, high: int | None = None) -> int:
+    """Return `value` as an int in [low, high]; a float such as 10.0 is accepted, 10.5 is not.
+
+    >>> integer("participants", 10.5, low=1)
+    Traceback (most recent call last):
+    contracts.errors.InvalidInput: participants = 10.5: expected a whole number >= 1
+    """
+    expected = f"a whole number >= {low}" if high is None else f"a whole number from {low} to {high}"
+    given = np.asarray(value) if not isinstance(value, str | bytes | bool) else np.asarray("")
+    whole = (
+        given.ndim == 0 and given.dtype.kind in "iuf" and math.isfinite(given) and given == np.floor(given)
+    )
+    if not whole or given < low or (high is not None and given > high):
+        raise InvalidInput(f"{name} = {value!r}: expected {expected}")
+    return int(given)
+
+
+def array(
+    name: str,
+    value: Any,
+    *,
+    ndim: int | None = 1,
+    low: float = -math.inf,
+    high: float = math.inf,
+    open_low: bool = False,
+    open_high: bool = False,
+    length: int | None = None,
+    empty: bool = False,
+) -> np.ndarray:
+    """Return `value` as a new float64 array whose every entry lies in the interval, or raise.
+
+    Args:
+        name: the argument's name, as the user knows it.
+        value: anything NumPy can turn into a real array.
+        ndim: the number of dimensions accepted; None accepts any.
+        low, high, open_low, open_high: the interval accepted.
+        length: the length of the first dimension, if it is prescribed.
+        empty: whether no entries at all are accepted.
+
+    >>> array("costs", [0.2, float("nan")], low=0, open_low=True)
+    Traceback (most recent call last):
+    contracts.errors.InvalidInput: costs[1] = nan: expected a finite number > 0
+    """
+    try:
+        result = np.array(value)
+    except (ValueError, TypeError) as error:
+        raise InvalidInput(f"{name}: expected numbers in rows of equal length") from error
+    if result.size == 0 and result.dtype == object:
+        result = result.astype(float)
+    if result.dtype.kind not in "iuf":
+        raise InvalidInput(f"{name} = {_brief(value)}: expected real numbers")
+    result = result.astype(np.float64)
+    if ndim is not None and result.ndim != ndim:
+        raise InvalidInput(f"{name} has {result.ndim} dimensions: expected {ndim}")
+    if result.size == 0 and not empty:
+        raise InvalidInput(f"{name} is empty: expected at least one number")
+    if length is not None and result.shape[0] != length:
+        raise InvalidInput(f"{name} has length {result.shape[0]}: expected {length}")
+    inside = _inside(result, low, high, open_low, open_high)
+    if not inside.all():
+        index = tuple(int(i) for i in np.argwhere(~inside)[0])
+        where = "".join(f"[{i}]" for i in index)
+        expected = _interval(low, high, open_low, open_high)
+        raise InvalidInput(f"{name}{where} = {result[index]:g}: expected {expected}")
+    return result
+
+
+def probabilities(name: str, value: Any, *, length: int | None = None) -> np.ndarray:
+    """Return a probability vector: entries in [0, 1] that sum to one within 1e-6, then exactly rescaled.
+
+    >>> probabilities("probabilities", [0.5, 0.4])
+    Traceback (most recent call last):
+    contracts.errors.InvalidInput: probabilities sum to 0.9: expected a sum of 1 (within 1e-06)
+    """
+    tolerance = 1e-6
+    result = array(name, value, low=0.0, high=1.0, length=length)
+    total = float(result.sum())
+    if abs(total - 1.0) > tolerance:
+        raise InvalidInput(f"{name} sum to {total:.9g}: expected a sum of 1 (within {tolerance:g})")
+    return result / total
+
+
+def choice(name: str, value: Any, accepted: Sequence[str]) -> str:
+    """Return `value` if it is one of the accepted words.
+
+    >>> choice("belief", "exante", ["interim", "ex-ante"])
+    Traceback (most recent call last):
+    contracts.errors.InvalidInput: belief = 'exante': expected one of 'interim', 'ex-ante'
+    """
+    if not isinstance(value, str) or value not in accepted:
+        raise InvalidInput(f"{name} = {value!r}: expected one of {', '.join(map(repr, accepted))}")
+    return value
+
+
+def _brief(value: Any, limit: int = 60) -> str:
+    text = repr(value)
+    return text if len(text) <= limit else text[: limit - 3] + "..."

@@ -1,0 +1,1 @@
+"""Will they come, and stay: games, equilibria, unravelling and verification."""

@@ -1,0 +1,1 @@
+"""How a contract is carried out: training, verification, rewards, aggregation, delivery."""

@@ -1,0 +1,1 @@
+"""The front door: command line, whole-scheme runs, sweeps, report."""

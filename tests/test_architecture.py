@@ -1,0 +1,46 @@
+"""The floors: contracts <- mechanisms <- equilibria <- modelpact, and light imports."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+FLOORS = ["contracts", "mechanisms", "equilibria", "modelpact"]
+
+
+def imported_packages(path: Path) -> set[str]:
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            names.add(node.module.split(".")[0])
+    return names
+
+
+@pytest.mark.parametrize("floor", FLOORS)
+def test_imports_point_downwards(floor):
+    above = set(FLOORS[FLOORS.index(floor) + 1 :])
+    offenders = {p.name: imported_packages(p) & above for p in (ROOT / floor).rglob("*.py")}
+    assert not {name: bad for name, bad in offenders.items() if bad}
+
+
+@pytest.mark.parametrize("floor", FLOORS)
+def test_heavy_libraries_are_imported_only_when_used(floor):
+    heavy = "{'cvxpy', 'pulp', 'matplotlib', 'sklearn', 'xarray', 'dask', 'distributed', 'pandas'}"
+    code = f"import sys, {floor}; print(sorted({heavy} & set(sys.modules)))"
+    result = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert result.stdout.strip() == "[]"
+
+
+def test_importing_leaves_the_global_precision_alone():
+    code = "import jax, contracts, mechanisms, equilibria, modelpact; print(jax.config.jax_enable_x64)"
+    result = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert result.stdout.strip() == "False"
