@@ -59,7 +59,7 @@ def test_truncated_and_foreign_files_are_refused(contract, tmp_path):
     text = contract.to_json()
     rng = np.random.default_rng(0)
     for cut in rng.integers(0, len(text) - 2, 40):
-        with pytest.raises(InvalidInput, match="not a contract file|no field"):
+        with pytest.raises(InvalidInput, match=r"not a contract file|no field"):
             Contract.from_json(text[:cut])
     for foreign in ("[]", "{}", "3", '{"schema": "other/1"}', "\x00", "[" * 100_000):
         with pytest.raises(InvalidInput, match="not a contract file"):

@@ -66,7 +66,7 @@ def test_quantiles_and_caps(build):
     assert (reward.quantile(0.0) <= reward.quantile(0.5)).all()
     assert (reward.quantile(1.0) <= 100).all()
     assert (reward.accuracy_cap <= 1).all()
-    with pytest.raises(InvalidInput, match="level = 1.5"):
+    with pytest.raises(InvalidInput, match=r"level = 1\.5"):
         reward.quantile(1.5)
     with pytest.raises(InvalidInput, match="policy = 'generous'"):
         contract.rewards("generous")

@@ -22,7 +22,7 @@ NUMBERS = [
     (("problem", "accuracy", "complexity"), 1.2, ("reservation utility", "objective")),
     (("problem", "valuation", "scale"), 0.9, ("reservation utility", "objective")),
     (("witness", "target_weights", 3), 1.1, ("optimality",)),
-    (("witness", "feasibility_multipliers", 0), 3.0, ("optimality",)),
+    (("witness", "feasibility_multipliers", 4), 3.0, ("optimality",)),
 ]
 
 
