@@ -15,8 +15,6 @@ from __future__ import annotations
 import dataclasses
 from abc import abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
 from typing import Any, ClassVar
 
 import jax
@@ -27,12 +25,11 @@ from scipy import optimize
 from contracts import checks
 from contracts.errors import InvalidInput
 from contracts.numeric import library, parameter
-
-frozen = partial(dataclass, frozen=True, kw_only=True, eq=False)
+from contracts.records import frozen
 
 
 class AccuracyCurve:
-    """A learning curve; subclasses give the formula, its supremum and its floor.
+    """A learning curve; subclasses give its optimum, its floor and how far it falls short.
 
     Attributes:
         family: the name by which files call the family.
@@ -42,9 +39,18 @@ class AccuracyCurve:
     family: ClassVar[str]
     optimum: Any
 
+    @property
+    def natural_rates(self) -> np.ndarray | None:
+        """Decay rates (per datum) of which the loss, and functions of it, are made, where they are known."""
+        return None
+
     @abstractmethod
+    def shortfall(self, data: Any, xp: Any) -> Any:
+        """Accuracy missing to the optimum, precise however small; above the optimum on the floor."""
+
     def formula(self, data: Any, xp: Any) -> Any:
         """Accuracy by the array library `xp`, for data >= 0 of any shape that broadcasts."""
+        return xp.maximum(self.optimum - self.shortfall(data, xp), 0.0)
 
     @property
     @abstractmethod
@@ -70,7 +76,7 @@ class AccuracyCurve:
 
 
 @jax.tree_util.register_dataclass
-@frozen()
+@frozen
 class PowerLaw(AccuracyCurve):
     """Accuracy `optimum - coefficient * data**-exponent`, never below zero; the default family.
 
@@ -100,14 +106,14 @@ class PowerLaw(AccuracyCurve):
         """Data at which the loss equals the optimum."""
         return (self.coefficient / self.optimum) ** (1.0 / self.exponent)
 
-    def formula(self, data: Any, xp: Any) -> Any:
-        """See `AccuracyCurve.formula`."""
-        safe = xp.maximum(data, self.floor)
-        return xp.where(data > self.floor, self.optimum - self.coefficient * safe**-self.exponent, 0.0)
+    def shortfall(self, data: Any, xp: Any) -> Any:
+        """See `AccuracyCurve.shortfall`."""
+        # Half the floor and less is as good as nothing: keeps the power finite.
+        return self.coefficient * xp.maximum(data, 0.5 * self.floor) ** -self.exponent
 
 
 @jax.tree_util.register_dataclass
-@frozen()
+@frozen
 class GeneralizationBound(AccuracyCurve):
     r"""The papers' learning bound, `optimum - (sqrt(2k(2 + ln(x/k))) + 4)/sqrt(x)` with complexity k.
 
@@ -145,13 +151,13 @@ class GeneralizationBound(AccuracyCurve):
         low = high = float(np.log(k))
         while logarithmic(high) < 0.0:
             high += 2.0
-        return float(np.exp(optimize.brentq(logarithmic, low, high, xtol=1e-15)))
+        root: Any = optimize.brentq(logarithmic, low, high, xtol=1e-15)
+        return float(np.exp(root))
 
-    def formula(self, data: Any, xp: Any) -> Any:
-        """See `AccuracyCurve.formula`."""
+    def shortfall(self, data: Any, xp: Any) -> Any:
+        """See `AccuracyCurve.shortfall`."""
         # Below 0.4 k, where the loss is already above 2, its logarithm would become unsafe.
-        safe = xp.maximum(data, 0.4 * self.complexity)
-        return xp.maximum(self.optimum - _bound_loss(safe, self.complexity, xp), 0.0)
+        return _bound_loss(xp.maximum(data, 0.4 * self.complexity), self.complexity, xp)
 
 
 def _bound_loss(data: Any, complexity: Any, xp: Any) -> Any:
@@ -160,7 +166,7 @@ def _bound_loss(data: Any, complexity: Any, xp: Any) -> Any:
 
 
 @jax.tree_util.register_dataclass
-@frozen()
+@frozen
 class Exponential(AccuracyCurve):
     """Accuracy `optimum * (1 - exp(-rate * data))`.
 
@@ -185,13 +191,18 @@ class Exponential(AccuracyCurve):
         """No floor: accuracy is positive from the first datum."""
         return 0.0
 
-    def formula(self, data: Any, xp: Any) -> Any:
-        """See `AccuracyCurve.formula`."""
-        return -self.optimum * xp.expm1(-self.rate * data)
+    @property
+    def natural_rates(self) -> np.ndarray:
+        """Multiples of the rate: powers of the loss."""
+        return float(self.rate) * np.arange(1.0, 25.0)
+
+    def shortfall(self, data: Any, xp: Any) -> Any:
+        """See `AccuracyCurve.shortfall`."""
+        return self.optimum * xp.exp(-self.rate * data)
 
 
 @jax.tree_util.register_dataclass
-@frozen()
+@frozen
 class Arctan(AccuracyCurve):
     """Accuracy `optimum * (2/pi) * arctan(data / scale)`.
 
@@ -216,13 +227,13 @@ class Arctan(AccuracyCurve):
         """No floor: accuracy is positive from the first datum."""
         return 0.0
 
-    def formula(self, data: Any, xp: Any) -> Any:
-        """See `AccuracyCurve.formula`."""
-        return self.optimum * (2.0 / np.pi) * xp.arctan(data / self.scale)
+    def shortfall(self, data: Any, xp: Any) -> Any:
+        """See `AccuracyCurve.shortfall`."""
+        return self.optimum * (2.0 / np.pi) * xp.arctan2(self.scale * xp.ones_like(data), data)
 
 
 @jax.tree_util.register_dataclass
-@frozen()
+@frozen
 class Tabulated(AccuracyCurve):
     """A smooth increasing concave curve through given points (Schumaker's quadratic spline).
 
@@ -278,8 +289,8 @@ class Tabulated(AccuracyCurve):
         """No floor: accuracy is positive from the first datum."""
         return 0.0
 
-    def formula(self, data: Any, xp: Any) -> Any:
-        """See `AccuracyCurve.formula`."""
+    def shortfall(self, data: Any, xp: Any) -> Any:
+        """See `AccuracyCurve.shortfall`."""
         x = xp.concatenate([xp.zeros(1), xp.asarray(self.data)])
         y = xp.concatenate([xp.zeros(1), xp.asarray(self.accuracy)])
         secant = (y[1:] - y[:-1]) / (x[1:] - x[:-1])
@@ -289,16 +300,8 @@ class Tabulated(AccuracyCurve):
         first = 2.0 * secant[:1] - (middle[:1] if secant.shape[0] > 1 else 0.0)
         slope = xp.concatenate([first, middle, xp.zeros(1)])
         cell = xp.clip(xp.searchsorted(x, data, side="right") - 1, 0, x.shape[0] - 2)
-        return _schumaker_cell(
-            xp.minimum(data, x[-1]),
-            x[cell],
-            x[cell + 1],
-            y[cell],
-            y[cell + 1],
-            slope[cell],
-            slope[cell + 1],
-            xp,
-        )
+        ends = (x[cell], x[cell + 1], y[cell], y[cell + 1], slope[cell], slope[cell + 1])
+        return self.optimum - _schumaker_cell(xp.minimum(data, x[-1]), *ends, xp)
 
 
 def _schumaker_cell(t: Any, left: Any, right: Any, y0: Any, y1: Any, s0: Any, s1: Any, xp: Any) -> Any:
@@ -318,7 +321,7 @@ def _schumaker_cell(t: Any, left: Any, right: Any, y0: Any, y1: Any, s0: Any, s1
     return xp.where(t < knot, before, after)
 
 
-@frozen()
+@frozen
 class CustomCurve(AccuracyCurve):
     """Any user function of the data, written with `jax.numpy` (or with operators only).
 
@@ -351,6 +354,10 @@ class CustomCurve(AccuracyCurve):
                 return np.asarray(self.function(jnp.asarray(data, dtype=jnp.float64)), dtype=np.float64)[()]
         return self.function(data)
 
+    def shortfall(self, data: Any, xp: Any) -> Any:
+        """See `AccuracyCurve.shortfall`."""
+        return self.optimum - self.formula(data, xp)
+
     def parameters(self) -> dict[str, Any]:
         """Not available: a function has no faithful text."""
         raise InvalidInput(
@@ -366,7 +373,7 @@ FAMILIES: dict[str, type[AccuracyCurve]] = {
 }
 
 
-@frozen()
+@frozen
 class Shape:
     """Where a curve has the shape that the theory asks for, on the range inspected.
 

@@ -32,10 +32,3 @@ def parameter(name: str, value: Any, **interval: Any) -> Any:
     if type(value) is object or isinstance(value, jax.Array):  # jax.tree_util puts placeholders into leaves
         return value
     return checks.number(name, value, **interval) if not hasattr(value, "shape") else value
-
-
-def plain(values: Any) -> Any:
-    """Return JAX arrays as NumPy ones, everything else unchanged; tracers stay."""
-    if isinstance(values, jax.Array) and not isinstance(values, jax.core.Tracer):
-        return np.asarray(values)
-    return values

@@ -9,13 +9,13 @@ import jax
 import numpy as np
 
 from contracts import checks
-from contracts.accuracy import frozen
 from contracts.errors import InvalidInput
+from contracts.records import frozen
 
 LARGEST_POPULATION = 10**12
 
 
-@frozen()
+@frozen
 class Population:
     """Participants drawn independently from finitely many types.
 

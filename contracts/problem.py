@@ -8,16 +8,17 @@ import jax
 import numpy as np
 
 from contracts import checks
-from contracts.accuracy import AccuracyCurve, frozen
+from contracts.accuracy import AccuracyCurve
 from contracts.errors import InvalidInput
 from contracts.population import Population
+from contracts.records import frozen
 from contracts.valuation import Valuation
 
 BELIEFS = ("interim", "ex-ante")
 TARGETS = ("accuracy", "value")
 
 
-@frozen()
+@frozen
 class Problem:
     """A coordinator's problem.
 

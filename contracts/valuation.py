@@ -14,8 +14,8 @@ import jax
 import numpy as np
 
 from contracts import checks
-from contracts.accuracy import frozen
 from contracts.numeric import library, parameter
+from contracts.records import frozen
 
 
 class Valuation:
@@ -38,6 +38,10 @@ class Valuation:
     @abstractmethod
     def inverse_formula(self, value: Any, xp: Any) -> Any:
         """Accuracy by the array library `xp`."""
+
+    @abstractmethod
+    def loss(self, top: Any, shortfall: Any, xp: Any) -> Any:
+        """v(top) - v(top - shortfall), precise however small the shortfall (0 <= shortfall <= top)."""
 
     def __call__(self, accuracy: Any) -> Any:
         """Value of models of the given accuracies (in [0, 1], any shape), in units of cost."""
@@ -63,7 +67,7 @@ class Valuation:
 
 
 @jax.tree_util.register_dataclass
-@frozen()
+@frozen
 class LinearValuation(Valuation):
     """Value `scale * accuracy`, the papers' choice.
 
@@ -89,9 +93,13 @@ class LinearValuation(Valuation):
         """See `Valuation.inverse_formula`."""
         return value / self.scale
 
+    def loss(self, top: Any, shortfall: Any, xp: Any) -> Any:  # noqa: ARG002
+        """See `Valuation.loss`."""
+        return self.scale * shortfall
+
 
 @jax.tree_util.register_dataclass
-@frozen()
+@frozen
 class PowerValuation(Valuation):
     """Value `scale * accuracy**exponent`.
 
@@ -119,9 +127,16 @@ class PowerValuation(Valuation):
         """See `Valuation.inverse_formula`."""
         return (value / self.scale) ** (1.0 / self.exponent)
 
+    def loss(self, top: Any, shortfall: Any, xp: Any) -> Any:
+        """See `Valuation.loss`."""
+        share = xp.minimum(shortfall / top, 1.0)
+        safe = xp.where(share < 1.0, share, 0.0)
+        kept = xp.where(share < 1.0, xp.expm1(self.exponent * xp.log1p(-safe)), -1.0)
+        return -self.scale * top**self.exponent * kept
+
 
 @jax.tree_util.register_dataclass
-@frozen()
+@frozen
 class ExponentialUtility(Valuation):
     """Constant absolute risk aversion: `scale * (1 - exp(-r a)) / (1 - exp(-r))`.
 
@@ -149,9 +164,14 @@ class ExponentialUtility(Valuation):
         """See `Valuation.inverse_formula`."""
         return -xp.log1p(value / self.scale * xp.expm1(-self.risk_aversion)) / self.risk_aversion
 
+    def loss(self, top: Any, shortfall: Any, xp: Any) -> Any:
+        """See `Valuation.loss`."""
+        r = self.risk_aversion
+        return -self.scale * xp.exp(-r * top) * xp.expm1(r * shortfall) / xp.expm1(-r)
+
 
 @jax.tree_util.register_dataclass
-@frozen()
+@frozen
 class LogarithmicValuation(Valuation):
     """Value `scale * log(1 + k a) / log(1 + k)`.
 
@@ -178,6 +198,11 @@ class LogarithmicValuation(Valuation):
     def inverse_formula(self, value: Any, xp: Any) -> Any:
         """See `Valuation.inverse_formula`."""
         return xp.expm1(value / self.scale * xp.log1p(self.sensitivity)) / self.sensitivity
+
+    def loss(self, top: Any, shortfall: Any, xp: Any) -> Any:
+        """See `Valuation.loss`."""
+        k = self.sensitivity
+        return -self.scale * xp.log1p(-k * shortfall / (1.0 + k * top)) / xp.log1p(k)
 
 
 FAMILIES: dict[str, type[Valuation]] = {
