@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import jax
@@ -19,9 +19,10 @@ import numpy as np
 from scipy import optimize, stats
 
 from contracts import checks
-from contracts.accuracy import AccuracyCurve, Arctan, Exponential, GeneralizationBound, PowerLaw, frozen
+from contracts.accuracy import AccuracyCurve, Arctan, Exponential, GeneralizationBound, PowerLaw
 from contracts.errors import InvalidInput, NotConverged
 from contracts.measurements import Measurements, read_measurements
+from contracts.records import frozen
 
 __all__ = ["FAMILIES", "CurveFit", "Measurements", "compare_families", "fit_curve", "read_measurements"]
 
@@ -35,7 +36,7 @@ FAMILIES: dict[str, tuple[type[AccuracyCurve], tuple[str, ...]]] = {
 _SMALLEST_OPTIMUM = 1e-6
 
 
-@frozen()
+@frozen
 class CurveFit:
     """A curve fitted to measurements by weighted least squares, and how far it can be trusted.
 
@@ -194,7 +195,7 @@ def _bounds(family: str, data: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return low, high
 
 
-@lru_cache(maxsize=None)
+@cache
 def _formula(family: str) -> Callable[[Any, Any], tuple[Any, Any]]:
     cls, names = FAMILIES[family]
 

@@ -19,14 +19,14 @@ import numpy as np
 from scipy import stats
 
 from contracts import checks
-from contracts.accuracy import frozen
 from contracts.errors import InvalidInput
+from contracts.records import frozen
 
 FEWEST_ROWS = 3
 COLUMNS = ("data", "accuracy", "standard_error")
 
 
-@frozen()
+@frozen
 class Irregularity:
     """A place where measurements are not increasing or not concave.
 
@@ -61,7 +61,7 @@ class Irregularity:
         return f"{text} ({self.deviations:.1f} standard errors, {verdict})"
 
 
-@frozen()
+@frozen
 class Measurements:
     """Accuracies measured with models trained on different amounts of data.
 
