@@ -21,6 +21,7 @@ Loss = Callable[[np.ndarray], np.ndarray]
 
 SAMPLES_PER_DECADE = 20
 FINER = 12
+QUIET = 1e-13
 
 
 @frozen
@@ -68,13 +69,16 @@ def fit_exponentials(
     target = loss(x)
     # Far out an exponentially small loss cannot be matched relatively, nor does it matter to anybody.
     x, target = x[target > 1e-14 * target[0]], target[target > 1e-14 * target[0]]
-    choices = [rates] if rates is not None else [_spaced(x, per_decade) for per_decade in (9.0, 7.0, 6.0)]
+    choices = (
+        [rates] if rates is not None else [_spaced(x, per_decade) for per_decade in (9.0, 8.0, 7.0, 6.0)]
+    )
     fits = [_fit(x, target, choice) for choice in choices]
     fine = np.geomspace(x[0], x[-1], FINER * x.size)
     exact = loss(fine)
     sums = [ExponentialSum(weights=w, rates=s, low=low, high=high, relative_error=np.inf) for w, s in fits]
     errors = [float(np.abs(mixture(fine) / exact - 1.0).max()) for mixture in sums]
-    best = int(np.argmin(errors))
+    # Of equally precise mixtures the one that grows least below `low` continues the curve best.
+    best = int(np.argmin([max(e, 1e-12) * float(m(0.0)) for e, m in zip(errors, sums, strict=True)]))
     return ExponentialSum(
         weights=sums[best].weights, rates=sums[best].rates, low=low, high=high, relative_error=errors[best]
     )
@@ -87,8 +91,10 @@ def _spaced(x: np.ndarray, per_decade: float) -> np.ndarray:
 def _fit(x: np.ndarray, target: np.ndarray, rates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     matrix = np.exp(-np.multiply.outer(x, rates)) / target[:, None]
     scale = np.linalg.norm(matrix, axis=0)
+    # The last row asks faintly for a small value at zero, where the data leave the mixture free.
+    rows = np.vstack([matrix / scale, QUIET / (target[0] * scale)])
     try:
-        weights, _ = optimize.nnls(matrix / scale, np.ones(x.size), maxiter=20 * rates.size)
+        weights, _ = optimize.nnls(rows, np.r_[np.ones(x.size), 0.0], maxiter=20 * rates.size)
     except RuntimeError:  # no convergence: this spacing is too fine for the arithmetic
         return np.zeros(1), np.zeros(1)
     kept = weights > 0

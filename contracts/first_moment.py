@@ -1,0 +1,263 @@
+r"""The first-moment program: one description that every solver reads.
+
+Only the expected reward t_i = E v(r_i) of each option matters to participants, so the coordinator chooses
+contributions m and expected rewards t:
+
+    maximise E a(n·m)   s.t.   t_i - c_i m_i >= f_i,   t_i - c_i m_i >= t_j - c_i m_j,   t_i <= T_i(m).
+
+With types sorted by falling cost, u_i = t_i - c_i m_i and d_i = (u_{i+1} - u_i)/(c_i - c_{i+1}), incentive
+compatibility is one chain 0 <= m_1 <= d_1 <= m_2 <= ... <= m_I (single crossing). The variables are the gaps
+of the chain and e = u_1 - f_1, all >= 0: every bound is diagonal, and pooled optima are reached exactly. What
+remains is h_i = 1 - E_i L - c_i m_i - u_i >= 0 (concave) and u_i >= f_i, in units where the largest value is 1.
+
+The objective is log E L, as convex as E L and well scaled for every number of participants.
+
+Source: Wang et al., AAAI 2025 (arXiv 2412.11122); the chain and the gap variables are ours.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from contracts.exponential_sum import ExponentialSum, fit_exponentials
+from contracts.participation import BELIEFS, Partials, Transform, transform
+from contracts.problem import Problem
+from contracts.records import frozen
+from contracts.reservation import Reservation, reservation
+
+
+class Program(NamedTuple):
+    """The program's numbers, in units where the largest value is 1 and data are counted in `data_unit`.
+
+    Attributes:
+        costs, probabilities, reservation: c, p, f of the distinct types by falling cost, shape (types,).
+        participants: N.
+        rates: s, shape (terms,).
+        target_weights, value_weights: w of the loss maximised and of the loss of value, shape (terms,).
+        target_offset: what the mixture adds to E L where nobody contributes.
+        value_offset: the same for E_i L, shape (types,).
+        active: 0 for variables x that are fixed at zero, else 1, shape (2 types,).
+    """
+
+    costs: Any
+    probabilities: Any
+    reservation: Any
+    participants: Any
+    rates: Any
+    target_weights: Any
+    value_weights: Any
+    target_offset: Any
+    value_offset: Any
+    active: Any
+
+
+def unfold(program: Program, gaps: Any, xp: Any) -> tuple[Any, Any]:
+    """Contributions m and utilities u of the variables x = (gaps of the chain, e); u is affine in x."""
+    free = gaps * program.active
+    chain = xp.cumsum(free[:-1])
+    rises = (program.costs[:-1] - program.costs[1:]) * chain[1::2]
+    utility = program.reservation[0] + free[-1] + xp.concatenate([xp.zeros(1), xp.cumsum(rises)])
+    return chain[0::2], utility
+
+
+def fold(program: Program, by_contribution: Any, by_utility: Any, xp: Any) -> Any:
+    """The derivative by x of a function whose derivatives by m and u are given (adjoint of `unfold`)."""
+    above = xp.cumsum(by_utility[::-1])[::-1]
+    by_slope = (program.costs[:-1] - program.costs[1:]) * above[1:]
+    types = by_contribution.shape[0]
+    paired = xp.stack([by_contribution, xp.concatenate([by_slope, xp.zeros(1)])], axis=1)
+    by_chain = xp.reshape(paired, (2 * types,))[:-1]
+    by_gap = xp.cumsum(by_chain[::-1])[::-1]
+    return xp.concatenate([by_gap, above[:1]]) * program.active
+
+
+class Moments(NamedTuple):
+    """Expectations at a point and what their derivatives are made of.
+
+    Attributes:
+        target_loss: E L.
+        value_loss: E_i L, shape (types,).
+        at: the transform.
+        powers: phi^N, shape (terms,).
+        partials: R and its derivatives.
+    """
+
+    target_loss: Any
+    value_loss: Any
+    at: Transform
+    powers: Any
+    partials: Partials
+
+
+def moments(program: Program, contribution: Any, belief: str, xp: Any) -> Moments:
+    """Evaluate E L and E_i L at a contribution vector m, shape (types,)."""
+    at = transform(contribution, program.probabilities, program.rates, xp)
+    arguments = (contribution, program.probabilities, program.participants, program.rates, at, xp)
+    partials = BELIEFS[belief](*arguments)
+    powers = xp.exp(program.participants * at.log_phi)
+    return Moments(
+        target_loss=program.target_weights @ powers - program.target_offset,
+        value_loss=program.value_weights @ partials.value - program.value_offset,
+        at=at,
+        powers=powers,
+        partials=partials,
+    )
+
+
+class Factors(NamedTuple):
+    """Derivatives with respect to m in factored form: diagonal plus P-transposed times few columns.
+
+    gradient of log E L = -P' target_gradient;
+    Jacobian of E_i L   = diag(own) - columns' P,  columns of shape (terms, types);
+    Hessian of log E L + sum_i y_i E_i L = diag(hessian_diagonal) + P' diag(hessian_middle) P
+        - (gradient)(gradient)' - P' cross - cross' P.
+    """
+
+    tilted: Any
+    target_gradient: Any
+    own: Any
+    columns: Any
+    hessian_diagonal: Any
+    hessian_middle: Any
+    cross: Any
+
+
+def factors(program: Program, here: Moments, multipliers: Any, xp: Any) -> Factors:
+    """Derivatives at a point, for multipliers y >= 0 of the feasibility constraints, shape (types,)."""
+    s, n, w = program.rates, program.participants, program.value_weights
+    tilted, part = here.at.tilted, here.partials
+    psi = program.target_weights * here.powers / here.target_loss
+    first = w * (part.by_log_phi @ multipliers)
+    second = w * (part.by_log_phi_twice @ multipliers)
+    curvature = s * s * (n * psi + first)
+    return Factors(
+        tilted=tilted,
+        target_gradient=n * s * psi,
+        own=w @ part.by_own,
+        columns=(w * s)[:, None] * part.by_log_phi,
+        hessian_diagonal=multipliers * (w @ part.by_own_twice) + curvature @ tilted,
+        hessian_middle=s * s * (n * n * psi + second) - curvature,
+        cross=(w * s)[:, None] * part.by_both * multipliers,
+    )
+
+
+@frozen
+class FirstMoment:
+    """A problem made ready for solving.
+
+    Attributes:
+        problem: the problem, in the user's units and order.
+        groups: for each of the user's types its row in the program, shape (types,); equal costs share a row.
+        data_unit, value_unit, target_unit: one unit of the program in the user's units.
+        reservation: what each of the user's types gets alone.
+        target_mixture, value_mixture: the losses as mixtures of exponentials, in the user's units.
+        program: the numbers.
+    """
+
+    problem: Problem
+    groups: np.ndarray
+    data_unit: float
+    value_unit: float
+    target_unit: float
+    reservation: Reservation
+    target_mixture: ExponentialSum
+    value_mixture: ExponentialSum
+    program: Program
+
+
+def prepare(problem: Problem) -> FirstMoment:
+    """Sort and merge the types, fit the losses, choose units, and write down the program."""
+    population = problem.population
+    falling, groups = _distinct(population.costs)
+    alone = reservation(problem)
+    value_unit = problem.largest_value
+    data_unit = 0.7 * value_unit / float(np.mean(falling))
+    target_mixture, value_mixture = mixtures(problem, population.participants * value_unit / falling[-1])
+    target_unit = value_unit if problem.target_is_value else float(problem.accuracy.optimum)
+    rates = np.union1d(target_mixture.rates, value_mixture.rates)
+    program = Program(
+        costs=falling * data_unit / value_unit,
+        probabilities=np.bincount(groups, weights=population.probabilities, minlength=falling.size),
+        reservation=_per_group(alone.utility, groups) / value_unit,
+        participants=float(population.participants),
+        rates=rates * data_unit,
+        target_weights=_on(rates, target_mixture) / target_unit,
+        value_weights=_on(rates, value_mixture) / value_unit,
+        target_offset=0.0,
+        value_offset=np.zeros(falling.size),
+        active=np.ones(2 * falling.size),
+    )
+    return FirstMoment(
+        problem=problem,
+        groups=groups,
+        data_unit=data_unit,
+        value_unit=value_unit,
+        target_unit=target_unit,
+        reservation=alone,
+        target_mixture=target_mixture,
+        value_mixture=value_mixture,
+        program=program,
+    )
+
+
+def exclude(program: Program, excluded: int, belief: str) -> Program:
+    """The program in which the first `excluded` (dearest) types contribute nothing.
+
+    Where only excluded types take part the model is worth nothing: its loss is 1, not the mixture's at zero.
+    """
+    if excluded == 0:
+        return program
+    active = np.ones(2 * program.costs.size)
+    active[: 2 * excluded - 1] = 0.0
+    p, n = program.probabilities, program.participants
+    nobody = float(p[:excluded].sum())
+    alone = np.zeros(p.size)
+    if belief == "interim":
+        alone[:excluded] = nobody ** (n - 1.0)
+    else:
+        own = np.maximum(p[:excluded], 1e-300)
+        share = np.minimum(own / max(nobody, 1e-300), 1.0)
+        occurs = -np.expm1(n * np.log1p(-np.minimum(own, 1.0 - 1.2e-16)))
+        alone[:excluded] = nobody**n * -np.expm1(n * np.log1p(-np.minimum(share, 1.0 - 1.2e-16))) / occurs
+    return program._replace(
+        target_offset=nobody**n * (program.target_weights.sum() - 1.0),
+        value_offset=alone * (program.value_weights.sum() - 1.0),
+        active=active,
+    )
+
+
+def mixtures(problem: Problem, high: float) -> tuple[ExponentialSum, ExponentialSum]:
+    """The losses of the target and of value as mixtures of exponentials, above the floor and up to `high`."""
+    curve, value = problem.accuracy, problem.valuation
+    top = float(curve.optimum)
+    low = curve.floor if curve.floor > 0 else 1e-9 * high
+
+    def accuracy_loss(data: np.ndarray) -> np.ndarray:
+        return curve.shortfall(data, np)
+
+    def value_loss(data: np.ndarray) -> np.ndarray:
+        return value.loss(top, np.minimum(curve.shortfall(data, np), top), np)
+
+    of_value = fit_exponentials(value_loss, low, high, rates=curve.natural_rates)
+    if problem.target_is_value:
+        return of_value, of_value
+    return fit_exponentials(accuracy_loss, low, high, rates=curve.natural_rates), of_value
+
+
+def _distinct(costs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    rising, place = np.unique(costs, return_inverse=True)
+    return rising[::-1].copy(), rising.size - 1 - place
+
+
+def _per_group(values: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    result = np.empty(int(groups.max()) + 1)
+    result[groups] = values
+    return result
+
+
+def _on(rates: np.ndarray, mixture: ExponentialSum) -> np.ndarray:
+    weights = np.zeros(rates.size)
+    weights[np.searchsorted(rates, mixture.rates)] = mixture.weights
+    return weights

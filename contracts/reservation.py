@@ -1,0 +1,101 @@
+"""What each type gets alone: its reservation utility and the data it would then collect."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from contracts.problem import Problem
+from contracts.records import frozen
+
+GRID = 600
+GOLDEN = (np.sqrt(5.0) - 1.0) / 2.0
+
+
+@frozen
+class Reservation:
+    """The best each type can do without the others.
+
+    Attributes:
+        utility: f_i = max(0, max_m v(a(m)) - c_i m), shape (types,), in units of cost.
+        contribution: the data at which it is attained (0 where training alone does not pay), shape (types,).
+    """
+
+    utility: np.ndarray
+    contribution: np.ndarray
+
+
+def reservation(problem: Problem) -> Reservation:
+    """Compute the reservation utilities of all types at once.
+
+    The value of a model cannot exceed the largest value V, so no type collects more than V / cost data. The
+    global maximum is found on a logarithmic grid of that range (accuracy is zero on a floor, so the profit has
+    a local maximum at 0), refined by golden section, and its place polished by Newton's method on the exact
+    derivative (autodiff).
+
+    Returns:
+        The utilities, exact to about 1e-15 of V, and the contributions.
+
+    Source: Wang et al., AAAI 2025 (arXiv 2412.11122), section 3.
+
+    >>> from contracts import GeneralizationBound, LinearValuation, Population
+    >>> population = Population(costs=[0.02, 0.01], probabilities=[0.5, 0.5], participants=10)
+    >>> valuation = LinearValuation(scale=100.0)
+    >>> alone = reservation(Problem(population=population, accuracy=GeneralizationBound(), valuation=valuation))
+    >>> alone.utility.round(6), alone.contribution.round(2)
+    (array([55.255892, 64.160811]), array([ 715.58, 1148.5 ]))
+    """
+    costs = np.asarray(problem.population.costs)
+    distinct, place = np.unique(costs, return_inverse=True)
+    most = problem.largest_value / distinct
+    contribution = _maximise(problem, distinct, most)
+    contribution = _polish(problem, distinct, contribution)
+    utility = problem.value(contribution) - distinct * contribution
+    pays = utility > 0.0
+    return Reservation(
+        utility=np.where(pays, utility, 0.0)[place], contribution=np.where(pays, contribution, 0.0)[place]
+    )
+
+
+def _maximise(problem: Problem, costs: np.ndarray, most: np.ndarray) -> np.ndarray:
+    lowest = max(problem.accuracy.floor, 1e-9 * most.min())
+    lowest = np.minimum(lowest, 0.5 * most)
+    data = np.geomspace(lowest, most, GRID, axis=-1)
+    best = np.argmax(problem.value(data) - costs[:, None] * data, axis=-1)
+    rows = np.arange(costs.size)
+    left, right = data[rows, np.maximum(best - 1, 0)], data[rows, np.minimum(best + 1, GRID - 1)]
+
+    def profit(m: np.ndarray) -> np.ndarray:
+        return problem.value(m) - costs * m
+
+    # Golden section, all types at once; 45 steps shrink a cell to the square root of the rounding.
+    inner, outer = right - GOLDEN * (right - left), left + GOLDEN * (right - left)
+    low, high = profit(inner), profit(outer)
+    for _ in range(45):
+        up = high > low
+        left, right = np.where(up, inner, left), np.where(up, right, outer)
+        inner, outer = right - GOLDEN * (right - left), left + GOLDEN * (right - left)
+        low, high = profit(inner), profit(outer)
+    return 0.5 * (left + right)
+
+
+def _polish(problem: Problem, costs: np.ndarray, contribution: np.ndarray) -> np.ndarray:
+    with jax.enable_x64(True):
+        better = np.asarray(_newton(problem.accuracy, problem.valuation, jnp.asarray(costs), contribution))
+    near = np.isfinite(better) & (np.abs(better - contribution) <= 1e-4 * contribution)
+    return np.where(near, better, contribution)
+
+
+@partial(jax.jit, static_argnums=())
+def _newton(accuracy, valuation, costs, contribution):  # noqa: ANN001, ANN202
+    def marginal_profit(m, cost):  # noqa: ANN001, ANN202
+        return jax.grad(lambda x: valuation.formula(accuracy.formula(x, jnp), jnp))(m) - cost
+
+    def step(_, m):  # noqa: ANN001, ANN202
+        value, slope = jax.vmap(jax.value_and_grad(marginal_profit))(m, costs)
+        return m - value / slope
+
+    return jax.lax.fori_loop(0, 3, step, contribution)
