@@ -44,6 +44,10 @@ def accuracy(table: str) -> str:
     return re.sub(r"\[accuracy\].*\[valuation\]", f"[accuracy]\n{table}\n[valuation]", GOOD, flags=re.S)
 
 
+def joined_by(participants: str) -> str:
+    return GOOD.replace("participants = 10", f"participants = {participants}")
+
+
 def test_a_file_states_the_problem(read):
     problem = read(GOOD).problem
     assert problem.population.costs.tolist() == [0.2, 0.16, 0.12]
@@ -116,14 +120,14 @@ BAD = {
     GOOD[: GOOD.index("[valuation]")]: "no table [valuation]: expected population, accuracy, valuation",
     GOOD.replace("participants = 10", ""): "[population] no key 'participants'",
     GOOD.replace("participants", "participant"): "unknown key 'participant': did you mean 'participants'?",
-    GOOD.replace("participants = 10", "participants = 1"): "[population] participants = 1: expected a whole number from 2",
-    GOOD.replace("participants = 10", "participants = 0"): "[population] participants = 0: expected a whole number from 2",
-    GOOD.replace("participants = 10", "participants = 10.5"): "[population] participants = 10.5",
-    GOOD.replace("participants = 10", 'participants = "ten"'): "[population] participants = 'ten': expected a number",
-    GOOD.replace("participants = 10", "participants = true"): "[population] participants = True: expected a number",
-    GOOD.replace("participants = 10", "participants = 1" + 400 * "0"): "[population] participants = 1000",
-    GOOD.replace("participants = 10", "participants = 1" + 5000 * "0"): "not TOML",
-    GOOD.replace("participants = 10", "participants = 2026-11-20"): "[population] participants = datetime.date(2026, 11, 20)",
+    joined_by("1"): "[population] participants = 1: expected a whole number from 2",
+    joined_by("0"): "[population] participants = 0: expected a whole number from 2",
+    joined_by("10.5"): "[population] participants = 10.5",
+    joined_by('"ten"'): "[population] participants = 'ten': expected a number",
+    joined_by("true"): "[population] participants = True: expected a number",
+    joined_by("1" + 400 * "0"): "[population] participants = 1000",
+    joined_by("1" + 5000 * "0"): "not TOML",
+    joined_by("2026-11-20"): "[population] participants = datetime.date(2026, 11, 20)",
     GOOD.replace("0.16,", "-0.16,"): "[population] costs[1] = -0.16: expected a finite number > 0",
     GOOD.replace("0.16,", "0.0,"): "[population] costs[1] = 0: expected a finite number > 0",
     GOOD.replace("0.16,", "nan,"): "[population] costs[1] = nan",
