@@ -399,9 +399,7 @@ class Shape:
         return not self.convex
 
 
-def inspect(
-    curve: AccuracyCurve, *, low: float | None = None, high: float = 1e9, points: int = 4000
-) -> Shape:
+def inspect(curve: AccuracyCurve, *, low: float | None = None, high: float = 1e9, points: int = 4000) -> Shape:
     """Look for ranges where a curve decreases or is not concave.
 
     Args:

@@ -67,9 +67,7 @@ def integer(name: str, value: Any, *, low: int = 0, high: int | None = None) -> 
     """
     expected = f"a whole number >= {low}" if high is None else f"a whole number from {low} to {high}"
     given = np.asarray(value) if not isinstance(value, str | bytes | bool) else np.asarray("")
-    whole = (
-        given.ndim == 0 and given.dtype.kind in "iuf" and math.isfinite(given) and given == np.floor(given)
-    )
+    whole = given.ndim == 0 and given.dtype.kind in "iuf" and math.isfinite(given) and given == np.floor(given)
     if not whole or given < low or (high is not None and given > high):
         raise InvalidInput(f"{name} = {value!r}: expected {expected}")
     return int(given)

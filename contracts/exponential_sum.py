@@ -46,9 +46,7 @@ class ExponentialSum:
         return np.exp(-np.multiply.outer(np.asarray(data, dtype=float), self.rates)) @ self.weights
 
 
-def fit_exponentials(
-    loss: Loss, low: float, high: float, *, rates: np.ndarray | None = None
-) -> ExponentialSum:
+def fit_exponentials(loss: Loss, low: float, high: float, *, rates: np.ndarray | None = None) -> ExponentialSum:
     """Write a loss on [low, high] as a mixture of exponentials, as precisely as one exists.
 
     Args:
@@ -69,9 +67,7 @@ def fit_exponentials(
     target = loss(x)
     # Far out an exponentially small loss cannot be matched relatively, nor does it matter to anybody.
     x, target = x[target > 1e-14 * target[0]], target[target > 1e-14 * target[0]]
-    choices = (
-        [rates] if rates is not None else [_spaced(x, per_decade) for per_decade in (9.0, 8.0, 7.0, 6.0)]
-    )
+    choices = [rates] if rates is not None else [_spaced(x, per_decade) for per_decade in (9.0, 8.0, 7.0, 6.0)]
     fits = [_fit(x, target, choice) for choice in choices]
     fine = np.geomspace(x[0], x[-1], FINER * x.size)
     exact = loss(fine)

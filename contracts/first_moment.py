@@ -8,7 +8,8 @@ contributions m and expected rewards t:
 With types sorted by falling cost, u_i = t_i - c_i m_i and d_i = (u_{i+1} - u_i)/(c_i - c_{i+1}), incentive
 compatibility is one chain 0 <= m_1 <= d_1 <= m_2 <= ... <= m_I (single crossing). The variables are the gaps
 of the chain and e = u_1 - f_1, all >= 0: every bound is diagonal, and pooled optima are reached exactly. What
-remains is h_i = 1 - E_i L - c_i m_i - u_i >= 0 (concave) and u_i >= f_i, in units where the largest value is 1.
+remains is h_i = 1 - E_i L - c_i m_i - u_i >= 0 (concave) and u_i >= f_i, in units where the largest value
+is 1.
 
 The objective is log E L, as convex as E L and well scaled for every number of participants.
 
@@ -124,7 +125,7 @@ class Factors(NamedTuple):
     cross: Any
 
 
-def factors(program: Program, here: Moments, multipliers: Any, xp: Any) -> Factors:
+def factors(program: Program, here: Moments, multipliers: Any) -> Factors:
     """Derivatives at a point, for multipliers y >= 0 of the feasibility constraints, shape (types,)."""
     s, n, w = program.rates, program.participants, program.value_weights
     tilted, part = here.at.tilted, here.partials
@@ -230,20 +231,14 @@ def exclude(program: Program, excluded: int, belief: str) -> Program:
 
 def mixtures(problem: Problem, high: float) -> tuple[ExponentialSum, ExponentialSum]:
     """The losses of the target and of value as mixtures of exponentials, above the floor and up to `high`."""
-    curve, value = problem.accuracy, problem.valuation
-    top = float(curve.optimum)
+    curve = problem.accuracy
     low = curve.floor if curve.floor > 0 else 1e-9 * high
 
-    def accuracy_loss(data: np.ndarray) -> np.ndarray:
-        return curve.shortfall(data, np)
-
-    def value_loss(data: np.ndarray) -> np.ndarray:
-        return value.loss(top, np.minimum(curve.shortfall(data, np), top), np)
-
-    of_value = fit_exponentials(value_loss, low, high, rates=curve.natural_rates)
+    of_value = fit_exponentials(problem.value_loss, low, high, rates=curve.natural_rates)
     if problem.target_is_value:
         return of_value, of_value
-    return fit_exponentials(accuracy_loss, low, high, rates=curve.natural_rates), of_value
+    of_target = fit_exponentials(lambda x: curve.shortfall(x, np), low, high, rates=curve.natural_rates)
+    return of_target, of_value
 
 
 def _distinct(costs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

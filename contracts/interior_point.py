@@ -55,7 +55,7 @@ def solve(program: Program, belief: str) -> Solution:
     point = start(program, belief, np)
     best, best_error, since, iteration = point, np.inf, 0, 0
     with np.errstate(all="ignore"):
-        for iteration in range(1, MAX_ITERATIONS + 1):
+        for iteration in range(1, MAX_ITERATIONS + 1):  # noqa: B007 - reported
             try:
                 following = iterate(program, point, belief, np)
             except (np.linalg.LinAlgError, ValueError):  # overflow or a singular system: keep the best
@@ -92,7 +92,7 @@ def iterate(program: Program, point: Point, belief: str, xp: Any) -> Point:
     types = program.costs.shape[0]
     m, u = unfold(program, x, xp)
     here = moments(program, m, belief, xp)
-    f = factors(program, here, y[:types], xp)
+    f = factors(program, here, y[:types])
     feasible = 1.0 - here.value_loss - program.costs * m - u
     infeasibility = xp.concatenate([feasible, (u - program.reservation)[1:]]) - s
     # Lagrangian gradient by m and by u, then by the gaps; fixed variables get a price of 1 to stay at zero.

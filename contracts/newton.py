@@ -4,8 +4,8 @@ Unknowns are the steps dx of the variables and dy of the constraint multipliers:
 
     (H + diag(z/x)) dx - G' dy = right_x,      G dx + diag(slack/y) dy = right_s.
 
-Keeping dy (rather than eliminating it) preserves the little curvature of flat optima. `dense` serves few types,
-and JAX; `banded` serves many: in terms of (m, u) everything but the expectations is local to neighbouring
+Keeping dy (rather than eliminating it) preserves the little curvature of flat optima. `dense` serves few
+types, and JAX; `banded` serves many: in terms of (m, u) everything but the expectations is local to neighbouring
 types, and the expectations couple all types only through two numbers for each rate of the mixture.
 """
 
@@ -83,7 +83,6 @@ def banded(program: Program, f: Factors, bound_ratio: np.ndarray, slack_ratio: n
     The steps of the gaps are recovered from their multipliers, so that small gaps stay precise.
     """
     types = program.costs.size
-    n = WIDTH * types
     inverse_ratio = program.active / bound_ratio
     active = _active_terms(f)
     f = f._replace(
@@ -119,7 +118,6 @@ def banded(program: Program, f: Factors, bound_ratio: np.ndarray, slack_ratio: n
         by_bound[:-1:2], by_bound[1:-1:2], by_bound[-1] = step[:, BELOW], step[:-1, ABOVE], step[0, K]
         return inverse_ratio * (by_bound + right_x), np.concatenate([step[:, H], step[1:, K]])
 
-    solve.size = n  # type: ignore[attr-defined]
     return solve
 
 

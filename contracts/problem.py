@@ -53,6 +53,11 @@ class Problem:
         """Value of a model trained on `data` (>= 0, any shape), in units of cost."""
         return self.valuation(self.accuracy(data))
 
+    def value_loss(self, data: np.ndarray) -> np.ndarray:
+        """Value missing to the largest at `data` >= 0: precise however small, the whole of it on the floor."""
+        top = float(self.accuracy.optimum)
+        return self.valuation.loss(top, np.minimum(self.accuracy.shortfall(data, np), top), np)
+
     @property
     def largest_value(self) -> float:
         """Value of the model that unlimited data would give."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -32,8 +30,8 @@ def reservation(problem: Problem) -> Reservation:
     """Compute the reservation utilities of all types at once.
 
     The value of a model cannot exceed the largest value V, so no type collects more than V / cost data. The
-    global maximum is found on a logarithmic grid of that range (accuracy is zero on a floor, so the profit has
-    a local maximum at 0), refined by golden section, and its place polished by Newton's method on the exact
+    global maximum is found on a logarithmic grid of that range (accuracy is zero on a floor, so the profit
+    has a local maximum at 0), refined by golden section, and its place polished by Newton's method on the exact
     derivative (autodiff).
 
     Returns:
@@ -43,10 +41,12 @@ def reservation(problem: Problem) -> Reservation:
 
     >>> from contracts import GeneralizationBound, LinearValuation, Population
     >>> population = Population(costs=[0.02, 0.01], probabilities=[0.5, 0.5], participants=10)
-    >>> valuation = LinearValuation(scale=100.0)
-    >>> alone = reservation(Problem(population=population, accuracy=GeneralizationBound(), valuation=valuation))
-    >>> alone.utility.round(6), alone.contribution.round(2)
-    (array([55.255892, 64.160811]), array([ 715.58, 1148.5 ]))
+    >>> value = LinearValuation(scale=100.0)
+    >>> alone = reservation(Problem(population=population, accuracy=GeneralizationBound(), valuation=value))
+    >>> alone.utility.round(6)
+    array([55.255892, 64.160811])
+    >>> alone.contribution.round(2)
+    array([ 715.58, 1148.5 ])
     """
     costs = np.asarray(problem.population.costs)
     distinct, place = np.unique(costs, return_inverse=True)
@@ -89,12 +89,12 @@ def _polish(problem: Problem, costs: np.ndarray, contribution: np.ndarray) -> np
     return np.where(near, better, contribution)
 
 
-@partial(jax.jit, static_argnums=())
-def _newton(accuracy, valuation, costs, contribution):  # noqa: ANN001, ANN202
-    def marginal_profit(m, cost):  # noqa: ANN001, ANN202
+@jax.jit
+def _newton(accuracy, valuation, costs, contribution):
+    def marginal_profit(m, cost):
         return jax.grad(lambda x: valuation.formula(accuracy.formula(x, jnp), jnp))(m) - cost
 
-    def step(_, m):  # noqa: ANN001, ANN202
+    def step(_, m):
         value, slope = jax.vmap(jax.value_and_grad(marginal_profit))(m, costs)
         return m - value / slope
 

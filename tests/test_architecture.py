@@ -32,15 +32,11 @@ def test_imports_point_downwards(floor):
 def test_heavy_libraries_are_imported_only_when_used(floor):
     heavy = "{'cvxpy', 'pulp', 'matplotlib', 'sklearn', 'xarray', 'dask', 'distributed', 'pandas'}"
     code = f"import sys, {floor}; print(sorted({heavy} & set(sys.modules)))"
-    result = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
-    )
+    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"
 
 
 def test_importing_leaves_the_global_precision_alone():
     code = "import jax, contracts, mechanisms, equilibria, modelpact; print(jax.config.jax_enable_x64)"
-    result = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
-    )
+    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "False"

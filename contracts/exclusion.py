@@ -1,0 +1,125 @@
+r"""Which types to leave out, when training is dear.
+
+Where outcomes below the curve's floor matter (few participants, costly data), the program as solved continues
+the curve below zero, and leaving the dearest types out can be better than asking little of them. Contributions
+rise as costs fall, so what is left out is a prefix of the types by falling cost. Every candidate is feasible
+for the true curve; the best by its true objective is kept. A relaxation bounds what any contract could reach.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+import numpy as np
+
+from contracts.first_moment import FirstMoment, Program, exclude, moments, unfold
+from contracts.interior_point import Solution, solve
+from contracts.outcomes import total_data
+from contracts.relaxation import relax
+
+EXHAUSTIVE = 64
+CONVERGED = 1e-8
+CLOSE = 1e-9
+
+
+class Candidate(NamedTuple):
+    """One solved program.
+
+    Attributes:
+        excluded: rows left out.
+        program: the program solved.
+        solution: its solution.
+        contribution: per row, in the user's units.
+        utility: per row, in the user's units.
+        target: its true expected target, in the user's units.
+    """
+
+    excluded: int
+    program: Program
+    solution: Solution
+    contribution: np.ndarray
+    utility: np.ndarray
+    target: float
+
+
+Solver = Callable[[Program, str], Solution]
+
+
+def search(model: FirstMoment, solver: Solver = solve) -> tuple[Candidate | None, Candidate | None]:
+    """Solve with every prefix left out (as far as it can matter), and the relaxation.
+
+    Returns:
+        The best candidate (None if no program was solved) and the relaxation's solution (None where the curve
+        has no floor, so that the first program is already exact).
+    """
+    full = attempt(model, model.program, 0, solver)
+    if not model.problem.accuracy.floor > 0.0:
+        return full, None
+    bound = attempt(model, relax(model), 0, solve)
+    best = full
+    if best is None or bound is None or bound.target - best.target > CLOSE * model.target_unit:
+        best = _best(model, solver, best)
+    return best, bound
+
+
+def attempt(model: FirstMoment, program: Program, excluded: int, solver: Solver) -> Candidate | None:
+    """Solve one program; None if it is infeasible or did not converge."""
+    belief = model.problem.belief
+    solution = solver(exclude(program, excluded, belief), belief)
+    if not solution.error <= CONVERGED:
+        return None
+    m, u = unfold(exclude(program, excluded, belief), solution.gaps, np)
+    contribution = m * model.data_unit
+    return Candidate(
+        excluded=excluded,
+        program=program,
+        solution=solution,
+        contribution=contribution,
+        utility=u * model.value_unit,
+        target=expected_target(model, contribution),
+    )
+
+
+def _best(model: FirstMoment, solver: Solver, best: Candidate | None) -> Candidate | None:
+    rows = model.program.costs.size
+
+    def improve(candidates: Iterable[int]) -> None:
+        nonlocal best
+        for excluded in candidates:
+            found = attempt(model, model.program, excluded, solver)
+            if found is not None and (best is None or found.target > best.target):
+                best = found
+
+    if rows <= EXHAUSTIVE:
+        improve(range(1, rows))
+        return best
+    # Many types: a coarse search, then every prefix around its best.
+    stride = int(np.ceil(rows / EXHAUSTIVE))
+    improve(range(stride, rows, stride))
+    middle = best.excluded if best is not None else 0
+    improve(k for k in range(max(1, middle - stride + 1), min(rows, middle + stride)) if k != middle)
+    return best
+
+
+def expected_target(model: FirstMoment, contribution: np.ndarray) -> float:
+    """The true expected target of a contribution vector (per row, user's units), floor included."""
+    if below_floor(model, contribution) < 1e-13:
+        m = contribution / model.data_unit
+        loss = float(moments(model.program, m, model.problem.belief, np).target_loss)
+        top = model.value_unit if model.problem.target_is_value else float(model.problem.accuracy.optimum)
+        return top - loss * model.target_unit
+    law = total_data(contribution, model.program.probabilities, model.problem.population.participants)
+    return law.expectation(model.problem.target)
+
+
+def below_floor(model: FirstMoment, contribution: np.ndarray) -> float:
+    """A bound (Chernoff) on the probability that the data trained on stay below the floor."""
+    p, n = model.program.probabilities, model.problem.population.participants
+    floor = model.problem.accuracy.floor
+    if n * float(contribution.min()) >= floor:
+        return 0.0
+    rates = np.geomspace(0.01 / floor, 1000.0 / floor, 60)
+    with np.errstate(divide="ignore"):
+        log_phi = np.log(np.exp(-np.multiply.outer(rates, contribution)) @ p)
+    return float(np.exp(np.min(rates * floor + n * log_phi)))

@@ -1,0 +1,168 @@
+r"""The law of the total data n·m that will be trained on, before anybody knows who takes part.
+
+Exact (all outcomes) where they are few; otherwise on a lattice: each contribution is split between its two
+neighbours so that its mean is kept, and the N-fold convolution is one power of a Fourier transform. The split
+adds a variance of at most N step^2/4, which is what the lattice's error comes from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import comb
+from typing import Any
+
+import numpy as np
+from scipy import fft, stats
+
+from contracts.problem import Problem
+from contracts.records import frozen
+
+MOST_OUTCOMES = 200_000
+LATTICE = 2**18
+TAIL = 40.0  # standard deviations kept on either side of the mean
+
+
+@frozen
+class Law:
+    """A distribution on finitely many amounts of data.
+
+    Attributes:
+        data: the amounts, increasing, shape (atoms,).
+        probabilities: their probabilities, shape (atoms,).
+        step: 0 if the law is exact, else the step of the lattice it was computed on.
+    """
+
+    data: np.ndarray
+    probabilities: np.ndarray
+    step: float
+
+    def expectation(self, function: Callable[[np.ndarray], np.ndarray]) -> float:
+        """Mean of a function of the data."""
+        return float(function(self.data) @ self.probabilities)
+
+    def shifted(self, data: float) -> Law:
+        """The law of the sum with a fixed amount."""
+        return Law(data=self.data + data, probabilities=self.probabilities, step=self.step)
+
+
+def total_data(contribution: Any, probabilities: Any, draws: int, *, present: int | None = None) -> Law:
+    """The law of the sum of `draws` independent contributions.
+
+    Args:
+        contribution: data of each type, >= 0, shape (types,).
+        probabilities: probability of each type, shape (types,).
+        draws: number of participants, >= 0.
+        present: a type of positive probability that is known to occur at least once.
+
+    >>> law = total_data([0.0, 10.0], [0.5, 0.5], 2)
+    >>> law.data, law.probabilities
+    (array([ 0., 10., 20.]), array([0.25, 0.5 , 0.25]))
+    >>> total_data([0.0, 10.0], [0.5, 0.5], 2, present=1).probabilities.round(4)
+    array([0.6667, 0.3333])
+    """
+    contribution, p = np.asarray(contribution, dtype=float), np.asarray(probabilities, dtype=float)
+    without = p.copy()
+    if present is not None:
+        without[present] = 0.0
+    levels, place = np.unique(contribution, return_inverse=True)
+    mass, mass_without = (np.bincount(place, weights=w, minlength=levels.size) for w in (p, without))
+    levels, mass, mass_without = levels[mass > 0], mass[mass > 0], mass_without[mass > 0]
+    outcomes = comb(draws + levels.size - 1, levels.size - 1) if levels.size < 60 else MOST_OUTCOMES + 1
+    if levels.size > 2 and outcomes > MOST_OUTCOMES:
+        return _lattice(levels, mass, mass_without if present is not None else None, draws)
+    everybody = _exact(levels, mass, draws)
+    if present is None or without.sum() <= 0.0:
+        return everybody
+    # Given that the type occurs: leave out the outcomes in which it does not.
+    kept = mass_without > 0
+    others = _exact(levels[kept], mass_without[kept] / mass_without.sum(), draws)
+    absent = float(np.exp(draws * np.log1p(-p[present])))
+    data = np.concatenate([everybody.data, others.data])
+    signed = np.concatenate([everybody.probabilities, -absent * others.probabilities])
+    return _sorted(data, signed / -np.expm1(draws * np.log1p(-p[present])))
+
+
+def believed_total(problem: Problem, contribution: np.ndarray, of_type: int, option: int | None = None) -> Law:
+    """The law of the trained data as a participant believes it.
+
+    Args:
+        problem: the problem.
+        contribution: data of each type's option, shape (types,), in the user's order.
+        of_type: the index of the participant's type.
+        option: the option it chooses; by default its own. Under the ex-ante belief only its own is defined.
+    """
+    population = problem.population
+    p, n = population.probabilities, population.participants
+    chosen = of_type if option is None else option
+    if problem.belief == "interim":
+        return total_data(contribution, p, n - 1).shifted(float(contribution[chosen]))
+    if p[of_type] <= 0.0:  # the limit of ever rarer types: exactly one member
+        return total_data(contribution, p, n - 1).shifted(float(contribution[of_type]))
+    return total_data(contribution, p, n, present=of_type)
+
+
+def _exact(levels: np.ndarray, mass: np.ndarray, draws: int) -> Law:
+    if levels.size == 1 or draws == 0:
+        return Law(data=np.array([levels[0] * draws]), probabilities=np.ones(1), step=0.0)
+    if levels.size == 2:
+        return _binomial(levels, mass, draws)
+    return _sorted(*_compositions(levels, mass, draws))
+
+
+def _binomial(levels: np.ndarray, mass: np.ndarray, draws: int) -> Law:
+    spread = TAIL * np.sqrt(draws * mass[0] * mass[1]) + TAIL**2
+    first = int(max(0, np.floor(draws * mass[1] - spread)))
+    last = int(min(draws, np.ceil(draws * mass[1] + spread)))
+    many = np.arange(first, last + 1)
+    data = levels[0] * (draws - many) + levels[1] * many
+    return Law(data=data, probabilities=stats.binom.pmf(many, draws, mass[1]), step=0.0)
+
+
+def _compositions(levels: np.ndarray, mass: np.ndarray, draws: int) -> tuple[np.ndarray, np.ndarray]:
+    """All outcomes, type by type: the rest of the draws is binomial among the types still to come."""
+    data, weight, left = np.zeros(1), np.ones(1), np.array([draws])
+    remaining = 1.0
+    for level, share in zip(levels[:-1], mass[:-1], strict=True):
+        counts = np.concatenate([np.arange(k + 1) for k in left])
+        parent = np.repeat(np.arange(left.size), left + 1)
+        chance = stats.binom.pmf(counts, left[parent], min(share / remaining, 1.0))
+        data, weight, left = data[parent] + level * counts, weight[parent] * chance, left[parent] - counts
+        remaining -= share
+    return data + levels[-1] * left, weight
+
+
+def _sorted(data: np.ndarray, mass: np.ndarray) -> Law:
+    # Equal outcomes reached in different orders differ by rounding: bring them together.
+    values, place = np.unique(
+        np.round(data, 12 - int(np.ceil(np.log10(data.max() + 1e-300)))), return_inverse=True
+    )
+    probabilities = np.bincount(place, weights=mass)
+    kept = probabilities > 0.0
+    return Law(data=values[kept], probabilities=probabilities[kept], step=0.0)
+
+
+def _lattice(levels: np.ndarray, mass: np.ndarray, mass_without: np.ndarray | None, draws: int) -> Law:
+    excess = levels - levels[0]
+    mean = float(mass @ excess)
+    deviation = float(np.sqrt(mass @ (excess - mean) ** 2 * draws))
+    width = min(draws * excess[-1], 2.0 * TAIL * deviation)
+    step = width / (LATTICE - 2)
+    low = min(max(0.0, draws * mean - 0.5 * width), draws * excess[-1] - width)
+    power = _transform(excess / step, mass) ** draws
+    if mass_without is not None:
+        power = power - _transform(excess / step, mass_without) ** draws
+    wrapped = fft.irfft(power, LATTICE)
+    index = int(np.floor(low / step)) + np.arange(LATTICE)
+    probabilities = np.maximum(wrapped[index % LATTICE], 0.0)
+    kept = probabilities > 1e-18
+    total = probabilities[kept].sum()
+    return Law(data=draws * levels[0] + step * index[kept], probabilities=probabilities[kept] / total, step=step)
+
+
+def _transform(place: np.ndarray, mass: np.ndarray) -> Any:
+    cell = np.floor(place)
+    share, cell = place - cell, cell.astype(np.int64)
+    single = np.zeros(LATTICE)
+    np.add.at(single, cell % LATTICE, mass * (1.0 - share))
+    np.add.at(single, (cell + 1) % LATTICE, mass * share)
+    return fft.rfft(single)
