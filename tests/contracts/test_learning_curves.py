@@ -72,9 +72,7 @@ def test_standard_errors_cover_the_truth_as_often_as_they_promise():
     actual = np.array([truth.optimum, truth.coefficient, truth.exponent])
     inside, band = np.zeros(3), 0
     for _ in range(runs):
-        measured = Measurements(
-            data=DATA, accuracy=truth(DATA) + rng.normal(0.0, error), standard_error=error
-        )
+        measured = Measurements(data=DATA, accuracy=truth(DATA) + rng.normal(0.0, error), standard_error=error)
         fit = fit_curve(measured)
         inside += np.abs(fit.estimate - actual) < 1.96 * fit.standard_error
         band += abs(fit.curve(700.0) - truth(700.0)) < 1.96 * fit.standard_error_at(700.0)
@@ -167,9 +165,7 @@ def test_unreadable_files_are_refused(tmp_path):
 
 def test_files_may_have_other_columns_blank_lines_and_a_byte_order_mark(tmp_path):
     path = tmp_path / "curve.csv"
-    path.write_text(
-        "\ufeffaccuracy, note, data\r\n0.5,a,10\r\n\r\n0.6,b,20\r\n0.65,c,40\r\n", encoding="utf-8"
-    )
+    path.write_text("\ufeffaccuracy, note, data\r\n0.5,a,10\r\n\r\n0.6,b,20\r\n0.65,c,40\r\n", encoding="utf-8")
     measured = read_measurements(path)
     assert measured.data.tolist() == [10, 20, 40]
     assert measured.accuracy.tolist() == [0.5, 0.6, 0.65]
