@@ -49,11 +49,7 @@ def outcomes(types: int, participants: int) -> np.ndarray:
 def probabilities(problem: Problem, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Probability of each outcome, shape (outcomes,), and as each type believes, shape (outcomes, types)."""
     p, n = problem.population.probabilities, problem.population.participants
-    log = (
-        special.gammaln(n + 1)
-        - special.gammaln(counts + 1).sum(axis=1)
-        + special.xlogy(counts, p).sum(axis=1)
-    )
+    log = special.gammaln(n + 1) - special.gammaln(counts + 1).sum(axis=1) + special.xlogy(counts, p).sum(axis=1)
     prior = np.exp(log)
     if problem.belief == "interim":
         return prior, prior[:, None] * counts / (n * p)

@@ -126,9 +126,7 @@ def fit_curve(measurements: Measurements, *, family: str = "power-law") -> Curve
     """
     checks.choice("family", family, tuple(FAMILIES))
     if not isinstance(measurements, Measurements):
-        raise InvalidInput(
-            f"measurements = {measurements!r:.60}: expected Measurements(data=..., accuracy=...)"
-        )
+        raise InvalidInput(f"measurements = {measurements!r:.60}: expected Measurements(data=..., accuracy=...)")
     low, high = _bounds(family, measurements.data)
     weight = np.ones(measurements.size)
     if measurements.standard_error is not None:
@@ -226,8 +224,7 @@ def _starts(family: str, measurements: Measurements, weight: np.ndarray, keep: i
     }[family]
     starts = [_linear_start(family, float(shape), measurements, weight) for shape in grid]
     loss = [
-        np.sum(((_evaluate(family, _natural(z), data)[0] - measurements.accuracy) * weight) ** 2)
-        for z in starts
+        np.sum(((_evaluate(family, _natural(z), data)[0] - measurements.accuracy) * weight) ** 2) for z in starts
     ]
     return [starts[k] for k in np.argsort(loss)[:keep]]
 

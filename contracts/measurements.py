@@ -91,9 +91,7 @@ class Measurements:
         object.__setattr__(self, "data", data)
         object.__setattr__(self, "accuracy", accuracy)
         if self.standard_error is not None:
-            error = checks.array(
-                "standard_error", self.standard_error, low=0.0, open_low=True, length=data.size
-            )
+            error = checks.array("standard_error", self.standard_error, low=0.0, open_low=True, length=data.size)
             object.__setattr__(self, "standard_error", error)
 
     @property

@@ -203,7 +203,5 @@ def _menu(axes: Axes, contract: Contract) -> None:
     axes.scatter(m, t, s=54, color=colours[: order.size], edgecolor="white", zorder=4)
     axes.set_xlim(0.0, right)
     axes.set_ylim(lowest - margin, highest + margin)
-    _style(
-        axes, "The menu and what each type finds as good as its option", "data contributed", "value received"
-    )
+    _style(axes, "The menu and what each type finds as good as its option", "data contributed", "value received")
     axes.legend(frameon=False, loc="lower right", fontsize=9)

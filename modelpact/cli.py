@@ -31,9 +31,7 @@ app = App(
     suppress_keyboard_interrupt=False,
 )
 app.command("modelpact.commands:design", help="Find the best contract for a problem file, with proof.")
-app.command(
-    "modelpact.commands:verify", help="Check a contract file; say what breaks, for whom, by how much."
-)
+app.command("modelpact.commands:verify", help="Check a contract file; say what breaks, for whom, by how much.")
 app.command("modelpact.commands:settle", help="Say who receives which model, given who takes part.")
 
 

@@ -10,8 +10,9 @@ from cyclopts import Parameter
 from modelpact import tables
 
 if TYPE_CHECKING:
-    from contracts.contract import Contract
     from contracts.verify import Certificate
+
+    from contracts.contract import Contract
 
 
 def design(

@@ -26,6 +26,9 @@ def console(*, error: bool = False) -> Console:
 def menu(contract: Contract) -> Table:
     """The options of a contract, one row per type."""
     population, alone = contract.problem.population, contract.reservation_utility
+    offered = {}
+    if population.types <= MOST_ROWS:  # a law of rewards for each type: costly for many
+        offered = {"model up to accuracy": _caps(contract)}
     return _table(
         "type",
         population.names or (),
@@ -33,7 +36,8 @@ def menu(contract: Contract) -> Table:
             "cost of a datum": numbers(population.costs),
             "probability": numbers(population.probabilities),
             "contribute": numbers(contract.contribution),
-            "receive (value)": numbers(contract.expected_reward),
+            **offered,
+            "expected value": numbers(contract.expected_reward),
             "gain": numbers(contract.utility),
             "gain alone": numbers(alone),
         },
@@ -70,6 +74,15 @@ def numbers(values: np.ndarray, digits: int = 6) -> list[str]:
     texts = [f"{value:,.{max(digits - before, 0)}f}" for value in values]
     spare = min((len(text) - len(text.rstrip("0")) for text in texts if "." in text), default=0)
     return [text[: len(text) - spare].rstrip(".") if spare else text for text in texts]
+
+
+def _caps(contract: Contract) -> list[str]:
+    capped = contract.rewards("capped")
+    accuracy = numbers(capped.accuracy_cap)
+    return [
+        text if np.isfinite(level) else "all trained"
+        for text, level in zip(accuracy, capped.levels, strict=True)
+    ]
 
 
 def _table(first: str, names: Sequence[str], columns: dict[str, list[str]]) -> Table:
