@@ -205,8 +205,12 @@ class Contract:
         population = self.problem.population
         columns = (self.contribution, self.expected_reward, self.utility, self.reservation_utility)
         return [
-            (name, f"{population.costs[i]:g}", f"{population.probabilities[i]:.3g}")
-            + tuple(f"{column[i]:.4f}" for column in columns)
+            (
+                name,
+                f"{population.costs[i]:g}",
+                f"{population.probabilities[i]:.3g}",
+                *(f"{column[i]:.4f}" for column in columns),
+            )
             for i, name in enumerate(population.names or ())
         ]
 

@@ -10,7 +10,7 @@ from contracts import checks, interior_point
 from contracts.accuracy import inspect
 from contracts.contract import Contract, Provenance, Witness
 from contracts.errors import InvalidInput, NotConverged
-from contracts.exclusion import Candidate, Solver, search
+from contracts.exclusion import Candidate, search
 from contracts.first_moment import FirstMoment, exclude, moments, prepare
 from contracts.outcomes import total_data
 from contracts.problem import Problem
@@ -58,7 +58,7 @@ def design_contract(problem: Problem, *, solver: str = "interior-point") -> Cont
     else:
         solver_function = interior_point.solve
     best, bound = search(model, solver_function)
-    return _contract(model, best, bound, solver, began, solver_function)
+    return _contract(model, best, bound, solver, began)
 
 
 def _check_shape(problem: Problem) -> None:
@@ -80,7 +80,7 @@ def _check_shape(problem: Problem) -> None:
 
 
 def _contract(
-    model: FirstMoment, best: Candidate | None, bound: Candidate | None, solver: str, began: float, used: Solver
+    model: FirstMoment, best: Candidate | None, bound: Candidate | None, solver: str, began: float
 ) -> Contract:
     problem = model.problem
     alone = model.reservation.utility

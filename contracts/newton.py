@@ -37,7 +37,7 @@ def dense(program: Program, f: Factors, bound_ratio: Any, slack_ratio: Any, xp: 
     Returns:
         The function (right_x, right_s) -> (dx, dy).
     """
-    to_m, to_u = _maps(program, xp)
+    to_m, to_u = maps(program, xp)
     gradient = f.tilted.T @ f.target_gradient
     crossed = f.tilted.T @ f.cross
     hessian = xp.diag(f.hessian_diagonal) + (f.tilted.T * f.hessian_middle) @ f.tilted
@@ -60,8 +60,8 @@ def dense(program: Program, f: Factors, bound_ratio: Any, slack_ratio: Any, xp: 
     return solve
 
 
-def _maps(program: Program, xp: Any) -> tuple[Any, Any]:
-    """M and U with m = M x and u = f_1 + U x, shape (types, 2 types)."""
+def maps(program: Program, xp: Any) -> tuple[Any, Any]:
+    """M and U as matrices, m = M x and u = f_1 + U x, shape (types, 2 types)."""
     columns = xp.eye(program.active.shape[0])
     if xp is jnp:
         to_m, to_u = jax.vmap(lambda x: unfold(program, x, jnp), out_axes=1)(columns)

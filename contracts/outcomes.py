@@ -133,9 +133,8 @@ def _compositions(levels: np.ndarray, mass: np.ndarray, draws: int) -> tuple[np.
 
 def _sorted(data: np.ndarray, mass: np.ndarray) -> Law:
     # Equal outcomes reached in different orders differ by rounding: bring them together.
-    values, place = np.unique(
-        np.round(data, 12 - int(np.ceil(np.log10(data.max() + 1e-300)))), return_inverse=True
-    )
+    unit = 1e-13 * float(data.max()) or 1.0
+    values, place = np.unique(np.round(data / unit) * unit, return_inverse=True)
     probabilities = np.bincount(place, weights=mass)
     kept = probabilities > 0.0
     return Law(data=values[kept], probabilities=probabilities[kept], step=0.0)

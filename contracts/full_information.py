@@ -1,0 +1,149 @@
+r"""The complete-information benchmark: what the coordinator could reach if costs were observed.
+
+With types observed there is no incentive compatibility: whoever takes part, the coordinator asks for as much
+data as leaves everybody at its reservation utility, m_i = (v(a(D)) - f_i)/c_i, where the total data D is the
+largest root of one scalar equation,
+
+    D = K v(a(D)) - F,    K = sum_i n_i / c_i,    F = sum_i n_i f_i / c_i.
+
+The right-hand side is concave above the curve's floor, so Newton's method from the right descends to that root.
+(It exists, with v >= f_i for all present, whenever training alone pays for somebody present.) Outcomes matter
+only through (K, F): they are enumerated where they are few, else sampled with the second moments of (K, F),
+which are known exactly, as control variates.
+
+Source: Wang et al., AAAI 2025 (arXiv 2412.11122), complete-information case.
+"""
+
+from __future__ import annotations
+
+from math import comb
+
+import numpy as np
+
+from contracts.problem import Problem
+from contracts.records import frozen
+from contracts.reservation import reservation
+
+MOST_OUTCOMES = 60_000
+DRAWS = 20_000
+
+
+@frozen
+class FullInformation:
+    """The benchmark.
+
+    Attributes:
+        objective: expected value of the trained model, in units of cost.
+        expected_accuracy: its expected accuracy.
+        standard_error: of the objective, by sampling; 0 where all outcomes were enumerated.
+        residual: largest relative error |D - (K v(a(D)) - F)| / D over the outcomes used.
+    """
+
+    objective: float
+    expected_accuracy: float
+    standard_error: float
+    residual: float
+
+
+def full_information(problem: Problem, *, seed: int = 0) -> FullInformation:
+    """Solve the complete-information benchmark.
+
+    Args:
+        problem: the problem; its belief does not matter here.
+        seed: of the sample, where outcomes are too many to enumerate.
+
+    Returns:
+        The benchmark. The information cost of a contract is `objective` less the contract's.
+
+    >>> from contracts import GeneralizationBound, LinearValuation, Population
+    >>> problem = Problem(
+    ...     population=Population(costs=[0.02, 0.01], probabilities=[0.5, 0.5], participants=10),
+    ...     accuracy=GeneralizationBound(),
+    ...     valuation=LinearValuation(scale=100.0),
+    ... )
+    >>> round(full_information(problem).objective, 4)
+    94.0...
+    """
+    population = problem.population
+    counts, weights = _outcomes(population.probabilities, population.participants, seed)
+    alone = reservation(problem).utility
+    rate = counts @ (1.0 / population.costs)
+    spent = counts @ (alone / population.costs)
+    data, residual = largest_total(problem, rate, spent)
+    value, accuracy = problem.value(data), problem.accuracy(data)
+    if weights is not None:
+        return FullInformation(
+            objective=float(value @ weights),
+            expected_accuracy=float(accuracy @ weights),
+            standard_error=0.0,
+            residual=residual,
+        )
+    per_type = np.stack([1.0 / population.costs, alone / population.costs])
+    moments = _moments(per_type, population.probabilities, population.participants)
+    objective, error = _controlled(value, np.stack([rate, spent]), moments)
+    mean_accuracy, _ = _controlled(accuracy, np.stack([rate, spent]), moments)
+    return FullInformation(
+        objective=objective, expected_accuracy=mean_accuracy, standard_error=error, residual=residual
+    )
+
+
+def largest_total(problem: Problem, rate: np.ndarray, spent: np.ndarray) -> tuple[np.ndarray, float]:
+    """The largest D = K v(a(D)) - F for each outcome (0 where there is none), and the largest residual."""
+    data = rate * problem.largest_value - spent
+    for _ in range(100):
+        safe = np.maximum(data, 0.0)
+        excess = safe - rate * problem.value(safe) + spent
+        step = 1e-6 * safe + 1e-300
+        slope = 1.0 - rate * (problem.value(safe + step) - problem.value(np.maximum(safe - step, 0.0))) / (
+            2 * step
+        )
+        # Beyond the turning point no root is left: such an outcome is worth nothing.
+        lower = np.where(slope > 0.0, safe - excess / np.where(slope > 0.0, slope, 1.0), 0.0)
+        if np.all(np.abs(lower - data) <= 1e-14 * np.abs(data)):
+            break
+        data = np.minimum(lower, data)
+    data = np.maximum(data, 0.0)
+    found = np.abs(data - rate * problem.value(data) + spent)
+    solved = found <= 1e-9 * np.maximum(data, spent) + 1e-300
+    data = np.where(solved, data, 0.0)
+    return data, float((found / np.maximum(data, 1e-300))[solved & (data > 0)].max(initial=0.0))
+
+
+def _outcomes(p: np.ndarray, n: int, seed: int) -> tuple[np.ndarray, np.ndarray | None]:
+    """All count vectors with their probabilities, or a sample of them with None."""
+    if p.size < 30 and comb(n + p.size - 1, p.size - 1) <= MOST_OUTCOMES:
+        from scipy.stats import multinomial
+
+        counts = _compositions(n, p.size)
+        return counts, multinomial(n, p).pmf(counts)
+    return np.random.default_rng(seed).multinomial(n, p, size=DRAWS), None
+
+
+def _compositions(total: int, parts: int) -> np.ndarray:
+    left, rows = np.array([total]), np.zeros((1, 0), dtype=np.int64)
+    for _ in range(parts - 1):
+        counts = np.concatenate([np.arange(k + 1) for k in left])
+        rows = np.column_stack([np.repeat(rows, left + 1, axis=0), counts])
+        left = np.repeat(left, left + 1) - counts
+    return np.column_stack([rows, left])
+
+
+def _moments(per_type: np.ndarray, p: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and covariance of (K, F)."""
+    mean = per_type @ p
+    return n * mean, n * ((per_type * p) @ per_type.T - np.outer(mean, mean))
+
+
+def _controlled(
+    values: np.ndarray, statistics: np.ndarray, moments: tuple[np.ndarray, np.ndarray]
+) -> tuple[float, float]:
+    """Mean of `values` with linear and quadratic control variates of known expectation, and its error."""
+    mean, covariance = moments
+    scale = np.sqrt(np.diag(covariance)) + 1e-300
+    k, f = (statistics - mean[:, None]) / scale[:, None]
+    unit = covariance / np.outer(scale, scale)
+    controls = np.stack([k, f, k * k - unit[0, 0], k * f - unit[0, 1], f * f - unit[1, 1]], axis=1)
+    design = np.column_stack([np.ones(values.size), controls])
+    answer, *_ = np.linalg.lstsq(design, values, rcond=1e-10)
+    rest = values - design @ answer
+    return float(answer[0]), float(rest.std() / np.sqrt(values.size))
