@@ -115,7 +115,7 @@ def _names(axes: Axes, contract: Contract, order: np.ndarray) -> None:
     names = contract.problem.population.names or ()
     if order.size <= MOST_NAMED:
         long = max(len(names[i]) for i in order) > 8
-        axes.set_xticks(range(order.size), [names[i] for i in order], rotation=30 if long else 0,
+        axes.set_xticks(range(order.size), [str(names[i]) for i in order], rotation=30 if long else 0,
                         ha="right" if long else "center", rotation_mode="anchor")  # fmt: skip
 
 

@@ -176,7 +176,7 @@ def _data_for_half(curve: AccuracyCurve) -> float:
     def missing(log_data: float) -> float:
         return float(curve(np.exp(log_data))) - 0.5 * float(curve.optimum)
 
-    return float(np.exp(optimize.brentq(missing, -30.0, 60.0)))
+    return float(np.exp(float(optimize.brentq(missing, -30.0, 60.0))))  # type: ignore[arg-type]
 
 
 @cache

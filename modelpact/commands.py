@@ -10,9 +10,8 @@ from cyclopts import Parameter
 from modelpact import tables
 
 if TYPE_CHECKING:
-    from contracts.verify import Certificate
-
     from contracts.contract import Contract
+    from contracts.verify import Certificate
 
 
 def design(
