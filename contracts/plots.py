@@ -47,8 +47,8 @@ def draw_contract(contract: Contract) -> Figure:
 def draw_rewards(contract: Contract) -> Figure:
     """Each type's distribution of rewards under every policy, with the first-moment solution.
 
-    Bars span the 1 % to 99 % quantiles of the value of the model received, thick ones 25 % to 75 %, as the type
-    believes them; circles are the expected rewards that all policies share.
+    Bars span the 1 % to 99 % quantiles of the value of the model received, thick ones 25 % to 75 %, as the
+    type believes them; black lines are the expected rewards that all policies share.
     """
     figure = _figure(9.0)
     _rewards(figure.subplots(), contract, tuple(POLICIES))
@@ -133,40 +133,48 @@ def _contributions(axes: Axes, contract: Contract) -> None:
     else:
         axes.fill_between(place, alone, step="mid", color=GREY, alpha=0.6, label="alone", linewidth=0)
         axes.step(place, together, where="mid", color=BLUE, label="under the contract")
-    both = np.r_[together, alone]
-    positive = both[both > 0]
-    if positive.size and positive.max() > 30 * positive.min():
-        axes.set_yscale("symlog", linthresh=float(positive.min()) / 2)
-        axes.set_ylim(bottom=0)
+    threshold = _logarithmic_below(np.r_[together, alone])
+    if threshold:
+        axes.set_yscale("symlog", linthresh=threshold)
+    largest = float(max(together.max(), alone.max(), 1e-9))
+    axes.set_ylim(0.0, largest * (8.0 if threshold else 1.3))
     _style(axes, "Data collected", _type_label(order), "data")
     _names(axes, contract, order)
     axes.legend(frameon=False, loc="upper left")
-    axes.margins(y=0.15)
+
+
+def _logarithmic_below(amounts: np.ndarray) -> float | None:
+    """Where a logarithmic axis should turn linear; None if a linear one shows everything."""
+    # What is a millionth of the largest is nothing, up to rounding.
+    positive = amounts[amounts > 1e-6 * amounts.max(initial=0.0)]
+    if positive.size and positive.max() > 30.0 * positive.min():
+        return float(max(positive.min(), 1e-4 * positive.max())) / 2.0
+    return None
 
 
 def _rewards(axes: Axes, contract: Contract, policies: tuple[str, ...]) -> None:
     order = _by_cost(contract)
-    place = np.arange(order.size)
+    place, named = np.arange(order.size), order.size <= MOST_NAMED
     for k, policy in enumerate(policies):
-        quantiles = np.array([contract.rewards(policy).quantile(q)[order] for q in (0.01, 0.25, 0.75, 0.99)])
-        shift = place + 0.22 * (k - (len(policies) - 1) / 2)
-        colour = POLICIES[policy]
-        if order.size <= MOST_NAMED:
-            label = "reward received" if len(policies) == 1 else policy
-            axes.vlines(shift, quantiles[0], quantiles[3], color=colour, linewidth=2, alpha=0.55)
-            axes.vlines(shift, quantiles[1], quantiles[2], color=colour, linewidth=8, alpha=0.8, label=label)
+        drawn = contract.rewards(policy)
+        q01, q25, q50, q75, q99 = (drawn.quantile(q)[order] for q in (0.01, 0.25, 0.5, 0.75, 0.99))
+        shift = place + 0.24 * (k - (len(policies) - 1) / 2)
+        colour, label = POLICIES[policy], "reward received" if len(policies) == 1 else policy
+        if named:
+            axes.vlines(shift, q01, q99, color=colour, linewidth=2, alpha=0.6)
+            axes.vlines(shift, q25, q75, color=colour, linewidth=9, alpha=0.7, label=label)
+            axes.hlines(q50, shift - 0.07, shift + 0.07, color=colour, linewidth=3)
         else:
-            axes.fill_between(place, quantiles[0], quantiles[3], color=colour, alpha=0.25, linewidth=0)
-            axes.fill_between(
-                place, quantiles[1], quantiles[2], color=colour, alpha=0.5, label=policy, linewidth=0
-            )
-    expected, alone = (
-        contract.expected_reward[order],
-        contract.problem.value(reservation(contract.problem).contribution[order]),
-    )
-    size = 46 if order.size <= MOST_NAMED else 4
-    axes.scatter(place, alone, s=size, marker="D", color=GREY, zorder=3, label="model trained alone")
-    axes.scatter(place, expected, s=size, facecolor="white", edgecolor=INK, zorder=4, label="expected reward")
+            axes.fill_between(place, q01, q99, color=colour, alpha=0.25, linewidth=0)
+            axes.fill_between(place, q25, q75, color=colour, alpha=0.5, label=label, linewidth=0)
+    expected = contract.expected_reward[order]
+    alone = contract.problem.value(reservation(contract.problem).contribution[order])
+    if named:
+        axes.hlines(expected, place - 0.4, place + 0.4, color=INK, linewidth=1.2, label="expected reward")
+        axes.scatter(place, alone, s=40, marker="D", color=GREY, zorder=3, label="model trained alone")
+    else:
+        axes.step(place, expected, where="mid", color=INK, linewidth=1.2, label="expected reward")
+        axes.plot(place, alone, color=GREY, linewidth=2, label="model trained alone")
     axes.axhline(contract.objective, color=INK, linewidth=0.9, linestyle=(0, (4, 3)), zorder=1)
     axes.annotate(
         "whole model, expected", (0.0, contract.objective), xycoords=("axes fraction", "data"),
@@ -174,34 +182,35 @@ def _rewards(axes: Axes, contract: Contract, policies: tuple[str, ...]) -> None:
     )  # fmt: skip
     _style(axes, "Value of the model received", _type_label(order), "value")
     _names(axes, contract, order)
-    axes.margins(x=0.08, y=0.18)
+    axes.margins(x=0.05, y=0.2)
     axes.legend(frameon=False, loc="lower right", fontsize=9)
 
 
 def _menu(axes: Axes, contract: Contract) -> None:
     import matplotlib
 
-    problem, order = contract.problem, _by_cost(contract)
-    costs, m, t = (
-        problem.population.costs[order],
-        contract.contribution[order],
-        contract.expected_reward[order],
-    )
+    problem, order, solo = contract.problem, _by_cost(contract), reservation(contract.problem)
+    m, t = contract.contribution[order], contract.expected_reward[order]
+    names: Any = problem.population.names or ()
     colours = matplotlib.colormaps["viridis"](np.linspace(0.0, 0.85, max(order.size, 2)))
-    solo = reservation(problem)
-    right = 1.25 * float(max(m.max(), solo.contribution.max(), 1.0))
-    data = np.linspace(0.0, right, 600)
-    axes.plot(data, problem.value(data), color=GREY, linewidth=2, label="model trained alone")
+    amounts = np.r_[m, solo.contribution]
+    right, threshold = 1.3 * float(max(amounts.max(), 1e-9)), _logarithmic_below(amounts)
+    data = np.linspace(0.0, right, 800)
+    if threshold:
+        data = np.union1d(np.linspace(0.0, threshold, 100), np.geomspace(threshold, right, 700))
+        axes.set_xscale("symlog", linthresh=threshold)
+    axes.plot(data, problem.value(data), color=GREY, linewidth=2.5, label="model trained alone")
     lowest = float(min(t.min(), problem.value(solo.contribution).min()))
     highest = float(max(t.max(), contract.objective))
     margin = 0.18 * max(highest - lowest, 1e-3 * max(abs(highest), 1.0))
-    names: Any = problem.population.names or ()
-    for k, i in enumerate(order[:MOST_NAMED] if order.size <= MOST_NAMED else []):
-        line = contract.utility[i] + costs[k] * data
-        axes.plot(data, line, color=colours[k], linewidth=1.1, alpha=0.8)
-        axes.plot([], [], "o", color=colours[k], label=names[i])
+    if order.size <= MOST_NAMED:
+        for colour, i in zip(colours, order, strict=False):
+            line = contract.utility[i] + problem.population.costs[i] * data
+            axes.plot(data, line, color=colour, linewidth=1.2, alpha=0.85)
+            axes.plot([], [], "o", color=colour, label=names[i])
     axes.scatter(m, t, s=54, color=colours[: order.size], edgecolor="white", zorder=4)
     axes.set_xlim(0.0, right)
     axes.set_ylim(lowest - margin, highest + margin)
-    _style(axes, "The menu and what each type finds as good as its option", "data contributed", "value received")
+    title = "The menu, with indifference lines" if order.size <= MOST_NAMED else "The menu"
+    _style(axes, title, "data contributed", "value received")
     axes.legend(frameon=False, loc="lower right", fontsize=9)
