@@ -22,6 +22,10 @@ MOST_TYPES = 60
 MOST_TERMS = 20_000
 # Held back from every constraint, so that what the cone solver returns is feasible to the last digit.
 MARGIN = 2e-8
+# (constraints in logarithms, objective in logarithms), in the order of how often they succeed; ex ante
+# each fails somewhere, so all are tried and the best feasible answer is kept.
+FORMS = ((True, False), (True, True), (False, True))
+UNSOLVED = Solution(np.zeros(0), np.zeros(0), np.inf, 0)
 
 
 def solve(program: Program, belief: str) -> Solution:
@@ -42,15 +46,23 @@ def solve(program: Program, belief: str) -> Solution:
             f"solver = 'conic' with {types} types, {n:g} participants, {belief} belief: too large for cones;"
             " expected solver='interior-point'"
         )
-    for in_logarithms in (True, False):
-        found = _attempt(program, belief, in_logarithms, cp)
-        if found.error <= MARGIN:
-            return found
-    return found
+    found = [_attempt(program, belief, forms, cp) for forms in FORMS[: 1 if belief == "interim" else 3]]
+    if not any(solution.error <= MARGIN for solution in found):
+        found += [_attempt(program, belief, forms, cp) for forms in FORMS[len(found) :]]
+    return min(found, key=lambda solution: (solution.error > MARGIN, _loss(program, solution, belief)))
 
 
-def _attempt(program: Program, belief: str, in_logarithms: bool, cp: Any) -> Solution:
-    """Solve with the feasibility constraints in logarithms or as they are; cones like now one, now the other."""
+def _loss(program: Program, solution: Solution, belief: str) -> float:
+    if not solution.gaps.size:
+        return np.inf
+    contribution, _ = unfold(program, solution.gaps, np)
+    return float(moments(program, contribution, belief, np).target_loss)
+
+
+def _attempt(program: Program, belief: str, forms: tuple[bool, bool], cp: Any) -> Solution:
+    """Solve with the constraints and the objective in logarithms or as they are: cones like now one, now
+    the other."""
+    logarithmic_constraints, logarithmic_objective = forms
     types = program.costs.size
     to_m, to_u = maps(program, np)
     x = cp.Variable(2 * types, nonneg=True)
@@ -58,28 +70,30 @@ def _attempt(program: Program, belief: str, in_logarithms: bool, cp: Any) -> Sol
     powers = _Powers(program, m, cp)
     losses = powers.interim() if belief == "interim" else powers.ex_ante()
     room = 1.0 - MARGIN - cp.multiply(program.costs, m) - u + program.value_offset
-    if in_logarithms:
+    if logarithmic_constraints:
         feasible = cp.hstack([cp.log_sum_exp(terms) for terms in losses]) <= cp.log(room)
     else:
         feasible = cp.hstack([cp.sum(cp.exp(terms)) for terms in losses]) <= room
     constraints = [*powers.constraints, feasible]
     if types > 1:
         constraints.append(u[1:] >= program.reservation[1:] + MARGIN * (program.reservation[1:] > 0))
-    objective = cp.log_sum_exp(powers.target())
+    terms = powers.target()
+    objective = cp.log_sum_exp(terms) if logarithmic_objective else cp.sum(cp.exp(terms))
     problem = cp.Problem(cp.Minimize(objective), constraints)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # an inaccurate answer is judged by its certificate
         with contextlib.suppress(cp.error.SolverError):
             problem.solve(solver=cp.CLARABEL)
     if x.value is None or feasible.dual_value is None:
-        return Solution(np.zeros(2 * types), np.zeros(2 * types - 1), np.inf, 0)
+        return UNSOLVED
     gaps = np.maximum(x.value, 0.0) * program.active
-    # Prices of constraints in logarithms, and of the objective less its offset, follow by the chain rule.
-    loss = float(np.exp(objective.value))
+    # Prices of constraints in logarithms, and for the logarithm of the loss, follow by the chain rule.
+    loss = float(np.exp(terms.value).sum())
     prices = [np.asarray(c.dual_value).ravel() for c in constraints[len(powers.constraints) :]]
-    if in_logarithms:
+    if logarithmic_constraints:
         prices[0] = prices[0] / np.maximum(room.value, 1e-300)
-    multipliers = np.maximum(np.concatenate(prices), 0.0) * loss / (loss - float(program.target_offset))
+    scale = (loss if logarithmic_objective else 1.0) / (loss - float(program.target_offset))
+    multipliers = np.maximum(np.concatenate(prices), 0.0) * scale
     return Solution(gaps, multipliers, _violation(program, gaps, belief), problem.solver_stats.num_iters or 0)
 
 

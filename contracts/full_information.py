@@ -62,7 +62,7 @@ def full_information(problem: Problem, *, seed: int = 0) -> FullInformation:
     ...     valuation=LinearValuation(scale=100.0),
     ... )
     >>> round(full_information(problem).objective, 4)
-    94.0...
+    94.3305
     """
     population = problem.population
     counts, weights = _outcomes(population.probabilities, population.participants, seed)

@@ -93,12 +93,13 @@ def banded(program: Program, f: Factors, bound_ratio: np.ndarray, slack_ratio: n
         cross=f.cross[active],
     )
     band = _band(program, f, inverse_ratio, slack_ratio)
-    lu, pivots, info = linalg.lapack.dgbtrf(band, BAND, BAND)
+    factorise, substitute = linalg.get_lapack_funcs(("gbtrf", "gbtrs"), (band,))
+    lu, pivots, info = factorise(band, BAND, BAND)
     if info != 0:
         raise np.linalg.LinAlgError("singular band")
 
     def local(right: np.ndarray) -> np.ndarray:
-        return linalg.lapack.dgbtrs(lu, BAND, BAND, right, pivots)[0]
+        return substitute(lu, BAND, BAND, right, pivots)[0]
 
     left, right_factor = _correction(f, types)
     spread = local(left)

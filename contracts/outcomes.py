@@ -150,7 +150,7 @@ def _lattice(levels: np.ndarray, mass: np.ndarray, mass_without: np.ndarray | No
     power = _transform(excess / step, mass) ** draws
     if mass_without is not None:
         power = power - _transform(excess / step, mass_without) ** draws
-    wrapped = fft.irfft(power, LATTICE)
+    wrapped: Any = fft.irfft(power, LATTICE)
     index = int(np.floor(low / step)) + np.arange(LATTICE)
     probabilities = np.maximum(wrapped[index % LATTICE], 0.0)
     kept = probabilities > 1e-18

@@ -44,9 +44,9 @@ def reservation(problem: Problem) -> Reservation:
     >>> value = LinearValuation(scale=100.0)
     >>> alone = reservation(Problem(population=population, accuracy=GeneralizationBound(), valuation=value))
     >>> alone.utility.round(6)
-    array([55.255892, 64.160811])
+    array([55.255892, 64.160812])
     >>> alone.contribution.round(2)
-    array([ 715.58, 1148.5 ])
+    array([ 715.64, 1148.39])
     """
     costs = np.asarray(problem.population.costs)
     distinct, place = np.unique(costs, return_inverse=True)

@@ -60,7 +60,8 @@ class Certificate:
             f"individual rationality: least slack {self.participation_slack.min():.3g}",
             f"incentive compatibility: largest envy {self.envy.max():.3g}",
             f"feasibility: least slack {self.feasibility_slack.min():.3g}",
-            f"optimality gap: {_shown(self.optimality_gap)} (program as solved), {_shown(self.global_gap)} (true curve)",
+            f"optimality gap: {_shown(self.optimality_gap)} (program as solved),"
+            f" {_shown(self.global_gap)} (true curve)",
             self.independent_check,
         ]
         verdict = "everything holds" if self.holds else "DOES NOT HOLD"
@@ -386,7 +387,7 @@ def _broken(
     offered: np.ndarray,
     tolerance: float,
 ) -> list[str]:
-    names = contract.problem.population.names or ()
+    names = list(contract.problem.population.names or ())
     found = []
     for i in np.flatnonzero(contract.contribution < 0):
         found.append(f"contribution: {names[i]} would contribute {contract.contribution[i]:g} data")
@@ -398,12 +399,13 @@ def _broken(
     for i in np.flatnonzero(envy.max(axis=1) > tolerance):
         j = int(np.argmax(envy[i]))
         found.append(
-            f"incentive compatibility: {names[i]} would rather take the option of {names[j]}: gains {envy[i, j]:.3g}"
+            f"incentive compatibility: {names[i]} would rather take the option of {names[j]}:"
+            f" gains {envy[i, j]:.3g}"
         )
     for i in np.flatnonzero(contract.expected_reward > offered + tolerance):
         found.append(
-            f"feasibility: {names[i]} is promised {contract.expected_reward[i]:.9g}, at most {offered[i]:.9g} can be"
-            f" given: short by {contract.expected_reward[i] - offered[i]:.3g}"
+            f"feasibility: {names[i]} is promised {contract.expected_reward[i]:.9g}, at most"
+            f" {offered[i]:.9g} can be given: short by {contract.expected_reward[i] - offered[i]:.3g}"
         )
     return found
 
@@ -412,7 +414,7 @@ def _misstated(
     contract: Contract, alone: np.ndarray, objective: float, accuracy: float, tolerance: float
 ) -> list[str]:
     top = contract.problem.largest_value
-    names = contract.problem.population.names or ()
+    names = list(contract.problem.population.names or ())
     found = []
     for i in np.flatnonzero(np.abs(contract.reservation_utility - alone) > 100 * tolerance):
         found.append(
