@@ -24,8 +24,8 @@ def many_types(types: int):
 
 
 def null_contract():
-    population = Population(costs=[50.0, 40.0], probabilities=[0.5, 0.5], participants=2)
-    valuation = LinearValuation(scale=1.0)
+    population = Population(costs=[1.0, 0.9], probabilities=[0.5, 0.5], participants=2)
+    valuation = LinearValuation(scale=100.0)
     return design_contract(Problem(population=population, accuracy=GeneralizationBound(), valuation=valuation))
 
 
@@ -52,5 +52,5 @@ def test_indifference_lines_run_through_the_options():
 
 
 def test_another_format_is_refused():
-    with pytest.raises(InvalidInput, match="suffix = '.jpeg': expected one of '.png'"):
+    with pytest.raises(InvalidInput, match=r"suffix = '\.jpeg': expected one of '\.png'"):
         encode(draw_menu(example_contract()), ".jpeg")

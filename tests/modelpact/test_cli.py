@@ -131,9 +131,10 @@ def test_the_second_solver_agrees(tmp_path, capsys):
     assert json.loads(path.read_text())["objective"] == pytest.approx(94.013492427, abs=1e-3)
 
 
-def test_where_nothing_pays_the_null_contract_says_why(tmp_path, capsys):
+@pytest.mark.parametrize(("old", "new"), [("participants = 10", "participants = 2"), ("= 100.0", "= 0.01")])
+def test_where_nothing_pays_the_null_contract_says_why(tmp_path, capsys, old, new):
     path = tmp_path / "dear.toml"
-    path.write_text((PAPER / "s2.toml").read_text().replace("participants = 10", "participants = 2"))
+    path.write_text((PAPER / "s2.toml").read_text().replace(old, new))
     assert main(["design", str(path)]) == 0
     assert "nobody's participation can pay" in capsys.readouterr().out
 
