@@ -79,9 +79,10 @@ def numbers(values: np.ndarray, digits: int = 6) -> list[str]:
 def _caps(contract: Contract) -> list[str]:
     capped = contract.rewards("capped")
     accuracy = numbers(capped.accuracy_cap)
+    rows = zip(accuracy, capped.levels, contract.expected_reward, strict=True)
     return [
-        text if np.isfinite(level) else "all trained"
-        for text, level in zip(accuracy, capped.levels, strict=True)
+        "none" if reward == 0.0 else text if np.isfinite(level) else "all trained"
+        for text, level, reward in rows
     ]
 
 
