@@ -102,7 +102,7 @@ def solve(problem: Problem, *, seconds: float = math.inf, most_outcomes: int = 3
     types, n = problem.population.types, problem.population.participants
     count = math.comb(n + types - 1, types - 1)
     if count > most_outcomes:
-        raise MemoryError(f"{count:.1e} outcomes")
+        raise MemoryError(f"1e{len(str(count)) - 1} outcomes")
     counts = outcomes(types, n)
     prior, belief = probabilities(problem, counts)
     costs, v1 = problem.population.costs, problem.largest_value

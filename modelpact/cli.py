@@ -53,9 +53,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _complain(error, 1)
     except KeyboardInterrupt:
         return _complain("interrupted", 130)
-    except BrokenPipeError:  # the reader of a pipe, such as `head`, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python would try to write again
+        # the reader of a pipe, such as `head`, has seen enough
+        return 0 if isinstance(error, BrokenPipeError) else _complain(f"cannot print: {error.strerror}", 1)
     return code if isinstance(code, int) else 0
 
 

@@ -46,7 +46,7 @@ def design(
     from modelpact.problem_file import read_problem
 
     stated = read_problem(problem)
-    _writable(output)
+    _writable(output, keep=problem)
     _writable(plot, (".png", ".pdf", ".svg"))
     whispers = tables.console(error=True)
     for note in stated.notes:
@@ -192,7 +192,7 @@ def _counts(text: str) -> list[int]:
         ) from error
 
 
-def _writable(path: Path | None, suffixes: tuple[str, ...] = ()) -> None:
+def _writable(path: Path | None, suffixes: tuple[str, ...] = (), keep: Path | None = None) -> None:
     """Refuse a target that could not be written, before any work is done."""
     from contracts.errors import InvalidInput
 
@@ -200,8 +200,10 @@ def _writable(path: Path | None, suffixes: tuple[str, ...] = ()) -> None:
         return
     if suffixes and path.suffix.lower() not in suffixes:
         raise InvalidInput(f"cannot write {path}: expected a name that ends in {' or '.join(suffixes)}")
-    if path.is_dir() or not path.parent.is_dir():
+    same = keep is not None and path.exists() and path.samefile(keep)
+    if same or path.is_dir() or not path.parent.is_dir():
         what = "it is a folder" if path.is_dir() else f"there is no folder {path.parent}"
+        what = "it is the problem itself" if same else what
         raise InvalidInput(f"cannot write {path}: {what}")
 
 

@@ -144,6 +144,8 @@ def test_where_nothing_pays_the_null_contract_says_why(tmp_path, capsys, old, ne
     [
         (["design", "nowhere.toml"], "nowhere.toml: No such file or directory"),
         (["design", str(CLINICS), "--output", "nowhere/contract.json"], "there is no folder nowhere"),
+        (["design", str(CLINICS), "--output", str(CLINICS)], "it is the problem itself"),
+        (["design", str(CLINICS), "--output", str(ROOT)], "it is a folder"),
         (["design", str(CLINICS), "--plot", "contract.jpeg"], "expected a name that ends in .png"),
         (["design", str(CLINICS), "--solver", "simplex"], "simplex"),
         (["design", str(CLINICS), "--outputs", "a.json"], "--outputs"),
@@ -248,3 +250,10 @@ def test_it_runs_as_a_module_and_ends_quietly_when_its_reader_leaves():
     result = subprocess.run(command, shell=True, cwd=ROOT, capture_output=True, text=True, check=True)
     assert result.stdout.startswith("Learning curve")
     assert result.stderr == ""
+
+
+def test_a_full_disk_is_one_line():
+    command = f"{sys.executable} -m modelpact design {CLINICS} > /dev/full"
+    result = subprocess.run(command, shell=True, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert result.returncode == 1
+    assert result.stderr == "modelpact: cannot print: No space left on device\n"
