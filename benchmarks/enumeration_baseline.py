@@ -100,9 +100,9 @@ def solve(problem: Problem, *, seconds: float = math.inf, most_outcomes: int = 3
     """
     began = time.perf_counter()
     types, n = problem.population.types, problem.population.participants
-    count = math.comb(n + types - 1, types - 1)
-    if count > most_outcomes:
-        raise MemoryError(f"1e{len(str(count)) - 1} outcomes")
+    digits = (math.lgamma(n + types) - math.lgamma(n + 1) - math.lgamma(types)) / math.log(10)
+    if digits > math.log10(most_outcomes):
+        raise MemoryError(f"1e{digits:.0f} outcomes")
     counts = outcomes(types, n)
     prior, belief = probabilities(problem, counts)
     costs, v1 = problem.population.costs, problem.largest_value
@@ -161,7 +161,7 @@ def solve(problem: Problem, *, seconds: float = math.inf, most_outcomes: int = 3
         expected_reward=v1 * result.x[types:],
         objective=-v1 * float(result.fun),
         violation=v1 * float(result.constr_violation),
-        outcomes=count,
+        outcomes=len(counts),
         iterations=int(result.nit),
         seconds=time.perf_counter() - began,
         finished=time.perf_counter() - began <= seconds,
