@@ -25,7 +25,9 @@ def design(
 ) -> int:
     """Find the best contract for a problem file, with proof.
 
-    Prints the menu, its certificate and what not knowing the types costs.
+    Prints the menu, its certificate and what not knowing the types costs. The menu's columns: the cost of a
+    datum and the probability of each type; the data it contributes; the accuracy up to which it receives the
+    trained model, and the expected value of that; its gain, value less cost, and the gain it would have alone.
 
     Parameters
     ----------

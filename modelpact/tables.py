@@ -24,22 +24,22 @@ def console(*, error: bool = False) -> Console:
 
 
 def menu(contract: Contract) -> Table:
-    """The options of a contract, one row per type."""
+    """The options of a contract, one row per type: what it gives, what it gets, what it gains, also alone."""
     population, alone = contract.problem.population, contract.reservation_utility
     offered = {}
     if population.types <= MOST_ROWS:  # a law of rewards for each type: costly for many
-        offered = {"model up to accuracy": _caps(contract)}
+        offered = {"accuracy up to": _caps(contract)}
     return _table(
         "type",
         population.names or (),
         {
-            "cost of a datum": numbers(population.costs),
-            "probability": numbers(population.probabilities),
+            "cost": numbers(population.costs),
+            "chance": numbers(population.probabilities),
             "contribute": numbers(contract.contribution),
             **offered,
-            "expected value": numbers(contract.expected_reward),
+            "value": numbers(contract.expected_reward),
             "gain": numbers(contract.utility),
-            "gain alone": numbers(alone),
+            "alone": numbers(alone),
         },
     )
 
