@@ -129,7 +129,7 @@ from contracts.testing import problems
 
 
 @settings(max_examples=10, deadline=None, database=None)
-@given(problems(types=(2, 4), participants=(4, 40)))
+@given(problems(types=(2, 4), participants=(4, 40), families=("power-law",)))
 def test_my_pipeline_never_harms_anybody(drawn):
     assert_individually_rational(design_contract(drawn))
 
