@@ -30,10 +30,14 @@ def null_contract():
 
 
 @pytest.mark.parametrize("draw", DRAWINGS)
-@pytest.mark.parametrize("contract", [example_contract(), many_types(1), many_types(40), null_contract()])
-@pytest.mark.parametrize(("suffix", "start"), [(".png", b"\x89PNG"), (".pdf", b"%PDF"), (".svg", b"<?xml")])
-def test_every_contract_can_be_drawn_in_every_format(draw, contract, suffix, start):
-    assert encode(draw(contract), suffix).startswith(start)
+@pytest.mark.parametrize("contract", [example_contract(), many_types(1), many_types(20), null_contract()])
+def test_every_contract_can_be_drawn(draw, contract):
+    assert encode(draw(contract)).startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(("suffix", "start"), [(".png", b"\x89PNG"), (".PDF", b"%PDF"), (".svg", b"<?xml")])
+def test_pictures_have_the_format_asked_for(suffix, start):
+    assert encode(draw_menu(example_contract()), suffix).startswith(start)
 
 
 def test_bars_are_the_contributions_from_the_dearest_type_to_the_cheapest():
