@@ -119,11 +119,13 @@ def _contract(
         reason=_reason(best),
         provenance=Provenance(
             solver=solver,
-            expectation="mixture of exponentials",
+            expectation="mixture of exponentials" if model.program.curves is None else "Gauss rule",
             excluded=best.excluded,
             iterations=best.solution.iterations,
             seconds=time.perf_counter() - began,
-            fit_error=max(model.target_mixture.relative_error, model.value_mixture.relative_error),
+            fit_error=0.0
+            if model.program.curves is not None
+            else max(model.target_mixture.relative_error, model.value_mixture.relative_error),
         ),
         witness=witness,
         global_witness=witness if global_witness is None and not problem.accuracy.floor > 0 else global_witness,
@@ -181,9 +183,9 @@ def _witness(model: FirstMoment, candidate: Candidate) -> Witness:
     restricted = exclude(program, candidate.excluded, model.problem.belief)
     rows = program.costs.size
     m = candidate.contribution / model.data_unit
-    # The solver's multipliers belong to log E L; those of E L follow by the chain rule.
-    loss = float(moments(restricted, m, model.problem.belief, np).target_loss)
-    prices = candidate.solution.multipliers * loss * model.target_unit / model.value_unit
+    # The solver's multipliers belong to its objective; those of E L follow by the chain rule.
+    slope = float(moments(restricted, m, model.problem.belief, np).objective_slope)
+    prices = candidate.solution.multipliers * slope * model.target_unit / model.value_unit
     return Witness(
         rates=program.rates / model.data_unit,
         target_weights=program.target_weights * model.target_unit,

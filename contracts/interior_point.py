@@ -101,9 +101,9 @@ def iterate(program: Program, point: Point, belief: str, xp: Any) -> Point:
     stationarity = fold(program, by_m, by_u, xp) + (1.0 - program.active) - z
     count = x.shape[0] + s.shape[0]
     mu = (x @ z + s @ y) / count
-    error = here.target_loss * (count * mu + xp.abs(stationarity) @ x + xp.abs(infeasibility) @ y)
+    error = here.objective_slope * (count * mu + xp.abs(stationarity) @ x + xp.abs(infeasibility) @ y)
 
-    if xp is np and types > DENSE_TYPES:
+    if xp is np and types > DENSE_TYPES and program.curves is None:
         newton_step = newton.banded(program, f, z / x, s / y)
     else:
         newton_step = newton.dense(program, f, z / x, s / y, xp)
