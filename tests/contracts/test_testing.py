@@ -65,7 +65,8 @@ def test_problems_matter(problem):
     assert float(problem.value(problem.population.participants * largest)) > 0.4 * problem.largest_value
 
 
-@settings(max_examples=10, phases=[Phase.explicit, Phase.generate])  # shrinking would solve hundreds of problems
+@pytest.mark.slow
+@settings(max_examples=25, phases=[Phase.explicit, Phase.generate])  # shrinking would solve hundreds of problems
 @given(contracts(types=(1, 4), participants=(2, 60), families=("power-law", "generalization-bound")))
 def test_contracts_that_are_drawn_hold(contract):
     assert_individually_rational(contract)
