@@ -9,10 +9,12 @@ largest root of one scalar equation,
 The right-hand side is concave above the curve's floor, so Newton's method from the right descends to that root.
 (It exists, with v >= f_i for all present, whenever training alone pays for somebody present.)
 
-The benchmark keeps everybody at its reservation utility in every outcome, a contract only in expectation: where
-training is dear, averaging over outcomes can be worth more than knowing the costs, and the information cost is
-negative. Outcomes matter only through (K, F): they are enumerated where they are few, else sampled with the second moments of (K, F),
-which are known exactly, as control variates.
+The benchmark keeps everybody at its reservation utility in every outcome, a contract only in expectation:
+where training is dear, averaging over outcomes can be worth more than knowing the costs, and the information
+cost is negative.
+
+Outcomes matter only through (K, F): they are enumerated where they are few, else sampled with the second
+moments of (K, F), which are known exactly, as control variates.
 
 Source: Wang et al., AAAI 2025 (arXiv 2412.11122), complete-information case.
 """
