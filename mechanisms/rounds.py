@@ -71,7 +71,7 @@ class RewardRule(Protocol):
         """Return the state before the first round, given each participant's number of samples."""
         ...
 
-    def step(
+    def settle(
         self, state: Any, updates: np.ndarray, aggregate: Aggregate | None, moment: Round
     ) -> tuple[Any, Reward]:
         """Return the next state and the reward.

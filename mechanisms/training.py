@@ -107,7 +107,7 @@ def train(
             common = _mean(updates, sizes) if rule is None else rule(updates, moment)
             step = Reward(server=common, participants=np.broadcast_to(common, (count, *np.shape(common))))
         else:
-            memory, step = reward.step(memory, updates, _at(rule, moment), moment)
+            memory, step = reward.settle(memory, updates, _at(rule, moment), moment)
         move = _shaped("the rule's result", step.server, server.shape)
         gifts = _shaped("the rule's rewards", step.participants, updates.shape)
         if not (np.isfinite(move).all() and np.isfinite(gifts).all()):
