@@ -72,13 +72,17 @@ def fairness(standalone: ArrayLike, final: ArrayLike) -> Fairness:
         undefined = "correlation undefined: all final accuracies are equal"
     varied = len(alone) > 1 and np.ptp(alone) > 0
     return Fairness(
-        pearson=math.nan if undefined else float(stats.pearsonr(alone, end).statistic),
-        spearman=math.nan if undefined else float(stats.spearmanr(alone, end).statistic),
+        pearson=math.nan if undefined else _correlation(alone, end),
+        spearman=math.nan if undefined else _correlation(stats.rankdata(alone), stats.rankdata(end)),
         slope=float(np.polyfit(alone, end, 1)[0]) if varied else math.nan,
         spread=float(np.ptp(end)),
         mean=float(end.mean()),
         undefined=undefined,
     )
+
+
+def _correlation(first: np.ndarray, second: np.ndarray) -> float:
+    return float(np.corrcoef(first, second)[0, 1])
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
