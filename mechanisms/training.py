@@ -22,7 +22,7 @@ from numpy.typing import ArrayLike
 from contracts import checks
 from contracts.errors import InvalidInput, NotConverged
 from mechanisms.datasets import Samples
-from mechanisms.local_training import LocalTraining, Stack, local_updates, stack
+from mechanisms.local_training import LocalTraining, Stack, check_fit, local_updates, stack
 from mechanisms.models import Model
 from mechanisms.rounds import Aggregate, Reward, RewardRule, Round, RoundReport, StatefulRule, TrainingRun
 
@@ -80,6 +80,7 @@ def train(
         patience = checks.integer("patience", patience, low=1)
     seed = checks.integer("seed", seed)
     padded = stack(participants)
+    check_fit(model, padded)
     count, sizes = len(padded.sizes), padded.sizes
     server = model.initial(seed) if initial is None else checks.array("initial", initial, length=model.size)
     holders = np.broadcast_to(server, (count, model.size))
