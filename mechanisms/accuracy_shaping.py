@@ -64,7 +64,8 @@ class DataSharing:
         for name in ("accuracy", "value"):
             if not callable(getattr(self, name)):
                 raise InvalidInput(f"{name}: expected a function")
-        probe = self.worth(np.linspace(0, self.ceiling(), 257))
+        reach = max(self.ceiling(), 1 / float(self.costs.min()))
+        probe = self.worth(reach * np.linspace(0, 1, 257) ** 3)
         if (np.diff(probe) < -1e-9 * max(1.0, np.abs(probe).max())).any():
             raise InvalidInput("accuracy: expected a value that never falls as data grow")
         alone = [_maximise(lambda m, c=c: self.worth(m) - c * m, self.most(c))[0] for c in self.costs]

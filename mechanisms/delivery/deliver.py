@@ -178,7 +178,7 @@ def _calibrate(
     remark = f"the nearest that {method} reaches"
     if level == family.levels and promise > best:
         remark = "above the full model, which is given"
-    elif level == 0:
+    elif level == 0 and promise < achieved:
         remark = "below the untrained model, which is given"
     return _delivered(
         promise,
@@ -193,25 +193,20 @@ def _calibrate(
 
 
 def _bisect(family: Family, promise: float, held_out: Samples) -> int:
-    """Find neighbouring levels between which the accuracy passes the promise; return the nearer one."""
+    """Halve the levels to where the accuracy passes the promise; return the nearest level seen."""
+    seen: dict[int, float] = {}
 
-    def accuracy(level: int) -> float:
-        return family.full.accuracy(family.at(level), held_out)
+    def reaches(level: int) -> bool:
+        seen[level] = family.full.accuracy(family.at(level), held_out)
+        return seen[level] >= promise
 
     low, high = 0, family.levels
-    at_low, at_high = accuracy(low), accuracy(high)
-    if at_high <= promise:
-        return high
-    if at_low >= promise:
-        return low
-    while high - low > 1:
-        middle = (low + high) // 2
-        at_middle = accuracy(middle)
-        if at_middle < promise:
-            low, at_low = middle, at_middle
-        else:
-            high, at_high = middle, at_middle
-    return low if promise - at_low < at_high - promise else high
+    if reaches(high) and not reaches(low):
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (low, middle) if reaches(middle) else (middle, high)
+    # among equally near levels the lowest gives least away
+    return min(seen, key=lambda level: (abs(seen[level] - promise), level))
 
 
 def _respond(
