@@ -35,7 +35,7 @@ class Cosine(UtilityBase):
         chosen = updates[list(sample.subset)].sum(axis=0)
         return float(chosen @ together / np.linalg.norm(chosen) / np.linalg.norm(together))
 
-data = Dataset.from_arrays(np.arange(len(updates)).reshape(-1, 1), np.zeros(len(updates)))
+data = Dataset(np.arange(len(updates)).reshape(-1, 1), np.zeros(len(updates)))
 sampler = DeterministicUniformSampler(index_iteration=FiniteSequentialIndexIteration)
 started = time.perf_counter()
 valuation = ShapleyValuation(Cosine(), sampler, NoStopping(), progress=False)

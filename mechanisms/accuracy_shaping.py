@@ -20,7 +20,7 @@ again by every result's regret, rather than cited.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 
 import jax
 import numpy as np
@@ -40,40 +40,19 @@ def _itself(accuracy: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class DataSharing:
-    """Who can contribute, and what accuracy is worth.
+    """Who can contribute, and what accuracy is worth; made by `data_sharing`.
 
     Attributes:
         costs: of one unit of data to each agent, > 0, in the unit of value.
-        accuracy: test accuracy, in [0, 1], of a model trained on an amount of data; non-decreasing, with
-            falling returns wherever it is positive.
-        value: of an accuracy to every agent; non-decreasing. Defaults to the accuracy itself.
-        alone: the data each agent would contribute for itself (computed).
-
-    >>> sharing = DataSharing(costs=[0.01, 0.02], accuracy=lambda data: data / (data + 1))
-    >>> sharing.alone.round(3)
-    array([9.   , 6.071])
+        accuracy: test accuracy, in [0, 1], of a model trained on an amount of data.
+        value: of an accuracy to every agent.
+        alone: the data each agent would contribute for itself.
     """
 
     costs: Float[np.ndarray, " agents"]
     accuracy: Curve
-    value: Curve = _itself
-    alone: Float[np.ndarray, " agents"] = field(init=False)
-
-    def __post_init__(self):
-        object.__setattr__(self, "costs", checks.array("costs", self.costs, low=0, open_low=True))
-        for name in ("accuracy", "value"):
-            if not callable(getattr(self, name)):
-                raise InvalidInput(f"{name}: expected a function")
-        reach = max(self.ceiling(), 1 / float(self.costs.min()))
-        probe = self.worth(reach * np.linspace(0, 1, 257) ** 3)
-        if (np.diff(probe) < -1e-9 * max(1.0, np.abs(probe).max())).any():
-            raise InvalidInput("accuracy: expected a value that never falls as data grow")
-        alone = [_maximise(lambda m, c=c: self.worth(m) - c * m, self.most(c))[0] for c in self.costs]
-        object.__setattr__(self, "alone", np.array(alone))
-
-    def worth(self, data: ArrayLike) -> np.ndarray:
-        """Return the value of the accuracy that an amount of data gives."""
-        return _evaluate("value", self.value, self.received(data))
+    value: Curve
+    alone: Float[np.ndarray, " agents"]
 
     def received(self, data: ArrayLike) -> np.ndarray:
         """Return the accuracy that an amount of data gives."""
@@ -82,6 +61,10 @@ class DataSharing:
             raise InvalidInput("accuracy: expected values in [0, 1]")
         return accuracies
 
+    def worth(self, data: ArrayLike) -> np.ndarray:
+        """Return the value of the accuracy that an amount of data gives."""
+        return _evaluate("value", self.value, self.received(data))
+
     def most(self, cost: float) -> float:
         """Return an amount of data that costs as much as the best accuracy is worth over none."""
         ends = _evaluate("value", self.value, np.array([float(self.received(0.0)), 1.0]))
@@ -89,7 +72,38 @@ class DataSharing:
 
     def ceiling(self) -> float:
         """Return more data than any agents together would give at a profit."""
-        return sum(self.most(cost) for cost in self.costs)
+        return sum(self.most(float(cost)) for cost in self.costs)
+
+
+def data_sharing(costs: ArrayLike, accuracy: Curve, *, value: Curve = _itself) -> DataSharing:
+    """Describe who can contribute, and find what each would contribute for itself.
+
+    Args:
+        costs: of one unit of data to each agent, > 0, in the unit of value.
+        accuracy: test accuracy, in [0, 1], of a model trained on an amount of data; non-decreasing, with
+            falling returns wherever it is positive. Any function of an array, or of a number.
+        value: of an accuracy to every agent; non-decreasing. Defaults to the accuracy itself.
+
+    Raises:
+        InvalidInput: a cost that is not positive, or a function that is not what is expected where probed.
+
+    >>> data_sharing([0.01, 0.02], lambda data: data / (data + 1)).alone.round(3)
+    array([9.   , 6.071])
+    """
+    checked = checks.array("costs", costs, low=0, open_low=True)
+    for name, function in (("accuracy", accuracy), ("value", value)):
+        if not callable(function):
+            raise InvalidInput(f"{name}: expected a function")
+    sharing = DataSharing(costs=checked, accuracy=accuracy, value=value, alone=np.zeros(len(checked)))
+    reach = max(sharing.ceiling(), 1 / float(checked.min()))
+    probe = sharing.worth(reach * np.linspace(0, 1, 257) ** 3)
+    if (np.diff(probe) < -1e-9 * max(1.0, np.abs(probe).max())).any():
+        raise InvalidInput("accuracy: expected a value that never falls as data grow")
+    alone = [
+        _maximise(lambda data, cost=cost: sharing.worth(data) - cost * data, sharing.most(float(cost)))[0]
+        for cost in checked
+    ]
+    return replace(sharing, alone=np.array(alone))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -146,7 +160,7 @@ class StandardRule:
     def equilibrium(self) -> SharingEquilibrium:
         """Return the equilibrium: the cheapest agents share what one of them would contribute alone.
 
-        >>> sharing = DataSharing(costs=[0.01, 0.02, 0.05], accuracy=lambda data: data / (data + 1))
+        >>> sharing = data_sharing([0.01, 0.02, 0.05], lambda data: data / (data + 1))
         >>> StandardRule(sharing=sharing).equilibrium()
         standard: 9 data from 1 of 3 agents (18.54 alone), accuracy 0.9000, regret 0.0e+00
         """
@@ -179,7 +193,7 @@ class AccuracyShaping:
     def values(self, contributions: ArrayLike) -> np.ndarray:
         """Return the value each agent receives, shape (*batch, agents).
 
-        >>> sharing = DataSharing(costs=[0.01, 0.02], accuracy=lambda data: data / (data + 1))
+        >>> sharing = data_sharing([0.01, 0.02], lambda data: data / (data + 1))
         >>> AccuracyShaping(sharing=sharing).values([4.0, 20.0]).round(4)  # 4 of its own; the joint model
         array([0.8 , 0.96])
         """
@@ -198,7 +212,7 @@ class AccuracyShaping:
     def equilibrium(self) -> SharingEquilibrium:
         """Return the equilibrium of most data, with its regret.
 
-        >>> sharing = DataSharing(costs=[0.01, 0.02, 0.05], accuracy=lambda data: data / (data + 1))
+        >>> sharing = data_sharing([0.01, 0.02, 0.05], lambda data: data / (data + 1))
         >>> AccuracyShaping(sharing=sharing).equilibrium()
         accuracy shaping: 35.42 data from 3 of 3 agents (18.54 alone), accuracy 0.9725, regret 0.0e+00
         """
@@ -207,7 +221,7 @@ class AccuracyShaping:
 
         def excess(total: np.ndarray) -> np.ndarray:
             gained = np.asarray(sharing.worth(total))[..., None] - own
-            return sharing.alone.sum() + (gained / pay).sum(axis=-1) - total
+            return np.asarray(sharing.alone.sum() + (gained / pay).sum(axis=-1) - total)
 
         total, unique = _last_root(excess, float(sharing.alone.sum()), sharing.ceiling())
         # where alone is 0 because data pay only together, the total may be 0: nobody then begins
@@ -235,7 +249,7 @@ def regret(
             profiles[..., agent] = amounts
             return rule.values(profiles)[..., agent] - cost * np.asarray(amounts)
 
-        most = max(2 * sharing.most(cost), 2 * given[agent])
+        most = max(2 * sharing.most(float(cost)), 2 * given[agent])
         best = _maximise(utility, most, extra=(given[agent], sharing.alone[agent]), points=points)[1]
         gains[agent] = max(best - current[agent], 0.0)
     return gains

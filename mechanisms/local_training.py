@@ -182,7 +182,7 @@ def _updates(
     labels: Array,
     weights: Array,
     keys: Array,
-    rate: float,
+    rate: Array | float,
 ) -> Array:
     slots = inputs.shape[1]
     steps = -(-slots // batch)

@@ -64,6 +64,7 @@ class Reward:
     figures: dict[str, np.ndarray] = field(default_factory=dict)
 
 
+@runtime_checkable
 class RewardRule(Protocol):
     """Decides what each participant receives."""
 

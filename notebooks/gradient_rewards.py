@@ -185,6 +185,20 @@ for alone, averaging, rewarded in trials[5, "class-imbalance"]:
 # Whoever holds all classes is drawn away from them by participants who never saw most. A rule that pays by
 # gradients does not cure this; a contract with a participation constraint does.
 #
+# It also matters for how long one trains. Let the steps be four times as long: what the majority holds is then
+# learned early, and late gradients of whoever holds rare classes point away from the majority's. Contributions
+# measured against the majority's direction fall where knowledge is rare.
+
+# %%
+for step in (0.5, 1.0, 2.0):
+    rule = CosineGradientRewards(altruism=0.5, keep="energy", step=step)
+    run = train(model, parts, rounds=80, local=local, reward=rule, validation=digits.test)
+    standing = run.figures["reputation"][-1]
+    alone = trials[5, "class-imbalance"][0][0]
+    measured = fairness(alone, run.participant_accuracy[-1])
+    print(f"step {step}: Spearman {measured.spearman:.2f}, joint {run.accuracy[-1]:.3f}, reputation {standing.round(2)}")
+
+# %% [markdown]
 # ## A published detail that does not work
 #
 # The published code weights uploads in the joint step by reputation, and measures reputation against that same

@@ -105,7 +105,7 @@ def descend(
     samples: Samples,
     *,
     steps: int,
-    rate: float,
+    rate: Array | float,
     weights: ArrayLike | None = None,
 ) -> Float[np.ndarray, "moments size"]:
     """Return the path of full-batch gradient descent on weighted samples, the start included."""
@@ -117,7 +117,7 @@ def descend(
 
 @partial(jax.jit, static_argnums=(0, 1))
 def _descend(
-    model: Model, steps: int, start: Array, inputs: Array, labels: Array, weights: Array, rate: float
+    model: Model, steps: int, start: Array, inputs: Array, labels: Array, weights: Array, rate: Array | float
 ) -> Array:
     def step(params, _):
         after = params - rate * jax.grad(model.loss)(params, inputs, labels, weights)

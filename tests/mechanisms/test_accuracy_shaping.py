@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy import optimize
 
 from contracts.errors import InvalidInput
-from mechanisms.accuracy_shaping import AccuracyShaping, DataSharing, StandardRule, regret
+from mechanisms.accuracy_shaping import AccuracyShaping, StandardRule, data_sharing, regret
 
 
 def hyperbola(data):
@@ -56,7 +56,7 @@ def best_deviation(rule, contributions, agent, seed):
 @pytest.mark.parametrize("curve", CURVES)
 @pytest.mark.parametrize("costs", [[0.01, 0.02, 0.05], [1e-4] * 4, [0.001], [2e-5, 2e-3]])
 def test_no_agent_gains_by_departing_from_the_shaped_equilibrium(curve, costs):
-    sharing = DataSharing(costs=costs, accuracy=CURVES[curve])
+    sharing = data_sharing(costs, CURVES[curve])
     rule = AccuracyShaping(sharing=sharing)
     found = rule.equilibrium()
     for agent in range(len(costs)):
@@ -69,7 +69,7 @@ def test_no_agent_gains_by_departing_from_the_shaped_equilibrium(curve, costs):
 @settings(max_examples=40)
 @given(costs=costs_lists, curve=st.sampled_from(sorted(CURVES)), bonus=st.sampled_from([1e-6, 1e-3, 0.1]))
 def test_shaping_is_feasible_rational_and_yields_more_data(costs, curve, bonus):
-    sharing = DataSharing(costs=costs, accuracy=CURVES[curve])
+    sharing = data_sharing(costs, CURVES[curve])
     rule = AccuracyShaping(sharing=sharing, bonus=bonus)
     found, free = rule.equilibrium(), StandardRule(sharing=sharing).equilibrium()
     assert found.regret.max() < 1e-8
@@ -88,7 +88,7 @@ def test_shaping_is_feasible_rational_and_yields_more_data(costs, curve, bonus):
     shares=st.lists(st.floats(0, 3), min_size=6, max_size=6),
 )
 def test_nobody_ever_receives_more_than_the_joint_model(costs, curve, shares):
-    sharing = DataSharing(costs=costs, accuracy=CURVES[curve])
+    sharing = data_sharing(costs, CURVES[curve])
     given_data = np.array(shares[: len(costs)]) * np.maximum(sharing.alone, 10)
     accuracies = AccuracyShaping(sharing=sharing).accuracies(given_data)
     joint = float(sharing.received(given_data.sum()))
@@ -98,7 +98,7 @@ def test_nobody_ever_receives_more_than_the_joint_model(costs, curve, shares):
 
 
 def test_standard_rule_is_catastrophic_free_riding():
-    sharing = DataSharing(costs=[0.02, 0.01, 0.05], accuracy=hyperbola)
+    sharing = data_sharing([0.02, 0.01, 0.05], hyperbola)
     found = StandardRule(sharing=sharing).equilibrium()
     # the cheapest alone: 1 / (m + 1)^2 = 0.01
     np.testing.assert_allclose(found.contributions, [0, 9, 0], atol=1e-6)
@@ -112,13 +112,13 @@ def test_standard_rule_is_catastrophic_free_riding():
 
 def test_alone_amounts_have_their_closed_form():
     costs = np.array([0.01, 0.04, 0.25])
-    sharing = DataSharing(costs=costs, accuracy=hyperbola)
+    sharing = data_sharing(costs, hyperbola)
     np.testing.assert_allclose(sharing.alone, 1 / np.sqrt(costs) - 1, rtol=1e-6)
-    assert DataSharing(costs=[2.0], accuracy=hyperbola).alone == pytest.approx([0], abs=1e-9)
+    assert data_sharing([2.0], hyperbola).alone == pytest.approx([0], abs=1e-9)
 
 
 def test_the_fixed_point_is_reached_by_best_responses_from_either_side():
-    sharing = DataSharing(costs=[0.01, 0.02, 0.05], accuracy=hyperbola)
+    sharing = data_sharing([0.01, 0.02, 0.05], hyperbola)
     rule = AccuracyShaping(sharing=sharing)
     found = rule.equilibrium()
     assert found.unique
@@ -139,7 +139,7 @@ def test_the_fixed_point_is_reached_by_best_responses_from_either_side():
 
 
 def test_no_grid_profile_yields_more_data_at_equilibrium():
-    sharing = DataSharing(costs=[0.01, 0.03], accuracy=hyperbola)
+    sharing = data_sharing([0.01, 0.03], hyperbola)
     rule = AccuracyShaping(sharing=sharing, bonus=1e-3)
     found = rule.equilibrium()
     grid = [np.linspace(0, 1.6, 33) * amount for amount in found.contributions]
@@ -158,7 +158,7 @@ def best_on_grid(rule, profile, agent, amounts):
 
 
 def test_what_nobody_starts_alone_may_pay_together():
-    sharing = DataSharing(costs=[0.003, 0.003], accuracy=generalisation_bound)
+    sharing = data_sharing([0.003, 0.003], generalisation_bound)
     assert not sharing.alone.any()
     found = AccuracyShaping(sharing=sharing).equilibrium()
     assert found.total > 100
@@ -169,7 +169,7 @@ def test_what_nobody_starts_alone_may_pay_together():
 
 
 def test_values_other_than_accuracy_itself():
-    sharing = DataSharing(costs=[0.01, 0.02], accuracy=hyperbola, value=lambda accuracy: 3 * accuracy**2)
+    sharing = data_sharing([0.01, 0.02], hyperbola, value=lambda accuracy: 3 * accuracy**2)
     rule = AccuracyShaping(sharing=sharing)
     found = rule.equilibrium()
     assert found.regret.max() < 1e-8
@@ -181,9 +181,9 @@ def test_values_other_than_accuracy_itself():
 def test_curves_of_numbers_only_and_of_jax_are_taken_in_double_precision():
     import jax.numpy as jnp
 
-    plain = DataSharing(costs=[0.01], accuracy=hyperbola).alone
-    scalar = DataSharing(costs=[0.01], accuracy=lambda m: float(m) / (float(m) + 1)).alone
-    traced = DataSharing(costs=[0.01], accuracy=lambda m: jnp.asarray(m) / (jnp.asarray(m) + 1)).alone
+    plain = data_sharing([0.01], hyperbola).alone
+    scalar = data_sharing([0.01], lambda m: float(m) / (float(m) + 1)).alone
+    traced = data_sharing([0.01], lambda m: jnp.asarray(m) / (jnp.asarray(m) + 1)).alone
     np.testing.assert_allclose(scalar, plain, rtol=1e-12)
     np.testing.assert_allclose(traced, plain, rtol=1e-12)
 
@@ -191,24 +191,24 @@ def test_curves_of_numbers_only_and_of_jax_are_taken_in_double_precision():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: DataSharing(costs=[], accuracy=hyperbola), "costs"),
-        (lambda: DataSharing(costs=[0.1, 0.0], accuracy=hyperbola), "costs[1] = 0"),
-        (lambda: DataSharing(costs=[np.inf], accuracy=hyperbola), "costs[0] = inf"),
-        (lambda: DataSharing(costs=[0.1], accuracy=0.9), "accuracy: expected a function"),
-        (lambda: DataSharing(costs=[0.1], accuracy=lambda m: 1 / (1 + m)), "never falls"),
-        (lambda: DataSharing(costs=[0.1], accuracy=lambda m: 2 + 0 * m), "expected values in [0, 1]"),
-        (lambda: DataSharing(costs=[0.1], accuracy=lambda m: m * np.nan), "is not finite"),
-        (lambda: DataSharing(costs=[0.1], accuracy=lambda _: np.ones(3)), "expected one number per amount"),
+        (lambda: data_sharing([], hyperbola), "costs"),
+        (lambda: data_sharing([0.1, 0.0], hyperbola), "costs[1] = 0"),
+        (lambda: data_sharing([np.inf], hyperbola), "costs[0] = inf"),
+        (lambda: data_sharing([0.1], 0.9), "accuracy: expected a function"),
+        (lambda: data_sharing([0.1], lambda m: 1 / (1 + m)), "never falls"),
+        (lambda: data_sharing([0.1], lambda m: 2 + 0 * m), "expected values in [0, 1]"),
+        (lambda: data_sharing([0.1], lambda m: m * np.nan), "is not finite"),
+        (lambda: data_sharing([0.1], lambda _: np.ones(3)), "expected one number per amount"),
         (
-            lambda: AccuracyShaping(sharing=DataSharing(costs=[0.1], accuracy=hyperbola), bonus=0),
+            lambda: AccuracyShaping(sharing=data_sharing([0.1], hyperbola), bonus=0),
             "bonus = 0",
         ),
         (
-            lambda: AccuracyShaping(sharing=DataSharing(costs=[0.1], accuracy=hyperbola)).accuracies([-1.0]),
+            lambda: AccuracyShaping(sharing=data_sharing([0.1], hyperbola)).accuracies([-1.0]),
             "contributions[0] = -1",
         ),
         (
-            lambda: regret(StandardRule(sharing=DataSharing(costs=[0.1], accuracy=hyperbola)), [1.0, 2.0]),
+            lambda: regret(StandardRule(sharing=data_sharing([0.1], hyperbola)), [1.0, 2.0]),
             "contributions has length 2",
         ),
     ],

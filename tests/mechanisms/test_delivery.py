@@ -155,7 +155,7 @@ def test_families_lead_from_the_initial_to_the_full_model(method):
     assert np.array_equal(family.at(family.levels), FULL.params)
     if "nois" not in method:
         np.testing.assert_allclose(family.at(0), FULL.initial, atol=1e-15)
-    levels = np.linspace(0, family.levels, 21).astype(int)
+    levels = np.linspace(0, family.levels, 21).astype(int).tolist()
     accuracies = np.array([on_test(family.at(level)) for level in levels])
     useful = accuracies[np.argmax(accuracies >= 0.5) :]  # models below are as good as random, and scatter
     dip = (np.maximum.accumulate(useful) - useful).max()
