@@ -182,8 +182,9 @@ for alone, averaging, rewarded in trials[5, "class-imbalance"]:
     print("averaging:", rationality(alone, np.full(5, averaging.accuracy[-1]), samples=500))
 
 # %% [markdown]
-# Whoever holds all classes is drawn away from them by participants who never saw most. A rule that pays by
-# gradients does not cure this; a contract with a participation constraint does.
+# Averaging keeps everybody whole here. Steps of a prescribed, falling length forget how far each update would
+# go, reach less in the same number of rounds, and whoever holds all classes ends below its own model. A rule
+# that pays by gradients does not promise participation; a contract with a participation constraint does.
 #
 # It also matters for how long one trains. Let the steps be four times as long: what the majority holds is then
 # learned early, and late gradients of whoever holds rare classes point away from the majority's. Contributions
