@@ -31,9 +31,9 @@ then at least the root of the fraction, which spreads the models' accuracies as 
 What the rule does not promise: that nobody ends below what it reaches alone
 (`mechanisms.fairness.rationality` says who does), nor that rare knowledge is paid, since contributions are
 measured against the majority's direction. On class-imbalanced digits with five participants, 80 rounds and
-`keep="energy"`, the rank correlation between standalone and final accuracy is .9 and more for `step` from 0.5
-to 1. At 2, where the classes the majority holds are learned early, whoever holds the rare ones comes to oppose
-the majority, and the correlation falls to about .4.
+`keep="energy"`, the rank correlation between standalone and final accuracy is .9 and more for `step` from
+0.5 to 1. At 2, where the classes the majority holds are learned early, whoever holds the rare ones comes to
+oppose the majority, and the correlation falls to about .4.
 """
 
 from __future__ import annotations

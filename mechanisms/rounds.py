@@ -99,6 +99,7 @@ class TrainingRun:
 
     Attributes:
         model: the classifier.
+        initial: the server's parameters before the first round.
         params: the server's parameters: of the last round, or with `patience` of the best.
         participants: each participant's parameters at the same moment.
         loss, accuracy: of the server's model before the first round and after each, on the validation
@@ -113,6 +114,7 @@ class TrainingRun:
     """
 
     model: Model
+    initial: Float[np.ndarray, " size"]
     params: Float[np.ndarray, " size"]
     participants: Float[np.ndarray, "participants size"]
     loss: Float[np.ndarray, " moments"]

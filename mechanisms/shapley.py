@@ -7,6 +7,7 @@ coalition values is indexed by the coalition's bits: entry `sum(2**i for i in S)
 
 from __future__ import annotations
 
+import bisect
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ Game = Callable[[tuple[int, ...]], float]
 
 MOST_PLAYERS = 24  # a table of 2^24 float64 values takes 134 MB
 FIRST_LOOK = 32  # pairs of permutations before the first look at the intervals
+REMEMBERED = 100_000  # coalition values kept while sampling; with many players few coalitions return
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -162,10 +164,17 @@ def sample_shapley(
     draw = np.random.default_rng(checks.integer("seed", seed))
     known: dict[tuple[int, ...], float] = {}
 
+    evaluations = 0
+
     def value(coalition: tuple[int, ...]) -> float:
-        if coalition not in known:
-            known[coalition] = _value(game, coalition)
-        return known[coalition]
+        nonlocal evaluations
+        if coalition in known:
+            return known[coalition]
+        evaluations += 1
+        found = _value(game, coalition)
+        if len(known) < REMEMBERED:
+            known[coalition] = found
+        return found
 
     looks = 1 + math.ceil(math.log2(most / FIRST_LOOK))
     level = 1 - (1 - confidence) / (looks * count) / 2
@@ -189,7 +198,7 @@ def sample_shapley(
         confidence=confidence,
         total=total,
         efficiency_gap=abs(float(estimate.sum() - total)),
-        evaluations=len(known),
+        evaluations=evaluations,
         permutations=2 * len(pairs),
         met=bool(half.max() <= tolerance),
         method="permutations",
@@ -201,7 +210,8 @@ def _marginals(value: Callable[[tuple[int, ...]], float], order: np.ndarray) -> 
     marginals = np.zeros(len(order))
     before, present = value(()), ()
     for player in order:
-        present = tuple(sorted((*present, int(player))))
+        place = bisect.bisect(present, player)
+        present = (*present[:place], int(player), *present[place:])
         after = value(present)
         marginals[player] = after - before
         before = after

@@ -136,6 +136,7 @@ class _Log:
 
     def __init__(self, model, count, server, checkpoints, yardstick):
         self.model, self.count, self.keep, self.yardstick = model, count, checkpoints, yardstick
+        self.initial = server
         self.losses, self.accuracies, self.shared, self.figures, self.kept = [], [], [], [], []
         self.record(server, np.broadcast_to(server, (count, model.size)), None, True)
 
@@ -156,6 +157,7 @@ class _Log:
         names = self.figures[0] if self.figures else ()
         return TrainingRun(
             model=self.model,
+            initial=self.initial,
             params=server,
             participants=np.array(holders),
             loss=np.array(self.losses),

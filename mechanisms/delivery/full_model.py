@@ -50,17 +50,15 @@ class FullModel:
         checks.number("rate", self.rate, low=0, open_low=True)
 
     @classmethod
-    def of(cls, run: TrainingRun, *, initial: ArrayLike, samples: Samples | None = None) -> FullModel:
+    def of(cls, run: TrainingRun, *, samples: Samples | None = None) -> FullModel:
         """Take the model that `mechanisms.training.train` returned.
 
         Args:
             run: with `checkpoints=True`, or "early-stop" has no path to stop on.
-            initial: the parameters the run started from.
             samples: pooled training samples, if the coordinator has them.
         """
         path = run.checkpoints[: run.returned_round + 1] if len(run.checkpoints) else None
-        start = np.asarray(initial, dtype=np.float64)
-        return cls(model=run.model, initial=start, params=run.params, path=path, samples=samples)
+        return cls(model=run.model, initial=run.initial, params=run.params, path=path, samples=samples)
 
     def accuracy(self, params: ArrayLike, samples: Samples) -> float:
         """Accuracy of some parameters of this model on samples, in [0, 1]."""

@@ -175,7 +175,7 @@ def test_values_other_than_accuracy_itself():
     assert found.regret.max() < 1e-8
     middle = 0.5 * (sharing.alone + found.contributions)
     accuracies = rule.accuracies(middle)
-    np.testing.assert_allclose(3 * accuracies**2, rule.values(middle), rtol=1e-9)
+    np.testing.assert_allclose(3 * accuracies**2, rule(middle), rtol=1e-9)
 
 
 def test_curves_of_numbers_only_and_of_jax_are_taken_in_double_precision():

@@ -78,6 +78,23 @@ def test_a_coalition_gains_nothing_from_the_safe_methods(method):
         assert found.union <= found.delivered.max() + found.margin
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("method", [m for m in SAFE_METHODS if m != "nested-subset"])
+def test_coalitions_gain_nothing_over_seeds(method):
+    gains = []
+    for seed in range(6):
+        digits = load("digits", validation=450, test=497, seed=seed)
+        held, own = digits.validation.take(range(400)), digits.validation.take(range(400, 450))
+        full = train_full(MODEL, digits.train, seed=seed)
+        delivery = deliver(full, [0.6, 0.7, 0.8], held_out=held, method=method, seed=seed)
+        found = audit(delivery, own=own, test=digits.test)
+        tuned = max(found.delivered.max(), found.fine_tuned.max())
+        gains.append([found.average - found.delivered.max(), found.union - found.delivered.max()])
+        assert found.extrapolated <= tuned + found.margin
+        assert found.ray.max() <= tuned + found.margin
+    assert np.mean(gains, axis=0).max() < 0.02
+
+
 def test_negative_controls_leak_the_full_model():
     for method, attack in (
         ("independent-masks", "union"),
@@ -207,7 +224,8 @@ def test_a_family_that_skips_an_accuracy_says_so():
 def test_a_federated_run_can_be_delivered():
     parts = split(DIGITS, participants=5)
     run = train(MODEL, parts, rounds=40, validation=HELD, patience=10, checkpoints=True)
-    full = FullModel.of(run, initial=MODEL.initial(0))
+    full = FullModel.of(run)
+    assert np.array_equal(full.initial, MODEL.initial(0))
     (model,) = deliver(full, 0.6, held_out=HELD).models
     assert model.met
     (masked,) = deliver(full, 0.6, held_out=HELD, method="masked", seed=3).models

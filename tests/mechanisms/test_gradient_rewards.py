@@ -155,6 +155,14 @@ def test_nothing_uploaded_is_a_round_without_rewards():
     assert not reward.participants.any()
 
 
+@pytest.mark.parametrize("exact", [False, True])
+def test_one_participant_receives_its_own_direction(exact):
+    updates = np.array([[3.0, -4.0]])
+    standing, reward = CosineGradientRewards(step=1.0, exact=exact).settle(None, updates, None, moment(1, 2))
+    np.testing.assert_allclose(reward.participants, [[0.6, -0.8]], atol=1e-12)
+    assert standing == pytest.approx([1.0])
+
+
 def test_rounding_residue_is_not_blown_up():
     large = Round(number=0, rounds=10, params=np.full(4, 1e3), sizes=np.ones(2))
     updates = np.array([[1.0, 0, 0, 0], [0, 1e-4, 0, 0]])
