@@ -20,90 +20,14 @@ again by every result's regret, rather than cited.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-import jax
 import numpy as np
 from jaxtyping import Float
 from numpy.typing import ArrayLike
-from scipy import optimize
 
 from contracts import checks
-from contracts.errors import InvalidInput
-
-Curve = Callable[[np.ndarray], ArrayLike]
-
-
-def _itself(accuracy: np.ndarray) -> np.ndarray:
-    return accuracy
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class DataSharing:
-    """Who can contribute, and what accuracy is worth; made by `data_sharing`.
-
-    Attributes:
-        costs: of one unit of data to each agent, > 0, in the unit of value.
-        accuracy: test accuracy, in [0, 1], of a model trained on an amount of data.
-        value: of an accuracy to every agent.
-        alone: the data each agent would contribute for itself.
-    """
-
-    costs: Float[np.ndarray, " agents"]
-    accuracy: Curve
-    value: Curve
-    alone: Float[np.ndarray, " agents"]
-
-    def received(self, data: ArrayLike) -> np.ndarray:
-        """Return the accuracy that an amount of data gives."""
-        accuracies = _evaluate("accuracy", self.accuracy, np.asarray(data, dtype=np.float64))
-        if (accuracies < 0).any() or (accuracies > 1).any():
-            raise InvalidInput("accuracy: expected values in [0, 1]")
-        return accuracies
-
-    def worth(self, data: ArrayLike) -> np.ndarray:
-        """Return the value of the accuracy that an amount of data gives."""
-        return _evaluate("value", self.value, self.received(data))
-
-    def most(self, cost: float) -> float:
-        """Return an amount of data that costs as much as the best accuracy is worth over none."""
-        ends = _evaluate("value", self.value, np.array([float(self.received(0.0)), 1.0]))
-        return float(max(ends[1] - ends[0], 0.0) / cost)
-
-    def ceiling(self) -> float:
-        """Return more data than any agents together would give at a profit."""
-        return sum(self.most(float(cost)) for cost in self.costs)
-
-
-def data_sharing(costs: ArrayLike, accuracy: Curve, *, value: Curve = _itself) -> DataSharing:
-    """Describe who can contribute, and find what each would contribute for itself.
-
-    Args:
-        costs: of one unit of data to each agent, > 0, in the unit of value.
-        accuracy: test accuracy, in [0, 1], of a model trained on an amount of data; non-decreasing, with
-            falling returns wherever it is positive. Any function of an array, or of a number.
-        value: of an accuracy to every agent; non-decreasing. Defaults to the accuracy itself.
-
-    Raises:
-        InvalidInput: a cost that is not positive, or a function that is not what is expected where probed.
-
-    >>> data_sharing([0.01, 0.02], lambda data: data / (data + 1)).alone.round(3)
-    array([9.   , 6.071])
-    """
-    checked = checks.array("costs", costs, low=0, open_low=True)
-    for name, function in (("accuracy", accuracy), ("value", value)):
-        if not callable(function):
-            raise InvalidInput(f"{name}: expected a function")
-    sharing = DataSharing(costs=checked, accuracy=accuracy, value=value, alone=np.zeros(len(checked)))
-    reach = max(sharing.ceiling(), 1 / float(checked.min()))
-    probe = sharing.worth(reach * np.linspace(0, 1, 257) ** 3)
-    if (np.diff(probe) < -1e-9 * max(1.0, np.abs(probe).max())).any():
-        raise InvalidInput("accuracy: expected a value that never falls as data grow")
-    alone = [
-        _maximise(lambda data, cost=cost: sharing.worth(data) - cost * data, sharing.most(float(cost)))[0]
-        for cost in checked
-    ]
-    return replace(sharing, alone=np.array(alone))
+from mechanisms.data_sharing import DataSharing, maximise, zero
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -160,6 +84,7 @@ class StandardRule:
     def equilibrium(self) -> SharingEquilibrium:
         """Return the equilibrium: the cheapest agents share what one of them would contribute alone.
 
+        >>> from mechanisms.data_sharing import data_sharing
         >>> sharing = data_sharing([0.01, 0.02, 0.05], lambda data: data / (data + 1))
         >>> StandardRule(sharing=sharing).equilibrium()
         standard: 9 data from 1 of 3 agents (18.54 alone), accuracy 0.9000, regret 0.0e+00
@@ -193,6 +118,7 @@ class AccuracyShaping:
     def __call__(self, contributions: ArrayLike) -> np.ndarray:
         """Return the value each agent receives, shape (*batch, agents).
 
+        >>> from mechanisms.data_sharing import data_sharing
         >>> sharing = data_sharing([0.01, 0.02], lambda data: data / (data + 1))
         >>> AccuracyShaping(sharing=sharing)([4.0, 20.0]).round(4)  # 4 of its own; the joint model
         array([0.8 , 0.96])
@@ -207,11 +133,12 @@ class AccuracyShaping:
         """Return the accuracy each agent receives, shape (agents,): what `mechanisms.delivery` makes."""
         given = checks.array("contributions", contributions, low=0, length=len(self.sharing.costs))
         best = float(self.sharing.received(given.sum()))
-        return np.array([_accuracy_worth(self.sharing, value, best) for value in self(given)])
+        return np.array([self.sharing.accuracy_worth(float(value), best) for value in self(given)])
 
     def equilibrium(self) -> SharingEquilibrium:
         """Return the equilibrium of most data, with its regret.
 
+        >>> from mechanisms.data_sharing import data_sharing
         >>> sharing = data_sharing([0.01, 0.02, 0.05], lambda data: data / (data + 1))
         >>> AccuracyShaping(sharing=sharing).equilibrium()
         accuracy shaping: 35.4 data from 3 of 3 agents (18.54 alone), accuracy 0.9725, regret 0.0e+00
@@ -250,7 +177,7 @@ def regret(
             return rule(profiles)[..., agent] - cost * np.asarray(amounts)
 
         most = max(2 * sharing.most(float(cost)), 2 * given[agent])
-        best = _maximise(utility, most, extra=(given[agent], sharing.alone[agent]), points=points)[1]
+        best = maximise(utility, most, extra=(given[agent], sharing.alone[agent]), points=points)[1]
         gains[agent] = max(best - current[agent], 0.0)
     return gains
 
@@ -269,7 +196,7 @@ def _certified(
         rule=name,
         contributions=contributions,
         alone=sharing.alone,
-        accuracies=np.array([_accuracy_worth(sharing, value, best) for value in values]),
+        accuracies=np.array([sharing.accuracy_worth(float(value), best) for value in values]),
         utilities=values - sharing.costs * contributions,
         utilities_alone=sharing.worth(sharing.alone) - sharing.costs * sharing.alone,
         regret=regret(rule, contributions),
@@ -291,64 +218,6 @@ def _last_root(excess: Callable[[np.ndarray], np.ndarray], low: float, high: flo
     if len(falls) == 0:
         return low, True
     last = int(falls[-1])
-    root = _zero(lambda total: float(excess(np.asarray(total))), grid[last], grid[last + 1])
+    root = zero(lambda total: float(excess(np.asarray(total))), grid[last], grid[last + 1])
     # a start at zero excess is a second solution: nobody begins because nobody else does
     return root, bool(len(falls) == 1 and signs[1])
-
-
-def _zero(function: Callable[[float], float], low: float, high: float) -> float:
-    return float(np.asarray(optimize.brentq(function, low, high, xtol=1e-300)))
-
-
-def _maximise(
-    function: Callable[[np.ndarray], np.ndarray],
-    most: float,
-    *,
-    extra: tuple[float, ...] = (),
-    points: int = 4001,
-) -> tuple[float, float]:
-    """Maximise over [0, most]: a grid, then Brent's method between the neighbours of its best point."""
-    if most <= 0:
-        return 0.0, float(function(np.zeros(1))[0])
-    grid = np.unique(
-        np.concatenate([np.linspace(0, most, points), np.geomspace(1e-9, 1, points) * most, np.array(extra)])
-    )
-    values = function(grid)
-    best = int(np.argmax(values))
-    low, high = grid[max(best - 1, 0)], grid[min(best + 1, len(grid) - 1)]
-    found = optimize.minimize_scalar(
-        lambda amount: -float(function(np.array([amount]))[0]),
-        bounds=(low, high),
-        method="bounded",
-        options={"xatol": 1e-12 * most},
-    )
-    if -found.fun > values[best]:
-        return float(found.x), float(-found.fun)
-    return float(grid[best]), float(values[best])
-
-
-def _accuracy_worth(sharing: DataSharing, value: float, best: float) -> float:
-    """The lowest accuracy up to `best` that is worth `value`."""
-
-    def lacking(accuracy: float) -> float:
-        return float(_evaluate("value", sharing.value, np.array([accuracy]))[0]) - value
-
-    if lacking(best) <= 0:
-        return best
-    return 0.0 if lacking(0.0) >= 0 else _zero(lacking, 0.0, best)
-
-
-def _evaluate(name: str, function: Curve, points: np.ndarray) -> np.ndarray:
-    """Call a user's function in double precision, on the whole array or, failing that, number by number."""
-    points = np.asarray(points, dtype=np.float64)
-    with jax.enable_x64(True):
-        try:
-            values = np.asarray(function(points), dtype=np.float64)
-        except (TypeError, ValueError):
-            values = np.array([float(np.asarray(function(p))) for p in points.ravel()]).reshape(points.shape)
-    if values.shape != points.shape:
-        raise InvalidInput(f"{name}: expected one number per amount, found shape {values.shape}")
-    if not np.isfinite(values).all():
-        where = points.ravel()[np.flatnonzero(~np.isfinite(values.ravel()))[0]]
-        raise InvalidInput(f"{name}({where:g}) is not finite: expected a finite number")
-    return values

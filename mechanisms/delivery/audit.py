@@ -11,8 +11,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import partial
 
+import jax
+import jax.numpy as jnp
 import numpy as np
+from jax import Array
 from jaxtyping import Float
 
 from contracts import checks
@@ -20,6 +24,7 @@ from contracts.errors import InvalidInput
 from mechanisms.datasets import Samples
 from mechanisms.delivery.deliver import Delivery
 from mechanisms.delivery.full_model import descend
+from mechanisms.models import Model
 
 # Searches along a line go this many times beyond the distance known.
 REACH = np.concatenate([np.linspace(0.0, 2.0, 21), np.linspace(2.25, 12.0, 40)])
@@ -131,12 +136,12 @@ def audit(
         params = np.stack([given.params for given in delivery.models if given.params is not None])
         tune = [descend(model, row, own, steps=steps, rate=rate)[-1] for row in params]
         fine_tuned = np.array([tested(row) for row in tune])
-        ray = np.array([tested(_search(delivery, full.initial, row, own)) for row in params])
+        ray = np.array([tested(_search(model, full.initial, row, own)) for row in params])
         average = tested(params.mean(axis=0))
         union = tested(_union(full.initial, params))
         if len(params) > 1:
             worst, best = np.argmin(delivered), np.argmax(delivered)
-            extrapolated = tested(_search(delivery, params[worst], params[best], own))
+            extrapolated = tested(_search(model, params[worst], params[best], own))
     alone = tested(descend(model, full.initial, own, steps=steps_alone, rate=rate)[-1])
     best_model = float(delivered.max())
     margin = 2 * math.sqrt(2 * max(best_model * (1 - best_model), 1 / len(test)) / len(test))
@@ -164,11 +169,15 @@ def audit(
     )
 
 
-def _search(delivery: Delivery, start: np.ndarray, through: np.ndarray, own: Samples) -> np.ndarray:
+def _search(model: Model, start: np.ndarray, through: np.ndarray, own: Samples) -> np.ndarray:
     """The point on a line whose loss on own samples is lowest."""
-    points = [start + reach * (through - start) for reach in REACH]
-    losses = [float(delivery.full.model.loss(point, own.inputs, own.labels)) for point in points]
-    return points[int(np.argmin(losses))]
+    points = start + REACH[:, None] * (through - start)
+    return points[int(np.argmin(_losses(model, jnp.asarray(points), own.inputs, own.labels)))]
+
+
+@partial(jax.jit, static_argnums=0)
+def _losses(model: Model, points: Array, inputs: Array, labels: Array) -> Array:
+    return jax.vmap(lambda point: model.loss(point, inputs, labels))(points)
 
 
 def _union(initial: np.ndarray, params: np.ndarray) -> np.ndarray:

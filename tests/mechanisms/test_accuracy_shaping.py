@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from scipy import optimize
 
 from contracts.errors import InvalidInput
-from mechanisms.accuracy_shaping import AccuracyShaping, StandardRule, data_sharing, regret
+from mechanisms.accuracy_shaping import AccuracyShaping, StandardRule, regret
+from mechanisms.data_sharing import data_sharing
 
 
 def hyperbola(data):
