@@ -118,6 +118,8 @@ for method, attack in (
     style = "o--" if method in UNSAFE_METHODS else "s-"
     axis.plot(counts, recovered, style, label=f"{method}, {attack}")
 axis.axhline(found.full, color="grey", linewidth=0.8)
+axis.set_xscale("log")
+axis.set_xticks(counts, [str(count) for count in counts])
 axis.set_xlabel("colluding recipients")
 axis.set_ylabel("test accuracy recovered")
 axis.legend(fontsize=8)
@@ -138,7 +140,7 @@ axis.axvline(audits["early-stop"].alone, color="black", linestyle=":", label="ow
 axis.axvline(0.8, color="grey", linestyle="--", label="promised")
 axis.set_xlim(0.6, 1.0)
 axis.set_xlabel("accuracy after 30 steps on own samples")
-axis.legend(fontsize=8)
+axis.legend(fontsize=8, ncols=2, loc="lower center", bbox_to_anchor=(0.5, 1.0))
 figure.tight_layout()
 
 # %% [markdown]
