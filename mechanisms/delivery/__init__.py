@@ -19,8 +19,8 @@ own, which alone give .809, and what the strongest attack of the last column rea
     interpolated         .707  .802  .897  .885         .962 line search by one recipient
     randomised-response  .689  .796  .896  -            .966 majority over changed inputs
 
-Deliver early-stopped or nested-subset models where recoverability matters. A recipient who sees a reward every
-round holds many models, of which an audit must take the whole sequence.
+Deliver early-stopped or nested-subset models where recoverability matters. A recipient who sees a reward in
+every round holds many models, and an audit must take the whole sequence.
 """
 
 from mechanisms.delivery.audit import Audit, audit
