@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike
 
 from contracts import checks
 from contracts.errors import BackendMissing, InvalidInput
+from mechanisms.seeds import LARGEST_SEED
 
 NAMES = ("digits", "breast-cancer", "wine", "iris")
 KINDS = ("uniform", "power-law", "class-imbalance", "dirichlet")
@@ -111,7 +112,7 @@ def load(name: str, *, validation: float = 0.2, test: float = 0.25, seed: int = 
     digits: 10 classes, 64 features, 900 training, 400 validation, 497 test samples
     """
     checks.choice("name", name, NAMES)
-    seed = checks.integer("seed", seed)
+    seed = checks.integer("seed", seed, high=LARGEST_SEED)
     inputs, labels = _read(name)
     classes = int(labels.max()) + 1
     sizes = {
@@ -184,7 +185,7 @@ def split(
     checks.choice("kind", kind, KINDS)
     train = dataset.train
     count = checks.integer("participants", participants, low=1, high=len(train))
-    seed = checks.integer("seed", seed)
+    seed = checks.integer("seed", seed, high=LARGEST_SEED)
     concentration = checks.number("concentration", concentration, low=0, open_low=True)
     noise = checks.array("label_noise", np.atleast_1d(np.asarray(label_noise)), low=0, high=1)
     if len(noise) not in (1, count):
@@ -228,7 +229,7 @@ def _count(name: str, value: float, total: int, least: int) -> int:
 def _stratified(rows: np.ndarray, labels: np.ndarray, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     from sklearn.model_selection import train_test_split
 
-    kept, taken = train_test_split(rows, test_size=count, stratify=labels[rows], random_state=seed % (2**32))
+    kept, taken = train_test_split(rows, test_size=count, stratify=labels[rows], random_state=seed)
     return np.asarray(kept), np.asarray(taken)
 
 

@@ -23,6 +23,7 @@ from contracts import checks
 from contracts.errors import InvalidInput
 from mechanisms.datasets import Samples
 from mechanisms.models import Model
+from mechanisms.seeds import LARGEST_SEED
 
 
 @dataclass(frozen=True)
@@ -145,6 +146,7 @@ def local_updates(
         raise InvalidInput(
             f"params of shape {start.shape}: expected ({model.size},) or ({count}, {model.size})"
         )
+    seed = checks.integer("seed", seed, high=LARGEST_SEED)
     batch = slots if local.batch is None else min(local.batch, slots)
     keys = jax.random.split(jax.random.fold_in(jax.random.key(seed), round_number), count)
     starts = np.broadcast_to(start, (count, model.size))

@@ -22,6 +22,8 @@ from jaxtyping import Float
 from numpy.typing import ArrayLike
 
 from contracts import checks
+from contracts.errors import InvalidInput
+from mechanisms.seeds import LARGEST_SEED
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,15 @@ class Model(abc.ABC):
         return (counted * surprise).sum() / jnp.where(total > 0, total, 1)
 
     def predict(self, params: ArrayLike, inputs: ArrayLike) -> np.ndarray:
-        """Return the most probable class of each input."""
+        """Return the most probable class of each input.
+
+        Raises:
+            InvalidInput: parameters or inputs of another shape than this model's.
+        """
+        if np.shape(params) != (self.size,):
+            raise InvalidInput(f"params of shape {np.shape(params)}: expected ({self.size},)")
+        if np.ndim(inputs) != 2 or np.shape(inputs)[1] != self.features:
+            raise InvalidInput(f"inputs of shape {np.shape(inputs)}: expected (samples, {self.features})")
         return np.asarray(_predict(self, jnp.asarray(params), jnp.asarray(inputs)))
 
     def accuracy(self, params: ArrayLike, inputs: ArrayLike, labels: ArrayLike) -> float:
@@ -110,7 +120,7 @@ class SoftmaxRegression(Model):
 
     def initial(self, seed: int = 0) -> Float[np.ndarray, " size"]:
         """Return zeros: the problem is convex, so every start is as good (the seed changes nothing)."""
-        checks.integer("seed", seed)
+        checks.integer("seed", seed, high=LARGEST_SEED)
         return np.zeros(self.size)
 
     def logits(self, params: ArrayLike, inputs: ArrayLike) -> Array:
@@ -149,7 +159,7 @@ class MultilayerPerceptron(Model):
 
     def initial(self, seed: int = 0) -> Float[np.ndarray, " size"]:
         """Draw Glorot-normal weights (variance 2 / (inputs + outputs)) and zero biases."""
-        draw = np.random.default_rng(checks.integer("seed", seed))
+        draw = np.random.default_rng(checks.integer("seed", seed, high=LARGEST_SEED))
         parts = []
         for width, out in self.layers:
             parts += [draw.normal(0, math.sqrt(2 / (width + out)), width * out), np.zeros(out)]

@@ -19,6 +19,7 @@ from scipy import special, stats
 
 from contracts import checks
 from contracts.errors import InvalidInput
+from mechanisms.seeds import LARGEST_SEED
 
 Game = Callable[[tuple[int, ...]], float]
 
@@ -161,7 +162,7 @@ def sample_shapley(
     tolerance = checks.number("tolerance", tolerance, low=0, open_low=True)
     confidence = checks.number("confidence", confidence, low=0, high=1, open_low=True, open_high=True)
     most = checks.integer("max_permutations", max_permutations, low=2 * FIRST_LOOK) // 2
-    draw = np.random.default_rng(checks.integer("seed", seed))
+    draw = np.random.default_rng(checks.integer("seed", seed, high=LARGEST_SEED))
     known: dict[tuple[int, ...], float] = {}
 
     evaluations = 0

@@ -25,6 +25,7 @@ from mechanisms.datasets import Samples
 from mechanisms.local_training import LocalTraining, Stack, check_fit, local_updates, stack
 from mechanisms.models import Model
 from mechanisms.rounds import Aggregate, Reward, RewardRule, Round, RoundReport, StatefulRule, TrainingRun
+from mechanisms.seeds import LARGEST_SEED
 
 _BoundRule = Callable[[np.ndarray, Round], np.ndarray]
 
@@ -80,7 +81,7 @@ def train(
     rounds = checks.integer("rounds", rounds, low=1)
     if patience is not None:
         patience = checks.integer("patience", patience, low=1)
-    seed = checks.integer("seed", seed)
+    seed = checks.integer("seed", seed, high=LARGEST_SEED)
     padded = stack(participants)
     check_fit(model, padded)
     count, sizes = len(padded.sizes), padded.sizes

@@ -25,6 +25,7 @@ from mechanisms.datasets import Samples
 from mechanisms.delivery.deliver import Delivery
 from mechanisms.delivery.full_model import descend
 from mechanisms.models import Model
+from mechanisms.seeds import LARGEST_SEED
 
 # Searches along a line go this many times beyond the distance known.
 REACH = np.concatenate([np.linspace(0.0, 2.0, 21), np.linspace(2.25, 12.0, 40)])
@@ -106,7 +107,7 @@ def audit(
         seed: of the changed inputs.
 
     Raises:
-        InvalidInput: `own` or `test` has no samples.
+        InvalidInput: `own` or `test` has no samples or other features, or a number out of range.
 
     >>> from mechanisms.datasets import load, split
     >>> from mechanisms.delivery import deliver, train_full
@@ -120,7 +121,14 @@ def audit(
     for name, samples in (("own", own), ("test", test)):
         if len(samples) == 0:
             raise InvalidInput(f"{name} has no samples: expected at least one")
+        if samples.inputs.shape[1] != delivery.full.model.features:
+            raise InvalidInput(
+                f"{name} has {samples.inputs.shape[1]} features: expected {delivery.full.model.features}"
+            )
     steps = checks.integer("steps", steps, low=1)
+    steps_alone = checks.integer("steps_alone", steps_alone, low=1)
+    rate = checks.number("rate", rate, low=0, open_low=True)
+    seed = checks.integer("seed", seed, high=LARGEST_SEED)
     full, model = delivery.full, delivery.full.model
     missing = np.full(len(delivery.models), math.nan)
 

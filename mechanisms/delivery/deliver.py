@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from jaxtyping import Float
@@ -16,6 +17,7 @@ from mechanisms.datasets import Samples
 from mechanisms.delivery.families import FAMILIES, METHODS, UNSAFE_METHODS, Family
 from mechanisms.delivery.full_model import FullModel
 from mechanisms.delivery.responses import RandomisedResponse
+from mechanisms.seeds import LARGEST_SEED
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -145,7 +147,7 @@ def deliver(
         )
     if tolerance is not None:
         tolerance = checks.number("tolerance", tolerance, low=0)
-    seed = checks.integer("seed", seed)
+    seed = checks.integer("seed", seed, high=LARGEST_SEED)
     best = full.accuracy(full.params, held_out)
     make = _respond if method == "randomised-response" else _calibrate
     models = []
@@ -188,7 +190,7 @@ def _calibrate(
         remark,
         knob=level / family.levels,
         params=params,
-        predict=lambda inputs: full.model.predict(params, inputs),
+        predict=partial(full.model.predict, params),
     )
 
 
@@ -256,4 +258,4 @@ def _delivered(
 
 
 def _seed_of(seed: int, recipient: int) -> int:
-    return int(np.random.SeedSequence([seed, recipient + 1]).generate_state(1, np.uint64)[0])
+    return int(np.random.SeedSequence([seed, recipient + 1]).generate_state(1)[0])

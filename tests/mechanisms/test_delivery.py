@@ -1,3 +1,5 @@
+import pickle
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -232,6 +234,14 @@ def test_a_federated_run_can_be_delivered():
     assert masked.met
 
 
+@pytest.mark.parametrize("method", ["early-stop", "randomised-response"])
+def test_delivered_models_can_be_sent(method):
+    (model,) = give(0.8, method).models
+    received = pickle.loads(pickle.dumps(model))
+    inputs = DIGITS.test.inputs
+    assert np.array_equal(received.predict(inputs), model.predict(inputs))
+
+
 def test_audit_reports_what_own_samples_alone_give_and_repeats():
     delivery = give([0.7, 0.8], "early-stop")
     first, second = (audit(delivery, own=OWN, test=DIGITS.test) for _ in range(2))
@@ -269,7 +279,11 @@ EMPTY = Samples(inputs=np.zeros((0, 64)), labels=np.zeros(0, int))
         (lambda: deliver(FULL, 0.5, held_out=load("iris").test), "held_out has 4 features"),
         (lambda: give(0.5, "early-stop", tolerance=-1), "tolerance = -1"),
         (lambda: give(0.5, "masked", seed=-1), "seed = -1"),
+        (lambda: give(0.5, "randomised-response", seed=10**40), "from 0 to 4294967295"),
         (lambda: audit(give(0.5, "masked"), own=EMPTY, test=DIGITS.test), "own has no samples"),
+        (lambda: audit(give(0.5, "masked"), own=OWN, test=load("iris").test), "test has 4 features"),
+        (lambda: audit(give(0.5, "masked"), own=OWN, test=OWN, seed=-1), "seed = -1"),
+        (lambda: audit(give(0.5, "masked"), own=OWN, test=OWN, steps=0), "steps = 0"),
         (lambda: train_full(MODEL, EMPTY), "samples is empty"),
         (lambda: train_full(MODEL, load("iris").train), "samples have 4 features"),
         (lambda: train_full(MODEL, HELD, steps=0), "steps = 0"),
