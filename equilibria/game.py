@@ -146,5 +146,6 @@ class Game(ABC):
         )
 
     def epsilon(self, profile: Any) -> float:
-        """Largest gain of any unilateral deviation from `profile`; zero means a Nash equilibrium."""
-        return self.certificate(profile).epsilon
+        """Largest gain of any unilateral deviation from `profile`; zero, within the tolerance, means Nash."""
+        certificate = self.certificate(profile)
+        return 0.0 if certificate.holds else certificate.epsilon

@@ -28,11 +28,13 @@ class EqualShareRule(Rule):
     def share(self, game: ParticipationGame, size: np.ndarray) -> np.ndarray:
         """Samples each of `size` members gives; `size` is at least one, any shape."""
 
+    @abstractmethod
+    def loss_terms(self, game: ParticipationGame) -> tuple[tuple[float, float], ...]:
+        """The pairs (coefficient, power) of psi(m) = sum of coefficient * m ** -power."""
+
     def group_loss(self, game: ParticipationGame, size: np.ndarray) -> np.ndarray:
         """psi(m): estimation error plus cost of a member of a coalition of `size`, in units of utility."""
-        share = self.share(game, size)
-        total = size * share
-        return game.loss_weight * game.complexity * total**-game.exponent + game.cost * share
+        return sum((scale * size**-power for scale, power in self.loss_terms(game)), np.zeros(np.shape(size)))
 
     def eligible(self, game: ParticipationGame) -> np.ndarray:
         """Agents the rule admits, boolean, shape (agents,); the others train alone whatever they choose."""
@@ -74,9 +76,9 @@ class PooledRule(EqualShareRule):
         """n0 m^-p samples."""
         return game.standalone_contribution * size ** -_decay(game)
 
-    def group_loss(self, game: ParticipationGame, size: np.ndarray) -> np.ndarray:
+    def loss_terms(self, game: ParticipationGame) -> tuple[tuple[float, float], ...]:
         """psi(m) = kappa m^-p, exactly kappa for one member."""
-        return game.standalone_loss * size ** -_decay(game)
+        return ((game.standalone_loss, _decay(game)),)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,6 +100,12 @@ class FixedShareRule(EqualShareRule):
         grand = np.float64(game.players)
         fixed = PooledRule().share(game, grand) if self.samples is None else self.samples
         return np.broadcast_to(fixed, np.shape(size))
+
+    def loss_terms(self, game: ParticipationGame) -> tuple[tuple[float, float], ...]:
+        """psi(m) = a alpha (m share)^-gamma + c share."""
+        share = float(self.share(game, np.float64(1.0)))
+        noise = game.loss_weight * game.complexity * share**-game.exponent
+        return ((noise, game.exponent), (game.cost * share, 0.0))
 
 
 @dataclass(frozen=True, kw_only=True)

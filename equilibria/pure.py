@@ -107,7 +107,7 @@ def pure_equilibria(game: ParticipationGame) -> PureEquilibria:
     >>> from equilibria.participation import ParticipationGame
     >>> game = ParticipationGame(types=[0.3, 0.31, 0.32], loss_weight=1.0, complexity=40.0, cost=3.125e-7)
     >>> pure_equilibria(game).sizes.tolist()
-    [0, 1, 3]
+    [0, 3]
     """
     rule = game.rule
     if isinstance(rule, EqualShareRule):

@@ -134,7 +134,6 @@ def unravel(game: ParticipationGame, start: Any = None) -> Unravelling:
     rounds = _sorted_rounds if isinstance(game.rule, EqualShareRule) else _general_rounds
     left_after, gains, rows = rounds(game, members)
     sizes, least, errors, totals = (np.array(column) for column in zip(*rows, strict=True))
-    certificate = game.certificate(left_after == len(sizes) - 1)
     return Unravelling(
         left_after=left_after,
         gains_on_leaving=gains,
@@ -142,7 +141,7 @@ def unravel(game: ParticipationGame, start: Any = None) -> Unravelling:
         least_gains=least,
         learning_errors=errors,
         total_surpluses=totals,
-        epsilon=0.0 if certificate.holds else certificate.epsilon,
+        epsilon=game.epsilon(left_after == len(sizes) - 1),
     )
 
 

@@ -71,6 +71,8 @@ class Guarantee:
                 f"proved: the truthful grand coalition is a Nash equilibrium with probability at least "
                 f"{self.confidence:g} (slack plus verification {used:.4g} <= {self.budget:.4g})"
             )
+        if used <= self.budget:
+            return "nothing is proved: the slack is cut below the theorem's 2 a eps. Measure the frequency instead"
         need = (
             "no number of samples would do"
             if self.samples_needed is None
@@ -201,7 +203,8 @@ class VerifiedRule(Rule):
         >>> from equilibria.participation import ParticipationGame
         >>> game = ParticipationGame(types=[0.1, 0.2, 0.6], loss_weight=1.0, complexity=40.0, cost=3.125e-7)
         >>> print(VerifiedRule(samples=400).guarantee(game))
-        nothing is proved: slack plus verification 0.2189 exceeds the standalone cost 0.05; 14062 samples from each agent would do. Measure the frequency instead
+        nothing is proved: slack plus verification 0.2189 exceeds the standalone cost 0.05;
+        8550 samples from each agent would do. Measure the frequency instead
         """
         budget = game.cost * game.standalone_contribution
         radius, charge = self.radius(game), self.charge(game)
