@@ -42,7 +42,9 @@ class DeclaredTypesRule(Rule):
         """The welfare optimum of the members at their reports."""
         reports = game.types if self.reports is None else self.reports
         if reports.size != game.players:
-            raise InvalidInput(f"reports has length {reports.size}: expected {game.players}, one for each agent")
+            raise InvalidInput(
+                f"reports has length {reports.size}: expected {game.players}, one for each agent"
+            )
         result = np.zeros(game.players)
         if members.any():
             result[members] = welfare_optimum(game, reports[members]).contributions
@@ -109,7 +111,9 @@ class ReportingGame(Game):
         if not inside.all():
             agent = int(np.flatnonzero(~inside)[0])
             window = f"[{self.low[agent]:g}, {self.high[agent]:g}]"
-            raise InvalidInput(f"reports[{agent}] = {reports[agent]:g}: expected nan (out) or a number in {window}")
+            raise InvalidInput(
+                f"reports[{agent}] = {reports[agent]:g}: expected nan (out) or a number in {window}"
+            )
         return reports.copy()
 
     def utilities(self, profile: Any) -> np.ndarray:
@@ -153,7 +157,9 @@ class ReportingGame(Game):
         for index in np.argsort(-found)[:REFINED]:
             bounds = (inside[index] - reach[index], inside[index] + reach[index])
             bounds = (max(low, bounds[0]), min(high, bounds[1]))
-            refined = optimize.minimize_scalar(lambda report: -utility(report), bounds=bounds, method="bounded")
+            refined = optimize.minimize_scalar(
+                lambda report: -utility(report), bounds=bounds, method="bounded"
+            )
             if -refined.fun > value:
                 best, value = refined.x, -refined.fun
         return (float(best), float(value - present)) if value > present else (float(reports[player]), 0.0)

@@ -84,20 +84,22 @@ def _solve(table: NormalFormGame, welfare: np.ndarray, sense: str) -> np.ndarray
     program = pulp.LpProblem("equilibrium", pulp.LpMaximize if maximise else pulp.LpMinimize)
     scale = max(float(np.ptp(welfare)), np.finfo(float).tiny)
     values = ((welfare - welfare.min()) / scale).ravel()
-    weight = [pulp.LpVariable(f"w{i}", 0, 1) for i in range(values.size)]
-    program += pulp.LpAffineExpression(zip(weight, values.tolist(), strict=True))
+    weight = [program.add_variable(f"w{i}", 0, 1) for i in range(values.size)]
+    program += pulp.lpDot(values.tolist(), weight)
     program += pulp.lpSum(weight) == 1
     profiles = np.indices(table.actions).reshape(table.players, -1)
     for player, options in enumerate(table.actions):
         for action in range(options):
-            pick = pulp.LpVariable(f"x{player}_{action}", cat="Binary")
+            pick = program.add_variable(f"x{player}_{action}", cat="Binary")
             program += pulp.lpSum(weight[i] for i in np.flatnonzero(profiles[player] == action)) == pick
             gains = _signed(table, player, action).ravel()
-            terms = [(weight[i], float(gains[i])) for i in np.flatnonzero(gains)]
-            program += pulp.LpAffineExpression(terms) <= 0
+            moving = np.flatnonzero(gains)
+            program += pulp.lpDot(gains[moving].tolist(), [weight[i] for i in moving]) <= 0
     status = program.solve(pulp.HiGHS(msg=False))
     if pulp.LpStatus[status] == "Infeasible":
-        raise Infeasible("the game has no pure Nash equilibrium: at every profile some player gains by deviating")
+        raise Infeasible(
+            "the game has no pure Nash equilibrium: at every profile some player gains by deviating"
+        )
     if pulp.LpStatus[status] != "Optimal":
         raise NotConverged(f"the mixed-integer program stopped: {pulp.LpStatus[status]}")
     chosen = int(np.argmax([variable.value() or 0.0 for variable in weight]))

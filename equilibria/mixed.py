@@ -55,7 +55,9 @@ class MixedEquilibrium:
 
 def _rule(game: ParticipationGame) -> EqualShareRule:
     if not isinstance(game.rule, EqualShareRule):
-        raise InvalidInput(f"rule = {game.rule!r}: expected a rule of equal shares; tabulate the game for others")
+        raise InvalidInput(
+            f"rule = {game.rule!r}: expected a rule of equal shares; tabulate the game for others"
+        )
     return game.rule
 
 

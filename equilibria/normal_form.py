@@ -129,7 +129,9 @@ def tabulate(game: ParticipationGame | Game, actions: Sequence[Any] | None = Non
     if isinstance(game, NormalFormGame) and actions is None:
         return game
     if actions is None or len(actions) != game.players:
-        raise InvalidInput(f"actions: expected one sequence of actions for each of the {game.players} players")
+        raise InvalidInput(
+            f"actions: expected one sequence of actions for each of the {game.players} players"
+        )
     shape = tuple(len(options) for options in actions)
     require_memory(16 * game.players * int(np.prod(shape, dtype=object)), f"a table of {shape} profiles")
     payoffs = np.empty((game.players, *shape))

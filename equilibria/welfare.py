@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
 #: Points of the first, logarithmic grid over the total; cells kept for refinement; points and rounds of each.
 GRID, CELLS, POINTS, ROUNDS = 400, 8, 17, 12
+#: Totals closer to n0 than this, relatively, are left to the best agents alone: there the best agent's rationality
+#: is violated to second order only, which rounding hides, and the search would creep along infeasible points.
+NEAR = 1e-6
 #: Up to this many agents the closed form is evaluated for every prefix; beyond, by Newton's method.
 DENSE = 128
 
@@ -63,7 +66,11 @@ class WelfareOptimum:
 
 @dataclass(frozen=True)
 class _Program:
-    """The program on types sorted best first, with the prefix sums every evaluation needs."""
+    """The program on types sorted best first, with the prefix sums every evaluation needs.
+
+    Types are measured from the best one and errors from its reservation loss A_1, so that rounding is relative to
+    what is at stake and not to the level of the types.
+    """
 
     types: np.ndarray
     loss_weight: float
@@ -71,13 +78,18 @@ class _Program:
     exponent: float
     cost: float
     standalone: float
-    caps: np.ndarray
+    standalone_loss: float
     slack: float
     reserve: float
 
     @cached_property
+    def caps(self) -> np.ndarray:
+        """A_j - A_1 less the slack: the error at which agent j gives nothing."""
+        return self.loss_weight * self.types - self.slack
+
+    @cached_property
     def cap_sums(self) -> np.ndarray:
-        """Sum of the k best agents' caps A_j, k from 0 to J."""
+        """Sum of the k best agents' caps, k from 0 to J."""
         return np.concatenate([[0.0], np.cumsum(self.caps)])
 
     @cached_property
@@ -88,7 +100,7 @@ class _Program:
 
     @cached_property
     def weighted(self) -> np.ndarray:
-        """C_k = sum over the k best of (theta_{k+1} - theta_j) A_j, k from 0 to J - 1."""
+        """C_k = sum over the k best of (theta_{k+1} - theta_j) times agent j's cap, k from 0 to J - 1."""
         products = np.concatenate([[0.0], np.cumsum(self.types[:-1] * self.caps[:-1])])
         return self.types * self.cap_sums[:-1] - products
 
@@ -98,15 +110,16 @@ class _Program:
         return np.minimum(self.caps[0] - self.reserve, capacity)
 
     def lowest_error(self, total: np.ndarray) -> np.ndarray:
-        """E*(N) for every total in a vector, infinite where infeasible."""
-        noise = self.loss_weight * self.complexity * total**-self.exponent
+        """E*(N) - A_1 for every total in a vector, infinite where infeasible."""
+        noise = self.loss_weight * self.complexity * total**-self.exponent - self.standalone_loss
         charge = self.cost * total - self.slack
         find = _over_all_prefixes if self.types.size <= DENSE else _by_newton
         error = find(self, noise, charge)
-        return np.where((charge > 0) & (error <= self.ceiling(charge)), error, np.inf)
+        allowed = (charge > 0) & (total > self.standalone * (1 + NEAR)) & (error <= self.ceiling(charge))
+        return np.where(allowed, error, np.inf)
 
     def loss(self, total: np.ndarray) -> np.ndarray:
-        """V(N) = J E*(N) + c N, infinite where infeasible."""
+        """V(N) - J A_1 = J (E*(N) - A_1) + c N, infinite where infeasible."""
         return self.types.size * self.lowest_error(total) + self.cost * total
 
 
@@ -125,7 +138,7 @@ def _over_all_prefixes(program: _Program, noise: np.ndarray, charge: np.ndarray)
 def _by_newton(program: _Program, noise: np.ndarray, charge: np.ndarray) -> np.ndarray:
     """Smallest root of the convex, piecewise linear h(E) from its left: finitely many pieces, no overshoot."""
     a, agents = program.loss_weight, program.types.size
-    error = a * program.types[0] + noise
+    error = noise
     active = (charge > 0) & (error <= program.caps[0])
     error = np.where(active, error, np.inf)
     while active.any():
@@ -138,7 +151,7 @@ def _by_newton(program: _Program, noise: np.ndarray, charge: np.ndarray) -> np.n
         safe = np.where(slope > 0, slope, 1.0)
         following = np.where((slope > 0) & ~exhausted, value / safe, np.inf)
         following = np.where(following <= program.caps[0], following, np.inf)
-        moving = following > at * (1 + 4e-16)  # a step below rounding is the root
+        moving = following > at + 1e-15 * program.standalone_loss  # a step below rounding is the root
         error[active] = np.maximum(following, at)
         active[np.flatnonzero(active)[~(moving & np.isfinite(following))]] = False
     return error
@@ -159,8 +172,7 @@ def _last_full_agent(program: _Program, error: np.ndarray, charge: np.ndarray) -
 def _search(program: _Program) -> tuple[float, float, int]:
     """The best total in [n0, n0 (1 + J / gamma)], its loss, and how many totals were looked at."""
     widest = program.standalone * (1 + program.types.size / program.exponent)
-    grid = np.geomspace(program.standalone, widest, GRID)
-    grid[0] = program.standalone
+    grid = np.geomspace(program.standalone * (1 + 2 * NEAR), widest, GRID)
     loss = program.loss(grid)
     if not np.isfinite(loss).any():
         return np.nan, np.inf, GRID
@@ -182,13 +194,10 @@ def _search(program: _Program) -> tuple[float, float, int]:
     return float(total), float(least), GRID + ROUNDS * POINTS * at.size
 
 
-def _alone(program: _Program) -> tuple[float, float] | None:
-    """Error and loss of the best agents alone at n0, if the slack allows it."""
-    n0 = program.standalone
-    if program.cost * n0 < program.slack + program.reserve:
-        return None
-    error = program.loss_weight * (program.types[0] + program.complexity * n0**-program.exponent)
-    return error, program.types.size * error + program.cost * n0
+def _alone(program: _Program) -> float | None:
+    """Loss of the best agents alone at n0, where their error is c n0 below A_1, if the slack allows it."""
+    charge = program.cost * program.standalone
+    return None if charge < program.slack + program.reserve else charge - program.types.size * charge
 
 
 def _fill(program: _Program, total: float, error: float) -> np.ndarray:
@@ -208,13 +217,13 @@ def _fill(program: _Program, total: float, error: float) -> np.ndarray:
 
 def _program(game: ParticipationGame, types: np.ndarray, slack: float, reserve: float) -> _Program:
     return _Program(
-        types=types,
+        types=types - types[0],
         loss_weight=game.loss_weight,
         complexity=game.complexity,
         exponent=game.exponent,
         cost=game.cost,
         standalone=game.standalone_contribution,
-        caps=game.loss_weight * types + game.standalone_loss - slack,
+        standalone_loss=game.standalone_loss,
         slack=slack,
         reserve=reserve,
     )
@@ -247,8 +256,8 @@ def welfare_optimum(
     program = _program(game, given[order], slack, reserve)
     total, least, examined = _search(program)
     alone = _alone(program)
-    if alone is not None and alone[1] <= least:
-        total, error, sorted_contributions = program.standalone, alone[0], np.zeros(given.size)
+    if alone is not None and alone <= least:
+        total, sorted_contributions = program.standalone, np.zeros(given.size)
         group = program.types == program.types[0]
         sorted_contributions[group] = total / group.sum()
     elif np.isfinite(least):
