@@ -17,7 +17,7 @@ import numpy as np
 from scipy import integrate, optimize
 
 from contracts.errors import InvalidInput
-from equilibria.mixed import _averaged, _log_phi, _rule
+from equilibria.mixed import _log_phi, _rule, _saved, _shortfall
 from equilibria.participation import ParticipationGame
 
 
@@ -76,9 +76,7 @@ def bayesian_thresholds(
         above = integrate.quad(distribution.sf, threshold, highest, epsabs=1e-13, epsrel=1e-12, limit=200)[0]
         excess = above / chance  # mu(tau) - tau
         log_phi = _log_phi(np.array([chance]), np.array([game.players - 1.0]))
-        loss = sum(scale * float(_averaged(power, log_phi)) for scale, power in rule.loss_terms(game))
-        joined = 1.0 - float(_averaged(1.0, log_phi))
-        return game.standalone_loss - loss - game.loss_weight * excess * joined
+        return float(_saved(game, rule, log_phi) - game.loss_weight * excess * _shortfall(1.0, log_phi))
 
     # Equal steps of probability, and finer ones towards the top, where the last joiners are.
     quantiles = np.linspace(0.0, 1.0, intervals + 1)[:-1]

@@ -20,7 +20,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from contracts.checks import array
+from contracts.checks import array, number
 from contracts.errors import InvalidInput
 from equilibria.game import BestResponses, Game
 
@@ -84,8 +84,10 @@ class ContributionGame(Game):
         costs = array("costs", self.costs, low=0.0, open_low=True)
         if costs.size < 2:
             raise InvalidInput("costs has length 1: expected at least two players")
-        limits = np.broadcast_to(np.asarray(self.limits, dtype=object), costs.shape).tolist()
-        limits = array("limits", limits, low=0.0, open_low=True)
+        if np.ndim(self.limits) == 0:
+            limits = np.full(costs.size, number("limits", self.limits, low=0.0, open_low=True))
+        else:
+            limits = array("limits", self.limits, low=0.0, open_low=True, length=costs.size)
         object.__setattr__(self, "costs", costs)
         object.__setattr__(self, "limits", limits)
         for point in (np.zeros(costs.size), limits):

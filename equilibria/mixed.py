@@ -3,9 +3,10 @@
 When every other agent k joins independently with probability x_k, the number of joiners M is Poisson-binomial with
 generating function Phi(s) = prod (1 - x_k + x_k s). An agent's gain from being in needs inverse moments only,
 
-    E[(1 + M)^-p] = 1 / Gamma(p) * integral over t > 0 of t^(p-1) exp(-t) Phi(exp(-t)),
+    1 - E[(1 + M)^-p] = 1 / Gamma(p) * integral over t > 0 of t^(p-1) exp(-t) (1 - Phi(exp(-t))),
 
-one integral for each power in the rule and p = 1 for the mean type. The substitution t = exp(u - exp(-u)) makes
+one integral for each power in the rule and p = 1 for the mean type; the difference from one converges even for
+powers near zero. The substitution t = exp(u - exp(-u)) makes
 the integrand fall doubly exponentially on both sides, so the trapezoidal rule converges to rounding for any number
 of agents, from two to millions.
 """
@@ -19,7 +20,7 @@ from typing import Any
 import numpy as np
 from scipy import optimize, special
 
-from contracts.checks import array
+from contracts.checks import array, number
 from contracts.errors import InvalidInput
 from equilibria.participation import ParticipationGame
 from equilibria.pooled import EqualShareRule
@@ -61,12 +62,12 @@ def _rule(game: ParticipationGame) -> EqualShareRule:
     return game.rule
 
 
-def _averaged(power: float, log_phi: np.ndarray) -> np.ndarray:
-    """1 / Gamma(power) * integral of t^(power-1) e^-t exp(log_phi(t)), over the last axis of `log_phi`."""
+def _shortfall(power: float, log_phi: np.ndarray) -> np.ndarray:
+    """1 - E[(1 + M)^-power] from the logarithm of M's generating function at the nodes, on the last axis."""
     if power == 0.0:
-        return np.ones(log_phi.shape[:-1])
+        return np.zeros(log_phi.shape[:-1])
     density = _WEIGHT * np.exp((power - 1.0) * np.log(_T) - _T) / special.gamma(power)
-    return np.exp(log_phi) @ density
+    return -np.expm1(log_phi) @ density
 
 
 def inverse_moment(probabilities: Any, power: float) -> float:
@@ -83,7 +84,7 @@ def inverse_moment(probabilities: Any, power: float) -> float:
     True
     """
     checked = array("probabilities", probabilities, low=0.0, high=1.0, empty=True)
-    return float(_averaged(power, _log_phi(checked, np.ones(checked.size))))
+    return 1.0 - float(_shortfall(number("power", power, low=0.0), _log_phi(checked, np.ones(checked.size))))
 
 
 def _log_phi(probabilities: np.ndarray, multiplicity: np.ndarray) -> np.ndarray:
@@ -148,14 +149,21 @@ def _gains_by_kind(game, rule, types, chance, count) -> np.ndarray:
         factor = _log_factor(chance[block])
         others = log_phi - factor
         own = np.exp(-_T - factor)
-        loss = sum(scale * _averaged(power, others) for scale, power in rule.loss_terms(game))
+        saved = _saved(game, rule, others)
         # Sum over the others of theta_k, minus theta_j for each of them that joins.
         mass = pull - (chance[block] * types[block])[:, None] * own
         density = _WEIGHT * np.exp(-_T)
         mean_sum = (np.exp(others) * mass) @ density
-        joined = 1.0 - _averaged(1.0, others)
-        gains[block] = game.standalone_loss - loss - game.loss_weight * (mean_sum - types[block] * joined)
+        joined = _shortfall(1.0, others)
+        gains[block] = saved - game.loss_weight * (mean_sum - types[block] * joined)
     return gains
+
+
+def _saved(game: ParticipationGame, rule: EqualShareRule, log_phi: np.ndarray) -> np.ndarray:
+    """kappa - E[psi(1 + M)]: what sharing noise and cost saves in expectation."""
+    terms = rule.loss_terms(game)
+    alone = game.standalone_loss - sum(scale for scale, _ in terms)
+    return alone + sum(scale * _shortfall(power, log_phi) for scale, power in terms)
 
 
 def mixed_profile(game: ParticipationGame, probabilities: Any) -> MixedEquilibrium:

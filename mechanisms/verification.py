@@ -142,10 +142,10 @@ def samples_for_radius(radius: float, *, agents: int, probes: int = 1, confidenc
     9587
     """
     wanted = number("radius", radius, low=0.0, open_low=True)
-    needed = log_term(agents=agents, probes=probes, confidence=confidence) / wanted**2
-    if needed > 2**62:
+    logarithm = log_term(agents=agents, probes=probes, confidence=confidence)
+    if math.sqrt(logarithm) > 2**31 * wanted:
         raise InvalidInput(f"radius = {radius:g}: expected a radius that fewer than 2^62 samples can reach")
-    return max(1, math.ceil(needed))
+    return max(1, math.ceil(logarithm / wanted**2))
 
 
 def estimate_types(
