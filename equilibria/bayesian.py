@@ -1,7 +1,8 @@
-"""Bayesian participation: types drawn independently from a known distribution, each agent knowing only their own.
+"""Bayesian participation: types drawn independently from a known distribution, each agent knowing only their
+own.
 
-An agent's gain from joining rises with their own type, whoever else joins, so symmetric equilibria are thresholds:
-join if the type is at least tau. At an interior threshold the marginal type is indifferent,
+An agent's gain from joining rises with their own type, whoever else joins, so symmetric equilibria are
+thresholds: join if the type is at least tau. At an interior threshold the marginal type is indifferent,
 
     kappa - E[psi(1 + M)] = a (mu(tau) - tau) E[M / (1 + M)],    M ~ Binomial(J - 1, P(theta >= tau)),
 
@@ -30,7 +31,8 @@ class ThresholdEquilibrium:
         participation: probability with which an agent joins.
         expected_size: expected number of members.
         marginal_gain: gain from joining of the marginal type; zero at interior thresholds, up to rounding.
-        stable: whether types just below the threshold lose, and those just above gain, when it shifts a little.
+        stable: whether types just below the threshold lose, and those just above gain, when it shifts a
+            little.
     """
 
     threshold: float
@@ -46,13 +48,15 @@ def bayesian_thresholds(
     """All symmetric threshold equilibria for independently drawn types, up to the resolution of a scan.
 
     Args:
-        game: supplies the number of agents, the constants and the rule (one of equal shares); its types are not used.
+        game: supplies the number of agents, the constants and the rule (one of equal shares); its types are
+            not used.
         distribution: of the types, continuous with bounded support: a frozen `scipy.stats` distribution.
         intervals: thresholds are bracketed on this many intervals of equal probability.
 
     Returns:
-        The equilibria from the lowest threshold to the highest. Everybody joins at a threshold equal to the lowest
-        type; if even the highest type prefers to stay out, or is alone and indifferent, that is not listed.
+        The equilibria from the lowest threshold to the highest. Everybody joins at a threshold equal to the
+        lowest type; if even the highest type prefers to stay out, or is alone and indifferent, that is not
+        listed.
 
     Raises:
         InvalidInput: the distribution has no bounded support, or the rule has unequal shares.
@@ -87,7 +91,8 @@ def bayesian_thresholds(
     if values[0] >= 0:
         found.append((lowest, float(values[0]), True))
     for i in np.flatnonzero((values[:-1] < 0) != (values[1:] < 0)):
-        root = float(optimize.brentq(gain, grid[i], grid[i + 1], xtol=1e-13, rtol=1e-13))
+        crossing: Any = optimize.brentq(gain, grid[i], grid[i + 1], xtol=1e-13)
+        root = float(crossing)
         found.append((root, gain(root), bool(values[i] < 0)))
     return tuple(
         ThresholdEquilibrium(

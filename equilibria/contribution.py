@@ -1,12 +1,15 @@
-"""Contribution games: how much data, or effort, each participant gives, when the reward depends on everybody's gift.
+"""Contribution games: how much data, or effort, each participant gives, when the reward depends on
+everybody's gift.
 
-Player i gives m_i in [0, limit_i] at cost c_i each and receives a model worth value_i(m). Any rule from contributions
-to values plugs in; here is the standard federated rule, under which everybody gets the model of all the data, and only
-the cheapest give anything (catastrophic free-riding, Karimireddy, Guo and Jordan 2022, arXiv 2207.04557).
+Player i gives m_i in [0, limit_i] at cost c_i each and receives a model worth value_i(m). Any rule from
+contributions to values plugs in; here is the standard federated rule, under which everybody gets the model of
+all the data, and only the cheapest give anything (catastrophic free-riding, Karimireddy, Guo and Jordan 2022,
+arXiv 2207.04557).
 
-Deviations are optimised over the whole interval by branch and bound, with proof: a value that does not fall when one's
-own contribution rises satisfies value(m) - c m <= value(high) - c low on [low, high], so intervals whose bound is below
-the best point found are discarded, and what remains bounds the gain of every deviation, sampled or not.
+Deviations are optimised over the whole interval by branch and bound, with proof: a value that does not fall
+when one's own contribution rises satisfies value(m) - c m <= value(high) - c low on [low, high], so intervals
+whose bound is below the best point found are discarded, and what remains bounds the gain of every deviation,
+sampled or not.
 """
 
 from __future__ import annotations
@@ -59,13 +62,14 @@ class ContributionGame(Game):
 
     Attributes:
         costs: utility per unit of data, above zero, shape (players,).
-        rule: from contributions, shape (players,), to the value each player receives, shape (players,); JAX-traceable
-            (then compiled) or plain NumPy. Each value must not fall when the player's own contribution rises.
+        rule: from contributions, shape (players,), to the value each player receives, shape (players,);
+            JAX-traceable (then compiled) or plain NumPy. Each value must not fall when the player's own
+            contribution rises.
         limits: the most each player can give, above zero, one number or shape (players,).
 
     Raises:
-        InvalidInput: fewer than two players, a cost or limit that is not above zero, or a rule that returns the wrong
-            shape or no finite numbers.
+        InvalidInput: fewer than two players, a cost or limit that is not above zero, or a rule that returns
+            the wrong shape or no finite numbers.
 
     >>> rule = StandardFederatedRule(accuracy=lambda data: 1 - 1 / (1 + data))
     >>> game = ContributionGame(costs=[0.01, 0.02], rule=rule, limits=100.0)
@@ -94,7 +98,7 @@ class ContributionGame(Game):
             values = self.values(point)
             if values.shape != costs.shape or not np.isfinite(values).all():
                 raise InvalidInput(
-                    f"rule returned {values} at {point}: expected {costs.size} finite values, one for each player"
+                    f"rule returned {values} at {point}: expected {costs.size} finite values, one a player"
                 )
 
     @property
@@ -104,7 +108,8 @@ class ContributionGame(Game):
 
     @cached_property
     def scale(self) -> float:
-        """Largest difference in value a player can see, or cost they can bear if that is less; for tolerances."""
+        """Largest difference in value a player can see, or cost they can bear if that is less; for
+        tolerances."""
         spread = np.abs(self.values(self.limits) - self.values(np.zeros(self.players))).max()
         return float(min(max(spread, np.finfo(float).tiny), max(1.0, (self.costs * self.limits).max())))
 
@@ -124,7 +129,7 @@ class ContributionGame(Game):
         if above.size:
             player = int(above[0])
             raise InvalidInput(
-                f"contributions[{player}] = {given[player]:g}: expected at most the limit {self.limits[player]:g}"
+                f"contributions[{player}] = {given[player]:g}: expected at most {self.limits[player]:g}"
             )
         return given
 

@@ -1,9 +1,9 @@
 """Correlated equilibria: private recommendations to join or stay out that everybody wants to follow.
 
-The best one is a linear program over coalitions, with one obedience constraint for each agent and recommendation.
-Agents of equal type can be merged: by symmetry the program over how many of each class take part has the same value,
-with prod (J_k + 1) variables instead of 2^J. Unravelling is a statement about pure equilibria: private
-recommendations can sustain coalitions that no pure equilibrium does.
+The best one is a linear program over coalitions, with one obedience constraint for each agent and
+recommendation. Agents of equal type can be merged: by symmetry the program over how many of each class take
+part has the same value, with prod (J_k + 1) variables instead of 2^J. Unravelling is a statement about pure
+equilibria: private recommendations can sustain coalitions that no pure equilibrium does.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ class CorrelatedEquilibrium:
 
     Attributes:
         classes: the class of each agent, shape (agents,); agents of one class are interchangeable.
-        counts: members of each class in every coalition of the support, shape (support, classes). The members of a
-            class are drawn uniformly.
+        counts: members of each class in every coalition of the support, shape (support, classes). The members
+            of a class are drawn uniformly.
         probabilities: probability of each, shape (support,).
         value: expectation of the objective.
         bound: proved upper bound on the value of any correlated equilibrium, from the program's dual.
@@ -68,8 +68,8 @@ def correlated_equilibrium(
 
     Args:
         game: the participation game, of at most about 15 agents or a few classes of equal types.
-        objective: value of a coalition, given as a boolean mask; the members' total surplus when omitted. With
-            merged classes it must not tell agents of one class apart. To minimise, return the negative.
+        objective: value of a coalition, given as a boolean mask; the members' total surplus when omitted.
+            With merged classes it must not tell agents of one class apart. To minimise, return the negative.
         merge: whether agents of equal type are merged, if the rule treats them alike.
 
     Returns:
@@ -88,10 +88,7 @@ def correlated_equilibrium(
     counts, masks = _all_counts(game, classes, sizes)
     worth_in, worth_out = _worth(game, classes, sizes, counts, masks)
     totals = (counts * np.where(counts > 0, worth_in, 0.0)).sum(axis=1)
-    if objective is None:
-        values = totals
-    else:
-        values = np.array([float(objective(mask)) for mask in masks])
+    values = totals if objective is None else np.array([float(objective(mask)) for mask in masks])
     # Expected gain of a member told to join, and of one told to stay out, for each class and coalition.
     inside, outside = counts / sizes * worth_in, (1 - counts / sizes) * worth_out
     disobedience = np.hstack([-inside, outside]).T

@@ -1,7 +1,7 @@
 """Declared types: the full-information rule run on whatever agents say, and the game of what to say.
 
-Truth is not an equilibrium: a supplier gains by declaring worse data than a competitor and riding free. When all
-others over-report, though, the truth is safe: a truthful member is at least as well off as alone.
+Truth is not an equilibrium: a supplier gains by declaring worse data than a competitor and riding free. When
+all others over-report, though, the truth is safe: a truthful member is at least as well off as alone.
 """
 
 from __future__ import annotations
@@ -56,7 +56,8 @@ class ReportingGame(Game):
     """Everybody declares a type or stays out; contributions follow the declarations.
 
     A profile holds each agent's report, NaN for staying out. With windows, only reports inside them are
-    accepted: the report-driven variant of verification, which is not truthful and is therefore offered with the
+    accepted: the report-driven variant of verification, which is not truthful and is therefore offered with
+        the
     epsilon of its certificate only.
 
     Attributes:
@@ -134,7 +135,8 @@ class ReportingGame(Game):
         )
 
     def best_response(self, player: int, profile: Any) -> tuple[float, float]:
-        """The best report found: utility jumps only where the report passes another's, so each gap is searched."""
+        """The best report found: utility jumps only where the report passes another's, so each gap is
+        searched."""
         reports = self.profile(profile)
 
         def utility(report: float) -> float:
@@ -157,7 +159,7 @@ class ReportingGame(Game):
         for index in np.argsort(-found)[:REFINED]:
             bounds = (inside[index] - reach[index], inside[index] + reach[index])
             bounds = (max(low, bounds[0]), min(high, bounds[1]))
-            refined = optimize.minimize_scalar(
+            refined: Any = optimize.minimize_scalar(
                 lambda report: -utility(report), bounds=bounds, method="bounded"
             )
             if -refined.fun > value:

@@ -70,15 +70,15 @@ def best_response_dynamics(
     Args:
         game: any game.
         start: the first profile.
-        order: "cyclic" (players in turn), "random" (a fresh random order each round), "largest" (whoever gains
-            most), or the players' numbers in the order in which they take turns, each once.
+        order: "cyclic" (players in turn), "random" (a fresh random order each round), "largest" (whoever
+            gains most), or the players' numbers in the order in which they take turns, each once.
         seed: of the random order.
         tolerance: a move must gain more than this; the game's own tolerance when omitted.
         limit: most moves made before giving up, at least one.
 
     Returns:
-        The path. A cycle is reported when the order is deterministic and a profile returns at the same turn; in
-        random order when a profile returns, which shows that the improvement graph has a cycle.
+        The path. A cycle is reported when the order is deterministic and a profile returns at the same turn;
+        in random order when a profile returns, which shows that the improvement graph has a cycle.
 
     Raises:
         InvalidInput: an argument outside its range.

@@ -1,9 +1,10 @@
 """The best and the worst pure equilibrium of a small finite game, by mixed-integer programming.
 
-One binary for each action of each player picks a profile; continuous weights on profiles, tied to the binaries by
-their marginals, are then forced onto that profile alone. The condition that no player gains by a fixed deviation is
-linear in the weights (it is the coarse correlated equilibrium condition), so the program is the integer hull of a
-polytope: pure equilibria are its integral points. This formulation is this project's own.
+One binary for each action of each player picks a profile; continuous weights on profiles, tied to the
+binaries by their marginals, are then forced onto that profile alone. The condition that no player gains by a
+fixed deviation is linear in the weights (it is the coarse correlated equilibrium condition), so the program
+is the integer hull of a polytope: pure equilibria are its integral points. This formulation is this project's
+own.
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ def extremal_equilibrium(game: Game, *, sense: str = "best", weights: Any = None
         welfare=float(welfare[tuple(profile)]),
         epsilon=table.epsilon(profile),
         sense=sense,
-        method=f"mixed-integer program, {welfare.size} profiles, {sum(table.actions)} binaries, PuLP with HiGHS",
+        method=f"mixed-integer program, {welfare.size} profiles, {sum(table.actions)} binaries, HiGHS",
     )
 
 
@@ -107,7 +108,8 @@ def _solve(table: NormalFormGame, welfare: np.ndarray, sense: str) -> np.ndarray
 
 
 def _signed(table: NormalFormGame, player: int, action: int) -> np.ndarray:
-    """Gain of deviating to `action` at every profile, scaled so that no gain is lost in the solver's tolerance.
+    """Gain of deviating to `action` at every profile, scaled so that no gain is lost in the solver's
+    tolerance.
 
     Only signs matter at integral points; gains within the game's tolerance are none.
     """

@@ -2,8 +2,8 @@
 
 A game here is three questions about a profile (one action per player): is it well formed, what does each
 player get, and what would each player get at best by changing their own action alone. Everything else,
-regret, epsilon, best-response dynamics, is derived from those answers. Participation games answer with
-join or stay out, contribution games with an amount of data, tabulated games with an index.
+regret, epsilon, best-response dynamics, is derived from those answers. Participation games answer with join
+or stay out, contribution games with an amount of data, tabulated games with an index.
 """
 
 from __future__ import annotations

@@ -1,10 +1,11 @@
 """Participation games on real data: agents whose labels are wrong with different, private probabilities.
 
-Agent j draws samples from a common pool and flips each label to another class, uniformly, with probability rate_j. For a
-loss that counts errors and a classifier of error R on clean data, the error on agent j's data exceeds R by
-rate_j (1 - R K / (K - 1)) with K classes, so rates are the agents' types. Models are nearest-neighbour classifiers: they
-interpolate, so wrong labels cost what the bound says; smoother learners hardly feel symmetric noise. Everything here can
-be compared with the model's prediction: errors of coalitions, gains of leaving, the cascade, verification.
+Agent j draws samples from a common pool and flips each label to another class, uniformly, with probability
+rate_j. For a loss that counts errors and a classifier of error R on clean data, the error on agent j's data
+exceeds R by rate_j (1 - R K / (K - 1)) with K classes, so rates are the agents' types. Models are
+nearest-neighbour classifiers: they interpolate, so wrong labels cost what the bound says; smoother learners
+hardly feel symmetric noise. Everything here can be compared with the model's prediction: errors of
+coalitions, gains of leaving, the cascade, verification.
 """
 
 from __future__ import annotations
@@ -98,7 +99,7 @@ class LabelNoise:
         counts = np.floor(array("contributions", contributions, low=0.0, length=self.rates.size)).astype(int)
         if not 0 < counts.sum() <= self.labels.size:
             raise InvalidInput(
-                f"contributions sum to {counts.sum()} samples: expected from 1 to the pool's {self.labels.size}"
+                f"contributions sum to {counts.sum()}: expected 1 to the pool's {self.labels.size} samples"
             )
         rates = np.repeat(self.rates, counts)
         errors = [
@@ -123,7 +124,8 @@ class LabelNoise:
     def calibrated_game(self, sizes: Any, errors: Any, *, standalone: float) -> ParticipationGame:
         """A participation game whose bound is fitted to a learning curve, error = alpha N^-gamma.
 
-        The fit is by least squares of logarithms. The loss weight is one: an interpolating learner passes wrong labels on as they are.
+        The fit is by least squares of logarithms. The loss weight is one: an interpolating learner passes
+        wrong labels on as they are.
 
         Args:
             sizes: sample sizes of the curve, at least two, at least one.
@@ -173,7 +175,8 @@ class LabelNoise:
         return gains
 
     def cascade(self, game: ParticipationGame, *, repeats: int = 100, seed: int = 0) -> MeasuredCascade:
-        """Unravelling as it happens: whoever's measured gain from staying is negative leaves, round after round.
+        """Unravelling as it happens: whoever's measured gain from staying is negative leaves, round after
+        round.
 
         The gain of the last member is zero by definition.
         """
@@ -197,15 +200,16 @@ class LabelNoise:
             members &= ~leaving
 
     def estimates(self, samples: int, *, seed: int = 0) -> np.ndarray:
-        """Rates estimated from a few samples of each agent with one probe trained on half of the trusted data.
+        """Rates estimated from a few samples of each agent with one probe trained on half of the trusted
+        data.
 
         Args:
             samples: samples taken from each agent, at least one, at most the pool.
             seed: of the samples.
 
         Returns:
-            Estimated rates (error of the probe on the agent's labels less its error on trusted ones, divided by what a
-            wrong label adds), in [0, 1], shape (agents,).
+            Estimated rates (error of the probe on the agent's labels less its error on trusted ones, divided
+            by what a wrong label adds), in [0, 1], shape (agents,).
 
         Raises:
             InvalidInput: more samples than the pool holds.
@@ -232,8 +236,8 @@ def label_noise(data: str, rates: Any, *, seed: int = 0) -> LabelNoise:
     """Split a classification data set of scikit-learn among agents with wrong labels.
 
     Args:
-        data: "digits" (10 classes) or "breast_cancer" (2 classes); embedded by standardisation (breast cancer) and
-            principal components.
+        data: "digits" (10 classes) or "breast_cancer" (2 classes); embedded by standardisation (breast
+            cancer) and principal components.
         rates: probability with which each agent's labels are wrong, in [0, 1), shape (agents,).
         seed: of the split.
 

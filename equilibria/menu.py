@@ -1,9 +1,9 @@
 """Contracts as games: does everybody choose the option of a menu that was written for their cost?
 
-A menu offers option k: give contributions[k], get a reward worth values[k] in expectation, when all others choose the
-options meant for them. A participant of type i, cost c_i, picks the best option or trains alone. Truthful choice is a
-Bayesian equilibrium when no type gains by another option (incentive compatibility) or by leaving (individual
-rationality).
+A menu offers option k: give contributions[k], get a reward worth values[k] in expectation, when all others
+choose the options meant for them. A participant of type i, cost c_i, picks the best option or trains alone.
+Truthful choice is a Bayesian equilibrium when no type gains by another option (incentive compatibility) or by
+leaving (individual rationality).
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ class MenuCertificate:
 
     Attributes:
         utilities: what each type gets from its own option, shape (types,).
-        envy: what type i would gain by option k instead of its own, shape (types, options); zero on the diagonal.
+        envy: what type i would gain by option k instead of its own, shape (types, options); zero on the
+            diagonal.
         rationality: utility minus reservation utility, shape (types,).
         gains: largest gain of each type by another option or by leaving, at least zero, shape (types,).
         choices: each type's best choice, its own option when none is better, -1 for leaving, shape (types,).
@@ -64,8 +65,8 @@ class ContractMenu:
     Attributes:
         costs: cost per unit of contribution of each type, above zero, shape (types,).
         contributions: what each option asks for, at least zero, shape (types,); option i is meant for type i.
-        values: expected value of each option's reward when everybody else chooses truthfully, shape (types,); or
-            shape (types, types), row i the values to type i, when types see different odds.
+        values: expected value of each option's reward when everybody else chooses truthfully, shape (types,);
+            or shape (types, types), row i the values to type i, when types see different odds.
         reservation_utilities: what each type gets alone, shape (types,).
         probabilities: of the types, shape (types,); only for the expected gain.
 

@@ -1,14 +1,14 @@
 """Mixed profiles of participation games under rules of equal shares, exactly, by quadrature.
 
-When every other agent k joins independently with probability x_k, the number of joiners M is Poisson-binomial with
-generating function Phi(s) = prod (1 - x_k + x_k s). An agent's gain from being in needs inverse moments only,
+When every other agent k joins independently with probability x_k, the number of joiners M is Poisson-binomial
+with generating function Phi(s) = prod (1 - x_k + x_k s). An agent's gain from being in needs inverse moments
+only,
 
     1 - E[(1 + M)^-p] = 1 / Gamma(p) * integral over t > 0 of t^(p-1) exp(-t) (1 - Phi(exp(-t))),
 
-one integral for each power in the rule and p = 1 for the mean type; the difference from one converges even for
-powers near zero. The substitution t = exp(u - exp(-u)) makes
-the integrand fall doubly exponentially on both sides, so the trapezoidal rule converges to rounding for any number
-of agents, from two to millions.
+one integral for each power in the rule and p = 1 for the mean type; the difference from one converges even
+for powers near zero. The substitution t = exp(u - exp(-u)) makes the integrand fall doubly exponentially on
+both sides, so the trapezoidal rule converges to rounding for any number of agents, from two to millions.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ class MixedEquilibrium:
         gains: what joining for sure is worth to each agent against the others, shape (agents,).
         regret: largest gain of any agent by joining or staying out for sure, at least zero.
         expected_size: expected number of members.
-        stable: for agents that mix by themselves in their class, whether their gain falls as more of the class join;
-            False if joining feeds on itself.
+        stable: for agents that mix by themselves in their class, whether their gain falls as more of the
+            class join; False if joining feeds on itself.
     """
 
     probabilities: np.ndarray
@@ -111,8 +111,8 @@ def mixed_gains(game: ParticipationGame, probabilities: Any) -> np.ndarray:
         probabilities: with which each agent joins, in [0, 1], shape (agents,).
 
     Returns:
-        Utility in minus utility out, shape (agents,), in O(agents x nodes) or, with few distinct pairs of type and
-        probability, O(pairs^2 x nodes).
+        Utility in minus utility out, shape (agents,), in time proportional to the number of
+        distinct pairs of type and probability.
 
     Raises:
         InvalidInput: probabilities of the wrong length or outside [0, 1], or a rule of unequal shares.
@@ -137,7 +137,8 @@ def mixed_gains(game: ParticipationGame, probabilities: Any) -> np.ndarray:
 
 def _gains_by_kind(game, rule, types, chance, count) -> np.ndarray:
     log_phi = _log_phi(chance, count)
-    # Expected sum of types over 1 + M needs sum_k x_k theta_k exp(-t) / factor_k, one left out for each agent.
+    # Expected sum of types over 1 + M needs sum_k x_k theta_k exp(-t) / factor_k, one left out for each
+    # agent.
     pull, weight = np.zeros(_T.size), count * chance
     step = max(1, _BLOCK // _T.size)
     blocks = [slice(start, start + step) for start in range(0, types.size, step)]
@@ -159,7 +160,7 @@ def _gains_by_kind(game, rule, types, chance, count) -> np.ndarray:
     return gains
 
 
-def _saved(game: ParticipationGame, rule: EqualShareRule, log_phi: np.ndarray) -> np.ndarray:
+def _saved(game: ParticipationGame, rule: EqualShareRule, log_phi: np.ndarray) -> Any:
     """kappa - E[psi(1 + M)]: what sharing noise and cost saves in expectation."""
     terms = rule.loss_terms(game)
     alone = game.standalone_loss - sum(scale for scale, _ in terms)
@@ -201,9 +202,9 @@ def mixed_profile(game: ParticipationGame, probabilities: Any) -> MixedEquilibri
 def symmetric_equilibria(game: ParticipationGame) -> tuple[MixedEquilibrium, ...]:
     """Equilibria in which agents of equal type join with equal probability.
 
-    Every class of equal types stays out, joins or mixes. Patterns in which at most one class mixes are searched
-    completely up to the resolution of the scan (200 intervals between sign changes); patterns in which several mix, by
-    Newton-like iterations from several starts, so some of those may be missed.
+    Every class of equal types stays out, joins or mixes. Patterns in which at most one class mixes are
+    searched completely up to the resolution of the scan (200 intervals between sign changes); patterns in
+    which several mix, by Newton-like iterations from several starts, so some of those may be missed.
 
     Args:
         game: a participation game under a rule of equal shares with at most six distinct types.
@@ -257,9 +258,7 @@ def _solutions(gains, fixed: np.ndarray) -> list[np.ndarray]:
         worth = np.array([gains(at(np.array([x])))[mixing[0]] for x in grid])
         crossings = np.flatnonzero(np.signbit(worth[:-1]) != np.signbit(worth[1:]))
         roots = [
-            optimize.brentq(
-                lambda x: gains(at(np.array([x])))[mixing[0]], grid[i], grid[i + 1], xtol=1e-14, rtol=1e-14
-            )
+            optimize.brentq(lambda x: gains(at(np.array([x])))[mixing[0]], grid[i], grid[i + 1], xtol=1e-14)
             for i in crossings
         ]
         return [at(np.array([root])) for root in roots]

@@ -1,7 +1,9 @@
-"""Exchange with Gambit and others: finite games as `.nfg` text, written in the payoff form, read in both forms.
+"""Exchange with Gambit and others: finite games as `.nfg` text, written in the payoff form, read in both
+forms.
 
-The format is Gambit's (documentation, "Game representation formats", strategic games): a header, then payoffs with
-the first player's action varying fastest; or a list of outcomes followed by one outcome number for each profile.
+The format is Gambit's (documentation, "Game representation formats", strategic games): a header, then payoffs
+with the first player's action varying fastest; or a list of outcomes followed by one outcome number for each
+profile.
 """
 
 from __future__ import annotations

@@ -20,8 +20,8 @@ class NormalFormGame(Game):
     """A finite game by its payoffs.
 
     Attributes:
-        payoffs: utility of each player at each profile of actions, shape (players, actions of player 0, actions of
-            player 1, ...), finite.
+        payoffs: utility of each player at each profile of actions, shape (players, actions of player 0,
+            actions of player 1, ...), finite.
 
     Raises:
         InvalidInput: the shape does not fit the number of players, or an entry is not finite.
@@ -37,8 +37,8 @@ class NormalFormGame(Game):
         payoffs = array("payoffs", self.payoffs, ndim=None)
         if payoffs.ndim < 3 or payoffs.ndim != payoffs.shape[0] + 1 or min(payoffs.shape) < 1:
             raise InvalidInput(
-                f"payoffs has shape {payoffs.shape}: expected (players, actions of the first, of the second, ...) "
-                "with at least two players"
+                f"payoffs has shape {payoffs.shape}: expected (players, actions of the first, of the second, "
+                "...) with at least two players"
             )
         object.__setattr__(self, "payoffs", payoffs)
 
@@ -79,7 +79,8 @@ class NormalFormGame(Game):
         return self.payoffs[(slice(None), *self.profile(profile))]
 
     def best_responses(self, profile: Any) -> BestResponses:
-        """The best action of every player, the lowest-numbered of equals; staying put if nothing is better."""
+        """The best action of every player, the lowest-numbered of equals; staying put if nothing is
+        better."""
         chosen = self.profile(profile)
         actions, gains = chosen.copy(), np.zeros(self.players)
         for player in range(self.players):
@@ -107,8 +108,8 @@ def tabulate(game: ParticipationGame | Game, actions: Sequence[Any] | None = Non
 
     Args:
         game: a participation game (action 0 is out, 1 is in), or any other game together with `actions`.
-        actions: for games whose actions are not join or stay out, the actions to tabulate, one sequence for each
-            player.
+        actions: for games whose actions are not join or stay out, the actions to tabulate, one sequence for
+            each player.
 
     Returns:
         The tabulated game.
@@ -124,7 +125,8 @@ def tabulate(game: ParticipationGame | Game, actions: Sequence[Any] | None = Non
     if isinstance(game, ParticipationGame) and actions is None:
         coalitions = all_coalitions(game.players)
         utilities = np.stack([game.utilities(members) for members in coalitions])
-        # Row i of the table has agent j in if bit j is set: the first agent varies fastest, as in column order.
+        # Row i of the table has agent j in if bit j is set: the first agent varies fastest, as in column
+        # order.
         return NormalFormGame(payoffs=utilities.T.reshape((game.players, *([2] * game.players)), order="F"))
     if isinstance(game, NormalFormGame) and actions is None:
         return game

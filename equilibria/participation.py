@@ -1,8 +1,8 @@
 """Participation games: agents with data of private quality decide whether to train together or alone.
 
-Agent j holds data of type theta_j in [0, 1], the discrepancy between their distribution and the target's
-(low is good). When a coalition gives n_j samples each, N in all, everybody in it receives the same model,
-whose excess risk is bounded by
+Agent j holds data of type theta_j in [0, 1], the discrepancy between their distribution and the target's (low
+is good). When a coalition gives n_j samples each, N in all, everybody in it receives the same model, whose
+excess risk is bounded by
 
     E(n, theta) = a * ( sum_j n_j theta_j / N + alpha * N ** -gamma )
 
@@ -42,9 +42,12 @@ class ParticipationGame(Game):
     Attributes:
         types: discrepancy of each agent's data from the target, in [0, 1], low is good, shape (agents,),
             at least two.
-        loss_weight: a > 0, utility lost per unit of the excess-risk bound (2 makes the bound the textbook one).
-        complexity: alpha > 0, size of the estimation error, of the order of the root of the class's dimension.
-        exponent: gamma in (0, 1], rate at which the estimation error falls with data (1/2 without assumptions).
+        loss_weight: a > 0, utility lost per unit of the excess-risk bound (2 makes the bound the textbook
+            one).
+        complexity: alpha > 0, size of the estimation error, of the order of the root of the class's
+            dimension.
+        exponent: gamma in (0, 1], rate at which the estimation error falls with data (1/2 without
+            assumptions).
         cost: c > 0, utility per sample.
         rule: how contributions follow from the coalition.
 
@@ -82,7 +85,7 @@ class ParticipationGame(Game):
             object.__setattr__(self, name, value)
         with np.errstate(all="ignore"):
             scale = self.standalone_contribution * types.size * (1 + 1 / self.exponent)
-        if not (0 < self.standalone_contribution and np.isfinite([scale, self.standalone_loss]).all()):
+        if not (self.standalone_contribution > 0 and np.isfinite([scale, self.standalone_loss]).all()):
             raise InvalidInput(
                 f"loss_weight, complexity, exponent, cost: the standalone optimum "
                 f"{self.standalone_contribution:g} samples is out of range: rescale the units"
@@ -100,7 +103,8 @@ class ParticipationGame(Game):
 
     @cached_property
     def standalone_contribution(self) -> float:
-        """Samples an agent would train on alone, n0 = (a alpha gamma / c)^(1 / (1 + gamma)); the same for all."""
+        """Samples an agent would train on alone, n0 = (a alpha gamma / c)^(1 / (1 + gamma)); the same for
+        all."""
         with np.errstate(all="ignore"):
             ratio = np.float64(self.loss_weight) * self.complexity * self.exponent / self.cost
             return float(ratio ** (1.0 / (1.0 + self.exponent)))
@@ -169,7 +173,8 @@ class ParticipationGame(Game):
         return self.loss_weight * (mixture + self.complexity * total**-self.exponent)
 
     def surplus_of(self, contributions: np.ndarray, charged: np.ndarray) -> np.ndarray:
-        """Utility minus reservation utility of everybody who gets the model and pays for `charged` samples."""
+        """Utility minus reservation utility of everybody who gets the model and pays for `charged`
+        samples."""
         return -self.excess_risk(contributions) - self.cost * charged - self.reservation_utilities
 
     def contributions(self, coalition: Any = None) -> np.ndarray:

@@ -34,7 +34,8 @@ class PhaseDiagram:
 
 
 def spread_types(types: Any, factor: float) -> np.ndarray:
-    """Types with all differences from the worst one multiplied by `factor`: 0 makes all equal, 1 changes nothing.
+    """Types with all differences from the worst one multiplied by `factor`: 0 makes all equal, 1 changes
+    nothing.
 
     Raises:
         InvalidInput: a type would leave [0, 1].

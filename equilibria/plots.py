@@ -18,7 +18,7 @@ def _figure(columns: int) -> Figure:
         from matplotlib.figure import Figure
     except ImportError as error:
         raise BackendMissing("matplotlib", "plotting", extra="plots") from error
-    return Figure(figsize=(4.6 * columns, 3.4), layout="constrained")
+    return Figure(figsize=(4.6 * columns, 3.9), layout="constrained")
 
 
 def plot_cascades(cascades: Mapping[str, Unravelling]) -> Figure:
@@ -40,16 +40,20 @@ def plot_cascades(cascades: Mapping[str, Unravelling]) -> Figure:
     """
     figure = _figure(2)
     members, errors = figure.subplots(1, 2)
+    longest = max((len(cascade) for cascade in cascades.values()), default=1)
     for name, cascade in cascades.items():
-        rounds = range(len(cascade))
-        members.plot(rounds, cascade.sizes, drawstyle="steps-post", marker="o", markersize=4, label=name)
-        errors.plot(rounds, cascade.learning_errors, marker="o", markersize=4, label=name)
+        # What has come to rest stays as it is while others still unravel.
+        rest = longest - len(cascade)
+        sizes = [*cascade.sizes, *[cascade.sizes[-1]] * rest]
+        losses = [*cascade.learning_errors, *[cascade.learning_errors[-1]] * rest]
+        members.plot(range(longest), sizes, drawstyle="steps-post", marker="o", markersize=4, label=name)
+        errors.plot(range(longest), losses, marker="o", markersize=4, label=name)
     members.set(xlabel="round", ylabel="members", ylim=(0, None), title="who stays")
     errors.set(xlabel="round", ylabel="bound on the excess risk", title="what the model is worth")
     for axes in (members, errors):
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.spines[["top", "right"]].set_visible(False)
-    members.legend(frameon=False)
+    figure.legend(*members.get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
     return figure
 
 

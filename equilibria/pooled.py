@@ -1,15 +1,15 @@
 """Rules that treat all members alike because nobody's quality is known: pooled, fixed share, and the club.
 
-Everybody gives the same share, so a member's utility depends on the coalition only through its size m and
-the mean type: u_j = -(a mean + psi(m)). What joining is worth to the group is f(m) = m (kappa - psi(m)) / a,
-and agent j's gain from being one of m members is (a/m) (f(m) - sum over the others of (theta_k - theta_j)).
+Everybody gives the same share, so a member's utility depends on the coalition only through its size m and the
+mean type: u_j = -(a mean + psi(m)). What joining is worth to the group is f(m) = m (kappa - psi(m)) / a, and
+agent j's gain from being one of m members is (a/m) (f(m) - sum over the others of (theta_k - theta_j)).
 """
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -25,14 +25,14 @@ class EqualShareRule(Rule):
     """Every member gives the same number of samples, which depends only on how many there are."""
 
     @abstractmethod
-    def share(self, game: ParticipationGame, size: np.ndarray) -> np.ndarray:
+    def share(self, game: ParticipationGame, size: Any) -> np.ndarray:
         """Samples each of `size` members gives; `size` is at least one, any shape."""
 
     @abstractmethod
     def loss_terms(self, game: ParticipationGame) -> tuple[tuple[float, float], ...]:
         """The pairs (coefficient, power) of psi(m) = sum of coefficient * m ** -power."""
 
-    def group_loss(self, game: ParticipationGame, size: np.ndarray) -> np.ndarray:
+    def group_loss(self, game: ParticipationGame, size: Any) -> np.ndarray:
         """psi(m): estimation error plus cost of a member of a coalition of `size`, in units of utility."""
         return sum((scale * size**-power for scale, power in self.loss_terms(game)), np.zeros(np.shape(size)))
 
@@ -40,8 +40,9 @@ class EqualShareRule(Rule):
         """Agents the rule admits, boolean, shape (agents,); the others train alone whatever they choose."""
         return np.ones(game.players, dtype=bool)
 
-    def worth(self, game: ParticipationGame, size: np.ndarray) -> np.ndarray:
-        """f(m) = m (kappa - psi(m)) / a: the total surplus of a coalition of `size`, whatever its types, over a."""
+    def worth(self, game: ParticipationGame, size: Any) -> np.ndarray:
+        """f(m) = m (kappa - psi(m)) / a: the total surplus of a coalition of `size`, whatever its types, over
+        a."""
         return size * (game.standalone_loss - self.group_loss(game, size)) / game.loss_weight
 
     def contributions(self, game: ParticipationGame, members: np.ndarray) -> np.ndarray:
@@ -55,7 +56,8 @@ class EqualShareRule(Rule):
         return np.where(members, self.gains(game, members), 0.0)
 
     def gains(self, game: ParticipationGame, members: np.ndarray) -> np.ndarray:
-        """Worth of membership to every agent in one pass, from the coalition's size and sum of types alone."""
+        """Worth of membership to every agent in one pass, from the coalition's size and sum of types
+        alone."""
         admitted = self.eligible(game)
         inside = members & admitted
         size = inside.sum() + np.where(inside, 0.0, 1.0)
@@ -66,13 +68,14 @@ class EqualShareRule(Rule):
 
 @dataclass(frozen=True, kw_only=True)
 class PooledRule(EqualShareRule):
-    """The welfare-maximal rule when types are unknown and exchangeable: n0 m^-p each, p = gamma / (1 + gamma).
+    """The welfare-maximal rule when types are unknown and exchangeable: n0 m^-p each, p = gamma / (1 +
+    gamma).
 
     It needs no prior: with exchangeable types the split of the data does not change the expected risk, and
     the total that maximises the members' welfare is n0 m^(1 / (1 + gamma)).
     """
 
-    def share(self, game: ParticipationGame, size: np.ndarray) -> np.ndarray:
+    def share(self, game: ParticipationGame, size: Any) -> np.ndarray:
         """n0 m^-p samples."""
         return game.standalone_contribution * size ** -_decay(game)
 
@@ -95,7 +98,7 @@ class FixedShareRule(EqualShareRule):
         if self.samples is not None:
             object.__setattr__(self, "samples", number("samples", self.samples, low=0.0, open_low=True))
 
-    def share(self, game: ParticipationGame, size: np.ndarray) -> np.ndarray:
+    def share(self, game: ParticipationGame, size: Any) -> np.ndarray:
         """The fixed amount."""
         grand = np.float64(game.players)
         fixed = PooledRule().share(game, grand) if self.samples is None else self.samples

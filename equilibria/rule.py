@@ -1,7 +1,7 @@
 """What a participation rule is: how much data each member of a coalition gives, hence what each of them gets.
 
-A rule needs only `contributions`. Equilibrium conditions need only `gains`: what membership is worth to
-every agent, given who else is in. Rules with more structure override `gains` with a faster answer.
+A rule needs only `contributions`. Equilibrium conditions need only `gains`: what membership is worth to every
+agent, given who else is in. Rules with more structure override `gains` with a faster answer.
 """
 
 from __future__ import annotations
@@ -41,7 +41,8 @@ class Rule(ABC):
         return np.where(members, game.surplus_of(given, given), 0.0)
 
     def gains(self, game: ParticipationGame, members: np.ndarray) -> np.ndarray:
-        """What membership is worth: utility in minus utility out, the others as in `members`, shape (agents,).
+        """What membership is worth: utility in minus utility out, the others as in `members`, shape
+        (agents,).
 
         For members it is their surplus in `members`; for an outsider, the surplus after joining.
         """

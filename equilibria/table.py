@@ -40,7 +40,8 @@ def require_memory(needed: int, purpose: str) -> None:
 
 
 def all_coalitions(players: int) -> np.ndarray:
-    """Every coalition as a mask, row i holding the agents whose bits are set in i, shape (2^players, players).
+    """Every coalition as a mask, row i holding the agents whose bits are set in i, shape (2^players,
+    players).
 
     >>> all_coalitions(2).astype(int).tolist()
     [[0, 0], [1, 0], [0, 1], [1, 1]]

@@ -26,7 +26,8 @@ from equilibria.welfare import FullInformationRule
 
 
 def types(*, min_agents: int = 2, max_agents: int = 8, highest: float = 0.6) -> st.SearchStrategy[np.ndarray]:
-    """Types in [0, highest], shape (agents,), in any order: scattered, on a coarse grid with ties, or all equal."""
+    """Types in [0, highest], shape (agents,), in any order: scattered, on a coarse grid with ties, or all
+    equal."""
     scattered = st.floats(0.0, highest, allow_subnormal=False)
     coarse = st.integers(0, 6).map(lambda step: highest * step / 6)
     return st.one_of(
@@ -53,7 +54,8 @@ def participation_games(
         max_agents: most agents.
         highest: largest type.
         rule: strategy for the rule; the pooled rule when omitted.
-        knife_edge: whether to include types at which every coalition of the worst agents is exactly indifferent.
+        knife_edge: whether to include types at which every coalition of the worst agents is exactly
+            indifferent.
     """
     weight = draw(st.floats(0.1, 4.0))
     exponent = draw(st.floats(0.05, 1.0))
@@ -145,6 +147,7 @@ def assert_individually_rational(game: ParticipationGame, coalition: Any) -> Non
 
 def assert_unravelling(game: ParticipationGame, cascade: Unravelling) -> None:
     """Fail unless every round's leavers, and only they, would rather train alone, and then nobody would."""
+    losers = np.zeros(0)
     for number, step in enumerate(cascade):
         surpluses = game.surpluses(step.members)
         losers = np.flatnonzero(surpluses < -game.tolerance)

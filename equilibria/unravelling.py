@@ -1,8 +1,8 @@
 """Unravelling: who leaves when, and why.
 
 In each round everybody who would rather train alone leaves at once. Under rules of equal shares this is the
-simultaneous best-response dynamics: leavers never want to return, and from the grand coalition it ends at
-the greatest equilibrium.
+simultaneous best-response dynamics: leavers never want to return, and from the grand coalition it ends at the
+greatest equilibrium.
 """
 
 from __future__ import annotations
@@ -163,7 +163,8 @@ def _general_rounds(game: ParticipationGame, members: np.ndarray):
 
 
 def _sorted_rounds(game: ParticipationGame, members: np.ndarray):
-    """The same rounds for equal shares: the leavers are always the best of those left, a binary search away."""
+    """The same rounds for equal shares: the leavers are always the best of those left, a binary search
+    away."""
     rule = game.rule
     assert isinstance(rule, EqualShareRule)
     inside = np.flatnonzero(members & rule.eligible(game))
@@ -173,8 +174,7 @@ def _sorted_rounds(game: ParticipationGame, members: np.ndarray):
     sizes = np.arange(1.0, order.size + 1)
     margins = (game.standalone_loss - rule.group_loss(game, sizes)) / game.loss_weight
     noise = game.complexity * (sizes * rule.share(game, sizes)) ** -game.exponent
-    refused = int(members.sum()) - order.size
-    left_after = np.where(members, 0, -1)
+    left_after = np.full(game.players, -1)
     gains = np.zeros(game.players)
     rows = []
     size = order.size
@@ -182,9 +182,8 @@ def _sorted_rounds(game: ParticipationGame, members: np.ndarray):
     while size:
         mean, margin = sums[size - 1] / size, margins[size - 1]
         least = game.loss_weight * (margin - mean + worst_first[size - 1])
-        least = min(least, 0.0) if refused else least
         error = game.loss_weight * (mean + noise[size - 1])
-        rows.append((size + refused, least, error, game.loss_weight * margin * size))
+        rows.append((size, least, error, game.loss_weight * margin * size))
         threshold = mean - margin - game.tolerance / game.loss_weight
         remaining = int(np.searchsorted(descending[:size], -threshold, side="right"))
         if remaining == size:
@@ -194,7 +193,6 @@ def _sorted_rounds(game: ParticipationGame, members: np.ndarray):
         gains[leaving] = game.loss_weight * (margin - mean + game.types[leaving])
         size = remaining
     else:
-        rows.append((refused, 0.0 if refused else np.inf, np.inf, 0.0))
+        rows.append((0, np.inf, np.inf, 0.0))
     left_after[order[:size]] = len(rows) - 1
-    left_after[members & ~rule.eligible(game)] = len(rows) - 1
     return left_after, gains, rows

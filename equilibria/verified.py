@@ -1,19 +1,22 @@
-"""The verified rule: check a few samples of everybody's data, and make staying worth while with high probability.
+"""The verified rule: check a few samples of everybody's data, and make staying worth while with high
+probability.
 
 Each joiner reports a type and is sampled q times. Reports further from the estimate than the radius eps are
-refused. The others contribute what is welfare-maximal at the estimated types, individual rationality tightened by
-the slack s = 2 a eps (1 - own share), and with verification costs covered for those who give less than q:
+refused. The others contribute what is welfare-maximal at the estimated types, individual rationality
+tightened by the slack s = 2 a eps (1 - own share), and with verification costs covered for those who give
+less than q:
 
-    E(n, est) + c n_j <= a est_j + kappa - s (1 - n_j / N)      and      E(n, est) <= a est_1 + kappa - s - c q.
+    E(n, est) + c n_j <= a est_j + kappa - s (1 - n_j / N)   and   E(n, est) <= a est_1 + kappa - s - c q.
 
-Theorem (this project's own). If 2 a eps + c q <= c n0, the program is feasible for every estimate, and whenever all
-estimates are within eps of the truth, joining and reporting truthfully is weakly dominant; so the truthful grand
-coalition is a Nash equilibrium with at least the confidence of the estimates. Two points carry the proof: a report
-changes only whether one is accepted, never the contributions; and the slack vanishes for a sole supplier, whose
-individual rationality does not depend on anybody's type.
+Theorem (this project's own). If 2 a eps + c q <= c n0, the program is feasible for every estimate, and
+whenever all estimates are within eps of the truth, joining and reporting truthfully is weakly dominant; so
+the truthful grand coalition is a Nash equilibrium with at least the confidence of the estimates. Two points
+carry the proof: a report changes only whether one is accepted, never the contributions; and the slack
+vanishes for a sole supplier, whose individual rationality does not depend on anybody's type.
 
-The idea that verification inspired by probabilistic checks restores the grand coalition is from Capitaine et al.,
-"Unravelling in Collaborative Learning" (arXiv 2407.14332); mechanism, constants and proof are not theirs.
+The idea that verification inspired by probabilistic checks restores the grand coalition is from Capitaine et
+al., "Unravelling in Collaborative Learning" (arXiv 2407.14332); mechanism, constants and proof are not
+theirs.
 """
 
 from __future__ import annotations
@@ -23,7 +26,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy import optimize, stats
+from scipy import optimize
 
 from contracts.checks import array, integer, number
 from contracts.errors import Infeasible, InvalidInput
@@ -50,8 +53,8 @@ class Guarantee:
         ex_ante_gain: bound on the expected gain of any deviation chosen before the samples are drawn,
             (1 - confidence) times the range of payoffs; infinite if the condition fails.
         samples_needed: fewest samples for each agent that meet the condition, None if no number does.
-        least_complexity: smallest complexity for which some number of paid samples, with as many trusted ones,
-            meets the condition; zero when samples are free.
+        least_complexity: smallest complexity for which some number of paid samples, with as many trusted
+            ones, meets the condition; zero when samples are free.
     """
 
     holds: bool
@@ -72,7 +75,9 @@ class Guarantee:
                 f"{self.confidence:g} (slack plus verification {used:.4g} <= {self.budget:.4g})"
             )
         if used <= self.budget:
-            return "nothing is proved: the slack is cut below the theorem's 2 a eps. Measure the frequency instead"
+            return (
+                "nothing is proved: the slack is below the theorem's 2 a eps. Measure the frequency instead"
+            )
         need = (
             "no number of samples would do"
             if self.samples_needed is None
@@ -81,8 +86,8 @@ class Guarantee:
         if self.samples_needed is None and self.least_complexity > 0:
             need += f", the complexity would have to be at least {self.least_complexity:.4g}"
         return (
-            f"nothing is proved: slack plus verification {used:.4g} exceeds the standalone cost {self.budget:.4g}; "
-            f"{need}. Measure the frequency instead"
+            f"nothing is proved: slack plus verification {used:.4g} exceeds the standalone cost "
+            f"{self.budget:.4g}; {need}. Measure the frequency instead"
         )
 
 
@@ -117,7 +122,8 @@ class VerificationTrial:
         low, high = self.interval
         return (
             f"grand coalition Nash in {self.equilibria} of {self.runs} runs ({self.frequency:.3f}, exact "
-            f"{self.level:.0%} interval {low:.3f} to {high:.3f}); mean surplus {self.total_surpluses.mean():.4g}"
+            f"{self.level:.0%} interval {low:.3f} to {high:.3f}); "
+            f"mean surplus {self.total_surpluses.mean():.4g}"
         )
 
 
@@ -224,7 +230,8 @@ class VerifiedRule(Rule):
         )
 
     def _samples_needed(self, game: ParticipationGame) -> int | None:
-        """Fewest samples with 2 a eps(q) + c q <= c n0: the left side is convex in q, so bisect left of its minimum."""
+        """Fewest samples with 2 a eps(q) + c q <= c n0: the left side is convex in q, so bisect left of its
+        minimum."""
         most = max(1, math.floor(game.standalone_contribution)) if self.paid else 2**53
         budget = game.cost * game.standalone_contribution
 
@@ -233,8 +240,8 @@ class VerifiedRule(Rule):
             return 2.0 * game.loss_weight * trial.radius(game) + trial.charge(game) - budget
 
         # In log q both terms are convex and their sum has one minimum.
-        least = optimize.minimize_scalar(excess, bounds=(0.0, math.log(most)), method="bounded").x
-        low, high = 0, max(1, round(math.exp(least)))
+        least: Any = optimize.minimize_scalar(excess, bounds=(0.0, math.log(most)), method="bounded")
+        low, high = 0, max(1, round(math.exp(least.x)))
         if excess(math.log(high)) > 0:
             return None
         while high - low > 1:
@@ -266,7 +273,8 @@ class VerifiedRule(Rule):
         return members & accept(reports, self.estimated(game), self.radius(game))
 
     def optimum(self, game: ParticipationGame, accepted: np.ndarray) -> WelfareOptimum | None:
-        """The program's solution for the accepted members, or None if it has none and the coalition dissolves.
+        """The program's solution for the accepted members, or None if it has none and the coalition
+        dissolves.
 
         When the theorem's condition fails, the slack is the largest that is feasible.
         """
@@ -302,7 +310,8 @@ class VerifiedRule(Rule):
         return result
 
     def surpluses(self, game: ParticipationGame, members: np.ndarray) -> np.ndarray:
-        """Surplus at the true types; the refused, and everybody in a coalition that dissolves, lose the charge."""
+        """Surplus at the true types; the refused, and everybody in a coalition that dissolves, lose the
+        charge."""
         accepted = self.accepted(game, members)
         given = self.contributions(game, members)
         lost = np.where(members, -self.charge(game), 0.0)
@@ -343,6 +352,8 @@ def verification_trial(
     >>> verification_trial(game, VerifiedRule(samples=36000), runs=20).frequency
     1.0
     """
+    from scipy import stats
+
     confidence = number("level", level, low=0.0, high=1.0, open_low=True, open_high=True)
     draws = simulate_estimates(
         game.types,

@@ -3,15 +3,17 @@
     minimise  V = J E(n, theta) + c N    subject to    E(n, theta) + c n_j <= A_j = a theta_j + kappa
 
 The program is not convex, but at a fixed total N it is a linear program, and at a fixed (N, E) a fractional
-knapsack: fill agents best first up to (A_j - E) / c. Duality gives the lowest error at every N in closed form:
-with S_k the sum of the k best types, D_k = k theta_{k+1} - S_k and C_k = sum_{j<=k} (theta_{k+1} - theta_j) A_j,
+knapsack: fill agents best first up to (A_j - E) / c. Duality gives the lowest error at every N in closed
+form: with S_k the sum of the k best types, D_k = k theta_{k+1} - S_k and C_k = sum_{j<=k} (theta_{k+1} -
+theta_j) A_j,
 
     E*(N) = max over k with cN > a D_k of ( cN (a theta_{k+1} + a alpha N^-gamma) - a C_k ) / (cN - a D_k),
 
-feasible if E* also stays below A_1, below the same ratio for every k with cN < a D_k, and below (sum A - cN) / J.
-What remains is a search over N in [n0, n0 (1 + J / gamma)], where the optimum provably lies. V(N) has several
-local minima and its domain may have holes, so the search is a dense grid followed by local refinement; the best
-agents alone at N = n0, always feasible, are a candidate of their own. Derivation and bounds are this project's own.
+feasible if E* also stays below A_1, below the same ratio for every k with cN < a D_k, and below (sum A - cN)
+/ J. What remains is a search over N in [n0, n0 (1 + J / gamma)], where the optimum provably lies. V(N) has
+several local minima and its domain may have holes, so the search is a dense grid followed by local
+refinement; the best agents alone at N = n0, always feasible, are a candidate of their own. Derivation and
+bounds are this project's own.
 
 The same solver serves the verified rule, whose constraints carry a slack s that shrinks with the agent's own
 share, E + c n_j <= A_j - s (1 - n_j / N): replace c by c - s/N and A_j by A_j - s.
@@ -33,8 +35,9 @@ if TYPE_CHECKING:
 
 #: Points of the first, logarithmic grid over the total; cells kept for refinement; points and rounds of each.
 GRID, CELLS, POINTS, ROUNDS = 400, 8, 17, 12
-#: Totals closer to n0 than this, relatively, are left to the best agents alone: there the best agent's rationality
-#: is violated to second order only, which rounding hides, and the search would creep along infeasible points.
+#: Totals closer to n0 than this, relatively, are left to the best agents alone: there the best agent's
+#: rationality is violated to second order only, which rounding hides, and the search would creep along
+#: infeasible points.
 NEAR = 1e-6
 #: Up to this many agents the closed form is evaluated for every prefix; beyond, by Newton's method.
 DENSE = 128
@@ -68,8 +71,8 @@ class WelfareOptimum:
 class _Program:
     """The program on types sorted best first, with the prefix sums every evaluation needs.
 
-    Types are measured from the best one and errors from its reservation loss A_1, so that rounding is relative to
-    what is at stake and not to the level of the types.
+    Types are measured from the best one and errors from its reservation loss A_1, so that rounding is
+    relative to what is at stake and not to the level of the types.
     """
 
     types: np.ndarray
@@ -136,7 +139,8 @@ def _over_all_prefixes(program: _Program, noise: np.ndarray, charge: np.ndarray)
 
 
 def _by_newton(program: _Program, noise: np.ndarray, charge: np.ndarray) -> np.ndarray:
-    """Smallest root of the convex, piecewise linear h(E) from its left: finitely many pieces, no overshoot."""
+    """Smallest root of the convex, piecewise linear h(E) from its left: finitely many pieces, no
+    overshoot."""
     a, agents = program.loss_weight, program.types.size
     error = noise
     active = (charge > 0) & (error <= program.caps[0])
@@ -182,7 +186,7 @@ def _search(program: _Program) -> tuple[float, float, int]:
     low, high = grid[np.maximum(local - 1, 0)], grid[np.minimum(local + 1, GRID - 1)]
     best = int(np.argmin(loss))
     total, least = grid[best], loss[best]
-    for _ in range(ROUNDS):
+    for _ in range(ROUNDS):  # every cell shrinks eightfold a round
         points = np.linspace(low, high, POINTS)
         values = program.loss(points.ravel()).reshape(points.shape)
         at = values.argmin(axis=0)
@@ -191,7 +195,7 @@ def _search(program: _Program) -> tuple[float, float, int]:
         if values[at[winner], winner] < least:
             total, least = points[at[winner], winner], values[at[winner], winner]
         low, high = points[np.maximum(at - 1, 0), columns], points[np.minimum(at + 1, POINTS - 1), columns]
-    return float(total), float(least), GRID + ROUNDS * POINTS * at.size
+    return float(total), float(least), GRID + ROUNDS * POINTS * local.size
 
 
 def _alone(program: _Program) -> float | None:
@@ -244,7 +248,8 @@ def welfare_optimum(
         The optimum; agents of equal type give equal amounts.
 
     Raises:
-        Infeasible: no contributions satisfy the constraints with this slack and reserve (never with zero slack).
+        Infeasible: no contributions satisfy the constraints with this slack and reserve (never with zero
+            slack).
 
     >>> from equilibria.participation import ParticipationGame
     >>> game = ParticipationGame(types=[0.1, 0.1], loss_weight=1.0, complexity=40.0, cost=3.125e-7)
@@ -286,14 +291,16 @@ def welfare_optimum(
 
 @dataclass(frozen=True)
 class FullInformationRule(Rule):
-    """Welfare-maximal contributions under individual rationality, types known: the benchmark of every other rule.
+    """Welfare-maximal contributions under individual rationality, types known: the benchmark of every other
+    rule.
 
-    Joining is weakly dominant under it, so the grand coalition is a Nash equilibrium, and the efficient one; but
-    individual rationality binds, so many smaller coalitions are weak equilibria too.
+    Joining is weakly dominant under it, so the grand coalition is a Nash equilibrium, and the efficient one;
+    but individual rationality binds, so many smaller coalitions are weak equilibria too.
     """
 
     def contributions(self, game: ParticipationGame, members: np.ndarray) -> np.ndarray:
-        """The welfare optimum of the members; a small group of the best gives everything, the others ride free."""
+        """The welfare optimum of the members; a small group of the best gives everything, the others ride
+        free."""
         result = np.zeros(game.players)
         if members.any():
             result[members] = welfare_optimum(game, game.types[members]).contributions

@@ -156,11 +156,13 @@ def estimate_types(
     Args:
         losses: for each agent, the loss of every probe on every sample, in [0, 1], shape (samples, probes) or
             (samples,) for one probe. Agents may have given different numbers of samples.
-        trusted_losses: the same on samples of the target, shape (trusted samples, probes) or (trusted samples,).
+        trusted_losses: the same on samples of the target, shape (trusted samples, probes) or (trusted
+            samples,).
         confidence: probability, in (0, 1), that all estimates are within their radius.
 
     Returns:
-        The estimates max over probes |mean loss - mean trusted loss|, clipped to [0, 1], with Hoeffding radii.
+        The estimates max over probes |mean loss - mean trusted loss|, clipped to [0, 1], with Hoeffding
+        radii.
 
     Raises:
         InvalidInput: a loss outside [0, 1], no samples, or a different number of probes.
@@ -211,8 +213,8 @@ def probe_losses(
     """0-1 loss of every probe on every sample of a real data set, shape (samples, probes).
 
     Args:
-        probes: prediction functions from features, shape (samples, dimensions), to labels, shape (samples,), such
-            as the `predict` of a fitted scikit-learn classifier.
+        probes: prediction functions from features, shape (samples, dimensions), to labels, shape (samples,),
+            such as the `predict` of a fitted scikit-learn classifier.
         features: the samples, shape (samples, dimensions).
         labels: their labels, shape (samples,).
 

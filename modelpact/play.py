@@ -72,8 +72,8 @@ def read_game(path: Path) -> GameFile:
     """Read and check a game file.
 
     Raises:
-        InvalidInput: the file cannot be read, is not TOML, or has a key or value that is not accepted; the message
-            names it.
+        InvalidInput: the file cannot be read, is not TOML, or has a key or value that is not accepted; the
+            message names it.
     """
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -251,17 +251,17 @@ def _show(report: Mapping[str, Any], cascades: Mapping[str, Unravelling]) -> Non
         f"[bold]{report['title']}[/bold]: {report['agents']} agents, alone each would train on "
         f"{report['standalone_contribution']:,.0f} samples"
     )
-    table = Table("rule", "all in", "best deviation", "surplus", "error", "givers", "end with", "Nash sizes")
-    table.columns[0].no_wrap = True
-    for column in table.columns[2:7]:
+    table = Table("rule", "deviation gains", "surplus", "error", "givers", "end with", "Nash sizes")
+    for column in table.columns[1:6]:
         column.justify = "right"
+    for column in table.columns[:2]:
+        column.no_wrap = True
     for name, record in report["rules"].items():
         grand, equilibria = record["grand_coalition"], record["equilibria"]
         error = grand["learning_error"]
         table.add_row(
             name,
-            "Nash" if grand["epsilon"] == 0 else "not Nash",
-            f"gains {grand['epsilon']:.4f}" if grand["epsilon"] else "none",
+            f"{grand['epsilon']:.4f}" if grand["epsilon"] else "none: Nash",
             f"{grand['total_surplus']:.4f}",
             "-" if error is None else f"{error:.4f}",
             str(grand["contributors"]),

@@ -118,7 +118,7 @@ def main() -> None:
     constants = "\n".join(f"{key} = {getattr(game, key):.8g}" for key in ("complexity", "exponent", "cost"))
     write_atomically(
         folder / f"{name}.toml",
-        f"# Fitted to the learning curve of a nearest-neighbour classifier on clean {name} data; see measure.py.\n"
+        f"# Fitted to the learning curve of nearest neighbours on clean {name} data; see measure.py.\n"
         f'title = "Wrong labels: {name}"\nloss_weight = 1.0\n{constants}\ntypes = {result["rates"]}\n\n'
         "[rules.pooled]\n\n[rules.full_information]\n\n[rules.verified]\nsamples = 100\n"
         f"trusted_samples = {label_noise(name, [0.0]).trusted_labels.size // 2}\npaid = false\nruns = 60\n",

@@ -25,7 +25,8 @@ def alone(cost):
 @settings(max_examples=12)
 @given(game=contribution_games())
 def test_only_the_cheapest_give_anything_under_the_standard_rule(game):
-    # Catastrophic free-riding: with distinct costs the cheapest gives what it would give alone, the others nothing.
+    # Catastrophic free-riding: with distinct costs the cheapest gives what it would give alone, the others
+    # nothing.
     path = best_response_dynamics(game, np.zeros(game.players), limit=200)
     assert path.outcome == "equilibrium"
     cheapest = game.costs.min()
@@ -78,7 +79,8 @@ def test_a_narrow_peak_that_a_grid_would_miss_is_found():
 
 
 def shaping(costs, slope):
-    """Karimireddy et al.'s known-cost rule: the own model up to the standalone amount, then a line just above cost."""
+    """Karimireddy et al.'s known-cost rule: the own model up to the standalone amount, then a line just above
+    cost."""
     lone = np.array([alone(cost) for cost in costs])
     base = np.array([accuracy(amount) for amount in lone])
 
@@ -133,8 +135,8 @@ def test_rules_written_for_numpy_give_the_same_answers():
         lambda rule: ContributionGame(costs=[0.1, np.nan], rule=rule, limits=1.0),
         lambda rule: ContributionGame(costs=[0.1, 0.1], rule=rule, limits=0.0),
         lambda rule: ContributionGame(costs=[0.1, 0.1], rule=rule, limits=[1.0, np.inf]),
-        lambda rule: ContributionGame(costs=[0.1, 0.1], rule=lambda m: 1.0, limits=1.0),
-        lambda rule: ContributionGame(costs=[0.1, 0.1], rule=lambda m: m * np.nan, limits=1.0),
+        lambda rule: ContributionGame(costs=[0.1, 0.1], rule=jnp.sum, limits=rule(np.ones(2))),
+        lambda rule: ContributionGame(costs=[0.1, 0.1], rule=lambda m: rule(m) * np.nan, limits=1.0),
         lambda rule: ContributionGame(costs=[0.1, 0.1], rule=rule, limits=1.0).epsilon([2.0, 0.0]),
         lambda rule: ContributionGame(costs=[0.1, 0.1], rule=rule, limits=1.0).epsilon([-1.0, 0.0]),
         lambda rule: ContributionGame(costs=[0.1, 0.1], rule=rule, limits=1.0).epsilon([0.5]),

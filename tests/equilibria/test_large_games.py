@@ -74,7 +74,8 @@ def test_memory_is_proportional_to_the_agents(constants):
 
 
 def test_mixing_in_a_large_market_approaches_certainty(constants):
-    # With half of many equal agents in, joining is worth kappa (1 - (J/2)^(-1/3)) up to fluctuations of order 1/J.
+    # With half of many equal agents in, joining is worth kappa (1 - (J/2)^(-1/3)) up to fluctuations of order
+    # 1/J.
     agents = 20_000
     game = ParticipationGame(types=np.full(agents, 0.4), **constants)
     worth = mixed_gains(game, np.full(agents, 0.5))

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from equilibria.dynamics import best_response_dynamics
 from equilibria.correlated import correlated_equilibrium
 from equilibria.declared import DeclaredTypesRule
+from equilibria.dynamics import best_response_dynamics
 from equilibria.participation import ParticipationGame
 from equilibria.pooled import PooledRule
 from equilibria.pure import pure_equilibria
@@ -255,7 +255,8 @@ def test_16_estimates_within_the_radius_leave_nobody_worse_off(data, game):
     signs = np.array(data.draw(st.lists(st.floats(-1, 1), min_size=game.players, max_size=game.players)))
     if data.draw(st.booleans()):
         signs = np.sign(signs)
-    # Clipping moves an estimate towards the truth, so it stays within the radius; the factor absorbs rounding.
+    # Clipping moves an estimate towards the truth, so it stays within the radius; the factor absorbs
+    # rounding.
     estimates = np.clip(game.types + (1 - 1e-9) * radius * signs, 0.0, 1.0)
     realised = game.with_rule(replace(rule, estimates=estimates))
     assert rule.optimum(game.with_rule(rule), game.profile("all")) is not None

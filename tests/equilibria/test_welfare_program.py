@@ -14,7 +14,8 @@ from equilibria.welfare import welfare_optimum
 
 
 def program_loss(game, total, slack=0.0, reserve=0.0):
-    """V at a prescribed total by a linear program over contributions and the error, shares no code with the solver."""
+    """V at a prescribed total by a linear program over contributions and the error, shares no code with the
+    solver."""
     a, kappa, count = game.loss_weight, game.standalone_loss, game.players
     scale = game.standalone_contribution  # contributions in units of n0, errors in units of kappa
     noise = a * game.complexity * total**-game.exponent

@@ -118,8 +118,8 @@ def test_real_data_with_flipped_labels_is_recognised():
         lambda: accept([1.1], [0.1], 0.1),
         lambda: accept([0.1], [0.1], -0.1),
         lambda: probe_losses([], np.zeros((2, 2)), np.zeros(2)),
-        lambda: probe_losses([lambda x: np.zeros(1)], np.zeros((2, 2)), np.zeros(2)),
-        lambda: probe_losses([lambda x: np.zeros(2)], np.zeros((3, 2)), np.zeros(2)),
+        lambda: probe_losses([lambda features: features[:1, 0]], np.zeros((2, 2)), np.zeros(2)),
+        lambda: probe_losses([lambda features: features[:2, 0]], np.zeros((3, 2)), np.zeros(2)),
     ],
 )
 def test_bad_input(act):
