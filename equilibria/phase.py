@@ -1,4 +1,4 @@
-"""Phase diagrams: how much of the grand coalition survives, over the spread of quality and the cost of data."""
+"""Phase diagrams: how much of the grand coalition survives, over spread of quality and cost of data."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ class Unravelling:
 
     Attributes:
         left_after: the round, from zero, after which each agent left; the number of the last round for those
-            who stayed and -1 for those who never were in, shape (agents,).
+            who stayed and -1 for those who never were in or are refused, shape (agents,).
         gains_on_leaving: what staying was worth when they left, zero for the others, shape (agents,).
         sizes: members in each round, shape (rounds,).
         least_gains: smallest gain from staying of any member in each round, shape (rounds,).

@@ -294,7 +294,7 @@ class VerifiedRule(Rule):
             return full
         low = max(0.0, game.cost * game.standalone_contribution - reserve)
         best, high = solve(low), wanted
-        while best is not None and high - low > 1e-6 * wanted:
+        while best is not None and high - low > 1e-4 * wanted:
             middle = (low + high) / 2.0
             found = solve(middle)
             best, low, high = (best, low, middle) if found is None else (found, middle, high)

@@ -174,7 +174,9 @@ def _record(game: ParticipationGame, cascade: Unravelling, runs: int) -> dict[st
         },
         "equilibria": None,
     }
-    if isinstance(game.rule, EqualShareRule) or game.players <= ENUMERATED:
+    # Equilibria under verification depend on the estimates drawn, so a list of them would say little.
+    drawn = isinstance(game.rule, VerifiedRule)
+    if isinstance(game.rule, EqualShareRule) or (game.players <= ENUMERATED and not drawn):
         found = game.pure_equilibria()
         record["equilibria"] = {
             "sizes": found.sizes.tolist(),
@@ -251,22 +253,21 @@ def _show(report: Mapping[str, Any], cascades: Mapping[str, Unravelling]) -> Non
         f"[bold]{report['title']}[/bold]: {report['agents']} agents, alone each would train on "
         f"{report['standalone_contribution']:,.0f} samples"
     )
-    table = Table("rule", "deviation gains", "surplus", "error", "givers", "end with", "Nash sizes")
+    table = Table("rule", "deviation", "surplus", "error", "givers", "stay", "Nash sizes")
     for column in table.columns[1:6]:
-        column.justify = "right"
-    for column in table.columns[:2]:
-        column.no_wrap = True
+        column.justify, column.no_wrap = "right", True
+    table.columns[0].overflow, table.columns[2].min_width, table.columns[3].min_width = "fold", 7, 6
     for name, record in report["rules"].items():
         grand, equilibria = record["grand_coalition"], record["equilibria"]
         error = grand["learning_error"]
         table.add_row(
             name,
-            f"{grand['epsilon']:.4f}" if grand["epsilon"] else "none: Nash",
+            f"{grand['epsilon']:.4f}" if grand["epsilon"] else "none",
             f"{grand['total_surplus']:.4f}",
             "-" if error is None else f"{error:.4f}",
             str(grand["contributors"]),
             str(record["cascade"]["sizes"][-1]),
-            "not listed" if equilibria is None else _brief(equilibria["sizes"]),
+            "-" if equilibria is None else _brief(equilibria["sizes"]),
         )
     console.print(table)
     for name, cascade in cascades.items():

@@ -142,4 +142,4 @@ def test_extreme_constants_neither_crash_nor_warn():
         for rule in RULES:
             game = ParticipationGame(**{**GOOD, "rule": rule, **change})
             assert np.isfinite(game.surpluses()).all()
-            assert game.unravel().sizes[0] == 2
+            assert 0 < game.unravel().sizes[0] <= 2

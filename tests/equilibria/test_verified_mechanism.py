@@ -42,7 +42,7 @@ def test_the_least_complexity_is_where_verification_starts_to_pay(worked):
     ("rule", "text"),
     [
         (VerifiedRule(samples=400), "nothing is proved"),
-        (replace(PAID, slack_factor=0.5), "the slack is cut"),
+        (replace(PAID, slack_factor=0.5), "the slack is below"),
         (VerifiedRule(samples=400), "samples from each agent would do"),
     ],
 )

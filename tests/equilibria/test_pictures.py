@@ -1,0 +1,24 @@
+"""Plots show the numbers they are given."""
+
+import numpy as np
+
+from equilibria.participation import ParticipationGame
+from equilibria.phase import phase_diagram
+from equilibria.plots import plot_cascades, plot_phase_diagram
+from equilibria.welfare import FullInformationRule
+
+
+def test_cascades_are_drawn_to_the_end_of_the_longest(worked):
+    full = worked.with_rule(FullInformationRule())
+    figure = plot_cascades({"pooled": worked.unravel(), "full information": full.unravel()})
+    members, errors = figure.axes
+    assert [line.get_ydata()[-1] for line in members.lines] == [1, 10]
+    assert {len(line.get_xdata()) for line in [*members.lines, *errors.lines]} == {10}
+    assert plot_cascades({}).axes
+
+
+def test_phase_diagram_is_drawn_cell_by_cell(constants):
+    game = ParticipationGame(types=np.linspace(0.3, 0.6, 6), **constants)
+    diagram = phase_diagram(game, spreads=[0.1, 0.5, 1.0], costs=[1e-8, 1e-7])
+    mesh = plot_phase_diagram(diagram).axes[0].collections[0]
+    assert np.allclose(np.ravel(mesh.get_array()), diagram.surviving.ravel())
