@@ -7,7 +7,7 @@ from equilibria.declared import DeclaredTypesRule, ReportingGame
 from equilibria.dynamics import BestResponsePath, best_response_dynamics
 from equilibria.extremal import ExtremalEquilibrium, extremal_equilibrium
 from equilibria.game import BestResponses, Game, NashCertificate
-from equilibria.menu import ContractMenu, MenuCertificate
+from equilibria.menu import ContractMenu, MenuCertificate, contract_menu
 from equilibria.mixed import MixedEquilibrium, mixed_gains, mixed_profile, symmetric_equilibria
 from equilibria.nfg import from_nfg, to_nfg
 from equilibria.normal_form import NormalFormGame, tabulate
@@ -54,6 +54,7 @@ __all__ = [
     "WelfareOptimum",
     "bayesian_thresholds",
     "best_response_dynamics",
+    "contract_menu",
     "correlated_equilibrium",
     "extremal_equilibrium",
     "from_nfg",

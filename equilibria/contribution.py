@@ -63,8 +63,8 @@ class ContributionGame(Game):
     Attributes:
         costs: utility per unit of data, above zero, shape (players,).
         rule: from contributions, shape (players,), to the value each player receives, shape (players,);
-            JAX-traceable (then compiled) or plain NumPy. Each value must not fall when the player's own
-            contribution rises.
+            JAX-traceable (then compiled) or plain NumPy (then called with many profiles at once, if it takes
+            them). Each value must not fall when the player's own contribution rises.
         limits: the most each player can give, above zero, one number or shape (players,).
 
     Raises:
@@ -173,7 +173,19 @@ class ContributionGame(Game):
     def _many_plain(self, player: int, amounts: np.ndarray, profile: np.ndarray) -> np.ndarray:
         rows = np.repeat(profile[None, :], amounts.size, axis=0)
         rows[:, player] = amounts
+        if self._takes_batches:
+            return np.asarray(self.rule(rows), dtype=np.float64)[:, player]
         return np.array([np.asarray(self.rule(row), dtype=np.float64)[player] for row in rows])
+
+    @cached_property
+    def _takes_batches(self) -> bool:
+        """Whether a rule written for NumPy treats each row of a table as a profile of its own."""
+        rows = self.limits * np.linspace(0.0, 1.0, 3 * self.players).reshape(3, -1)
+        try:
+            together = np.asarray(self.rule(rows), dtype=np.float64)
+        except Exception:  # whatever a rule for one profile does when it is given three
+            return False
+        return np.array_equal(together, np.stack([self.values(row) for row in rows]))
 
     def _evaluate(self, player: int, amounts: np.ndarray, profile: np.ndarray) -> np.ndarray:
         padding = -amounts.size % BLOCK if self._many is not self._many_plain else 0

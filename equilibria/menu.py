@@ -9,7 +9,7 @@ leaving (individual rationality).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -135,3 +135,50 @@ class ContractMenu:
             expected_gain=expected,
             tolerance=1e-9 * float(np.abs(self.values).max()) if tolerance is None else tolerance,
         )
+
+
+class ContractLike(Protocol):
+    """What a contract has to offer to be read as a menu; `contracts.Contract` does.
+
+    Attributes:
+        contribution: data each option asks for, shape (types,).
+        expected_reward: expected value of each option's reward, shape (types,).
+        reservation_utility: what each type gets alone, shape (types,).
+        problem: has a `population` with `costs` and `probabilities`, shape (types,).
+    """
+
+    contribution: np.ndarray
+    expected_reward: np.ndarray
+    reservation_utility: np.ndarray
+    problem: Any
+
+
+def contract_menu(contract: ContractLike) -> ContractMenu:
+    """The game of choosing from a contract's menu.
+
+    Args:
+        contract: a designed contract.
+
+    Returns:
+        The menu; its certificate repeats the contract's incentive compatibility and individual rationality
+        from the side of the participants.
+
+    >>> from types import SimpleNamespace
+    >>> population = SimpleNamespace(costs=[1.0, 2.0], probabilities=[0.5, 0.5])
+    >>> contract = SimpleNamespace(
+    ...     problem=SimpleNamespace(population=population),
+    ...     contribution=[0.4, 0.1],
+    ...     expected_reward=[0.6, 0.25],
+    ...     reservation_utility=[0.1, 0.05],
+    ... )
+    >>> contract_menu(contract).certificate().holds
+    True
+    """
+    population = contract.problem.population
+    return ContractMenu(
+        costs=population.costs,
+        contributions=contract.contribution,
+        values=contract.expected_reward,
+        reservation_utilities=contract.reservation_utility,
+        probabilities=population.probabilities,
+    )

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.errors import InvalidInput
-from equilibria.menu import ContractMenu
+from equilibria.menu import ContractMenu, contract_menu
 
 NUMBERS = st.floats(0.01, 10.0)
 
@@ -93,3 +93,24 @@ def test_bad_input(change):
     }
     with pytest.raises(InvalidInput):
         ContractMenu(**{**good, **change})
+
+
+def test_a_designed_contract_is_a_bayesian_equilibrium_and_its_certificates_agree():
+    design = pytest.importorskip("contracts.design")
+    import contracts
+
+    problem = contracts.Problem(
+        population=contracts.Population(
+            costs=[0.2, 0.1, 0.04], probabilities=[0.3, 0.3, 0.4], participants=10
+        ),
+        accuracy=contracts.GeneralizationBound(),
+        valuation=contracts.LinearValuation(scale=100.0),
+    )
+    contract = design.design_contract(problem)
+    proved = contracts.verify(contract)
+    certificate = contract_menu(contract).certificate(tolerance=proved.tolerance)
+    assert proved.holds
+    assert certificate.holds
+    assert np.allclose(certificate.envy, proved.envy, atol=proved.tolerance)
+    assert np.allclose(certificate.rationality, proved.participation_slack, atol=proved.tolerance)
+    assert np.allclose(certificate.utilities, contract.utility)

@@ -147,3 +147,36 @@ def test_rules_written_for_numpy_give_the_same_answers():
 def test_bad_input(make):
     with pytest.raises(InvalidInput):
         make(StandardFederatedRule(accuracy))
+
+
+def test_plain_rules_may_take_one_profile_or_many():
+    def one(contributions):
+        return np.full(2, 1 - (1 + float(np.sum(contributions))) ** -0.5)
+
+    def many(contributions):
+        total = np.asarray(contributions, dtype=float).sum(axis=-1, keepdims=True)
+        return np.broadcast_to(1 - (1 + total) ** -0.5, np.shape(contributions))
+
+    games = [ContributionGame(costs=[0.01, 0.03], rule=rule, limits=200.0) for rule in (one, many)]
+    assert [game._takes_batches for game in games] == [False, True]
+    certificates = [game.certificate([3.0, 1.0]) for game in games]
+    assert np.allclose(certificates[0].gains, certificates[1].gains, atol=1e-12)
+    assert np.allclose(certificates[0].deviations, certificates[1].deviations)
+
+
+@settings(max_examples=8)
+@given(costs=st.lists(st.floats(0.005, 0.2), min_size=2, max_size=3))
+def test_the_shaping_mechanism_is_certified_by_the_game(costs):
+    shaping_module = pytest.importorskip("mechanisms.accuracy_shaping")
+    sharing = shaping_module.DataSharing(costs=np.array(costs), accuracy=lambda data: data / (data + 1.0))
+    for mechanism in (
+        shaping_module.AccuracyShaping(sharing=sharing, bonus=0.05),
+        shaping_module.StandardRule(sharing=sharing),
+    ):
+        found = mechanism.equilibrium()
+        limits = 1.1 * np.maximum(sharing.ceiling(), found.contributions)
+        game = ContributionGame(costs=costs, rule=mechanism.values, limits=limits)
+        certificate = game.certificate(found.contributions)
+        # Contributions are exact only to the root of the payoff's accuracy, hence the wider tolerance.
+        assert certificate.epsilon <= 1e-5 * game.scale
+        assert np.allclose(game.utilities(found.contributions), found.utilities, atol=1e-9)

@@ -23,7 +23,8 @@ def digits():
 
 
 def test_the_fitted_game_is_the_reference_one(digits):
-    # Reference, from another split: alpha 2.5255, gamma .7035, kappa .2414; clean errors .241 .141 .082 .052 .035.
+    # Reference, from another split: alpha 2.5255, gamma .7035, kappa .2414; clean errors .241 .141 .082 .052
+    # .035.
     task, game = digits
     assert np.isclose(game.exponent, 0.70, atol=0.03)
     assert np.isclose(game.complexity, 2.5, atol=0.3)
@@ -105,9 +106,6 @@ def test_breast_cancer_unravels_too():
 @pytest.mark.parametrize(
     "act",
     [
-        lambda task: label_noise("iris", [0.1]),
-        lambda task: label_noise("digits", [1.0]),
-        lambda task: label_noise("digits", [np.nan]),
         lambda task: task.error([0] * 10),
         lambda task: task.error([1000] * 10),
         lambda task: task.error([10] * 9),
@@ -125,3 +123,9 @@ def test_bad_input(digits, act):
     with pytest.raises(InvalidInput) as caught:
         act(digits[0])
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("data", "rates"), [("iris", [0.1]), ("digits", [1.0]), ("digits", [np.nan])])
+def test_bad_tasks(data, rates):
+    with pytest.raises(InvalidInput):
+        label_noise(data, rates)
