@@ -37,9 +37,7 @@ def uniform(agents: int) -> ParticipationGame:
 
 def large_games() -> None:
     print("Uniform types on [0, 1]: seconds, and peak bytes for each agent")
-    print(
-        f"{'agents':>9} {'equilibria':>11} {'cascade':>9} {'full information':>17} {'bytes/agent':>12}  outcome"
-    )
+    print(f"{'agents':>9} {'equilibria':>11} {'cascade':>9} {'full information':>17} {'bytes/agent':>12}")
     for agents in (1_000, 10_000, 100_000, 1_000_000):
         game = uniform(agents)
         full = game.with_rule(FullInformationRule())
@@ -60,10 +58,8 @@ def against_enumeration() -> None:
     from quantecon.game_theory import NormalFormGame as Reference
     from quantecon.game_theory import Player, pure_nash_brute
 
-    print("\nAll pure equilibria of the pooled rule: theorem against enumeration, and tabulating for quantecon")
-    print(
-        f"{'agents':>7} {'theorem':>10} {'enumerate':>10} {'ratio':>8} {'quantecon':>11} {'ratio':>8}"
-    )
+    print("\nAll pure equilibria of the pooled rule: theorem, enumeration, tabulating for quantecon")
+    print(f"{'agents':>7} {'theorem':>10} {'enumerate':>10} {'ratio':>8} {'quantecon':>11} {'ratio':>8}")
     for agents in (4, 8, 12, 16):
         game = uniform(agents)
 

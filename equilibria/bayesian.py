@@ -17,7 +17,9 @@ from typing import Any
 import numpy as np
 from scipy import integrate, optimize
 
+from contracts.checks import integer
 from contracts.errors import InvalidInput
+from equilibria.game import brief
 from equilibria.mixed import _log_phi, _rule, _saved, _shortfall
 from equilibria.participation import ParticipationGame
 
@@ -51,7 +53,7 @@ def bayesian_thresholds(
         game: supplies the number of agents, the constants and the rule (one of equal shares); its types are
             not used.
         distribution: of the types, continuous with bounded support: a frozen `scipy.stats` distribution.
-        intervals: thresholds are bracketed on this many intervals of equal probability.
+        intervals: thresholds are bracketed on this many intervals of equal probability, 8 to 100,000.
 
     Returns:
         The equilibria from the lowest threshold to the highest. Everybody joins at a threshold equal to the
@@ -68,7 +70,9 @@ def bayesian_thresholds(
     """
     rule = _rule(game)
     if not all(hasattr(distribution, name) for name in ("sf", "ppf", "support")):
-        raise InvalidInput(f"distribution = {distribution!r}: expected a frozen scipy.stats distribution")
+        raise InvalidInput(
+            f"distribution = {brief(distribution)}: expected a frozen scipy.stats distribution"
+        )
     lowest, highest = map(float, distribution.support())
     if not np.isfinite([lowest, highest]).all() or not lowest < highest:
         raise InvalidInput(f"distribution: expected bounded support, found [{lowest:g}, {highest:g}]")
@@ -83,8 +87,9 @@ def bayesian_thresholds(
         return float(_saved(game, rule, log_phi) - game.loss_weight * excess * _shortfall(1.0, log_phi))
 
     # Equal steps of probability, and finer ones towards the top, where the last joiners are.
-    quantiles = np.linspace(0.0, 1.0, intervals + 1)[:-1]
-    tail = 1.0 - np.geomspace(1.0 / intervals, 1e-6 / game.players, intervals // 4)
+    count = integer("intervals", intervals, low=8, high=100_000)
+    quantiles = np.linspace(0.0, 1.0, count + 1)[:-1]
+    tail = 1.0 - np.geomspace(1.0 / count, 1e-6 / game.players, count // 4)
     grid = np.unique(np.clip(distribution.ppf(np.concatenate([quantiles, tail])), lowest, highest))
     values = np.array([gain(float(tau)) for tau in grid])
     found = []

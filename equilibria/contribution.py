@@ -25,7 +25,7 @@ import numpy as np
 
 from contracts.checks import array, number
 from contracts.errors import InvalidInput
-from equilibria.game import BestResponses, Game
+from equilibria.game import BestResponses, Game, brief
 
 #: Evaluations are made in blocks of this size, so that one compilation serves them all.
 BLOCK = 512
@@ -94,6 +94,8 @@ class ContributionGame(Game):
             limits = array("limits", self.limits, low=0.0, open_low=True, length=costs.size)
         object.__setattr__(self, "costs", costs)
         object.__setattr__(self, "limits", limits)
+        if not callable(self.rule):
+            raise InvalidInput(f"rule = {brief(self.rule)}: expected a function of the contributions")
         for point in (np.zeros(costs.size), limits):
             values = self.values(point)
             if values.shape != costs.shape or not np.isfinite(values).all():

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import optimize
 
-from contracts.errors import NotConverged
+from contracts.checks import array
+from contracts.errors import InvalidInput, NotConverged
 from equilibria.participation import ParticipationGame
 from equilibria.table import require_memory
 
@@ -76,7 +77,7 @@ def correlated_equilibrium(
         The equilibrium with its certificate: regret recomputed from the game, and a dual bound on the value.
 
     Raises:
-        InvalidInput: the program needs more memory than is free.
+        InvalidInput: the program needs more memory than is free, or the objective is not a finite number.
         NotConverged: the solver failed.
 
     >>> game = ParticipationGame(types=[0.2, 0.2, 0.3], loss_weight=1.0, complexity=40.0, cost=3.125e-7)
@@ -88,7 +89,7 @@ def correlated_equilibrium(
     counts, masks = _all_counts(game, classes, sizes)
     worth_in, worth_out = _worth(game, classes, sizes, counts, masks)
     totals = (counts * np.where(counts > 0, worth_in, 0.0)).sum(axis=1)
-    values = totals if objective is None else np.array([float(objective(mask)) for mask in masks])
+    values = totals if objective is None else _objective(objective, masks)
     # Expected gain of a member told to join, and of one told to stay out, for each class and coalition.
     inside, outside = counts / sizes * worth_in, (1 - counts / sizes) * worth_out
     disobedience = np.hstack([-inside, outside]).T
@@ -120,6 +121,12 @@ def correlated_equilibrium(
         expected_surplus=float(probabilities @ totals),
         method=f"linear program, {len(values)} coalitions, {len(disobedience)} obedience constraints, HiGHS",
     )
+
+
+def _objective(objective: Callable[[np.ndarray], float], masks: np.ndarray) -> np.ndarray:
+    if not callable(objective):
+        raise InvalidInput("objective: expected a function of a coalition")
+    return array("objective", [objective(mask) for mask in masks], length=len(masks))
 
 
 def _classes(game: ParticipationGame, merge: bool) -> tuple[np.ndarray, np.ndarray]:

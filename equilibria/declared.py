@@ -14,7 +14,7 @@ from scipy import optimize
 
 from contracts.checks import array
 from contracts.errors import InvalidInput
-from equilibria.game import BestResponses, Game
+from equilibria.game import BestResponses, Game, brief
 from equilibria.participation import ParticipationGame
 from equilibria.rule import Rule
 from equilibria.welfare import welfare_optimum
@@ -105,7 +105,7 @@ class ReportingGame(Game):
         try:
             reports = np.asarray(value, dtype=np.float64)
         except (TypeError, ValueError) as error:
-            raise InvalidInput(f"reports = {value!r}: expected one number for each agent") from error
+            raise InvalidInput(f"reports = {brief(value)}: expected one number for each agent") from error
         if reports.shape != (self.players,):
             raise InvalidInput(f"reports has shape {reports.shape}: expected ({self.players},)")
         inside = np.isnan(reports) | ((reports >= self.low) & (reports <= self.high))

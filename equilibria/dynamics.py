@@ -15,7 +15,7 @@ import numpy as np
 
 from contracts.checks import integer, number
 from contracts.errors import InvalidInput
-from equilibria.game import Game
+from equilibria.game import Game, brief
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -139,13 +139,15 @@ def _turns(game: Game, order: str | Sequence[int], seed: int) -> Iterator[Any]:
     if isinstance(order, str):
         if order not in ("cyclic", "random"):
             raise InvalidInput(
-                f"order = {order!r}: expected 'cyclic', 'random', 'largest' or the players' numbers"
+                f"order = {brief(order)}: expected 'cyclic', 'random', 'largest' or the players' numbers"
             )
         fixed = np.arange(game.players)
     else:
-        fixed = np.asarray(order)
-        if not np.array_equal(np.sort(fixed), np.arange(game.players)):
-            raise InvalidInput(f"order = {order!r}: expected every player from 0 to {game.players - 1} once")
+        fixed = np.atleast_1d(np.asarray(order))
+        if fixed.dtype.kind not in "iu" or not np.array_equal(np.sort(fixed), np.arange(game.players)):
+            raise InvalidInput(
+                f"order = {brief(order)}: expected every player from 0 to {game.players - 1} once"
+            )
 
     def rounds() -> Iterator[Any]:
         while True:

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from contracts.checks import array, probabilities
+from contracts.checks import array, number, probabilities
 from contracts.errors import InvalidInput
 
 
@@ -116,6 +116,8 @@ class ContractMenu:
         Returns:
             The envy of every type for every option, individual rationality, and the largest gain.
         """
+        scale = 1e-9 * float(np.abs(self.values).max())
+        accepted = scale if tolerance is None else number("tolerance", tolerance, low=0.0)
         everything = self.utilities()
         own = np.diag(everything)
         envy = everything - own[:, None]
@@ -133,7 +135,7 @@ class ContractMenu:
             gains=gains,
             choices=choices,
             expected_gain=expected,
-            tolerance=1e-9 * float(np.abs(self.values).max()) if tolerance is None else tolerance,
+            tolerance=accepted,
         )
 
 

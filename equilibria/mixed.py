@@ -22,6 +22,7 @@ from scipy import optimize, special
 
 from contracts.checks import array, number
 from contracts.errors import InvalidInput
+from equilibria.game import brief
 from equilibria.participation import ParticipationGame
 from equilibria.pooled import EqualShareRule
 
@@ -55,9 +56,11 @@ class MixedEquilibrium:
 
 
 def _rule(game: ParticipationGame) -> EqualShareRule:
+    if not isinstance(game, ParticipationGame):
+        raise InvalidInput(f"game = {brief(game)}: expected a participation game")
     if not isinstance(game.rule, EqualShareRule):
         raise InvalidInput(
-            f"rule = {game.rule!r}: expected a rule of equal shares; tabulate the game for others"
+            f"rule = {brief(game.rule)}: expected a rule of equal shares; tabulate the game for others"
         )
     return game.rule
 
@@ -75,7 +78,7 @@ def inverse_moment(probabilities: Any, power: float) -> float:
 
     Args:
         probabilities: of each trial, in [0, 1], shape (trials,); may be empty.
-        power: at least zero.
+        power: in [0, 100].
 
     Returns:
         The moment, to about 14 digits.
@@ -84,7 +87,9 @@ def inverse_moment(probabilities: Any, power: float) -> float:
     True
     """
     checked = array("probabilities", probabilities, low=0.0, high=1.0, empty=True)
-    return 1.0 - float(_shortfall(number("power", power, low=0.0), _log_phi(checked, np.ones(checked.size))))
+    return 1.0 - float(
+        _shortfall(number("power", power, low=0.0, high=100.0), _log_phi(checked, np.ones(checked.size)))
+    )
 
 
 def _log_phi(probabilities: np.ndarray, multiplicity: np.ndarray) -> np.ndarray:

@@ -28,16 +28,18 @@ def to_nfg(game: NormalFormGame, *, title: str = "", players: list[str] | None =
         players: one name for each player; numbers when omitted.
 
     Raises:
-        InvalidInput: the wrong number of names.
+        InvalidInput: the wrong number of names, or something that is not text.
 
     >>> print(to_nfg(NormalFormGame(payoffs=[[[1.0, 2.0]], [[3.0, 4.0]]]), title="Example"))
     NFG 1 R "Example" { "1" "2" } { 1 2 }
     <BLANKLINE>
     1.0 3.0 2.0 4.0
     """
-    names = [str(number + 1) for number in range(game.players)] if players is None else list(players)
-    if len(names) != game.players:
-        raise InvalidInput(f"players has length {len(names)}: expected {game.players}")
+    names = [str(number + 1) for number in range(game.players)] if players is None else players
+    if not isinstance(names, list) or len(names) != game.players:
+        raise InvalidInput(f"players: expected a list of {game.players} names")
+    if not all(isinstance(text, str) for text in (title, *names)):
+        raise InvalidInput("title, players: expected text")
     quoted = " ".join(_quote(name) for name in names)
     sizes = " ".join(map(str, game.actions))
     payoffs = game.payoffs.reshape(game.players, -1, order="F").T.ravel()

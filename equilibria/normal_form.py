@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from contracts.checks import array
+from contracts.checks import array, number
 from contracts.errors import InvalidInput
-from equilibria.game import BestResponses, Game
+from equilibria.game import BestResponses, Game, brief
 from equilibria.participation import ParticipationGame
 from equilibria.table import all_coalitions, require_memory
 
@@ -65,7 +65,7 @@ class NormalFormGame(Game):
         """
         given = np.asarray(value)
         if given.shape != (self.players,) or given.dtype.kind not in "iub":
-            raise InvalidInput(f"profile = {value!r}: expected {self.players} action numbers")
+            raise InvalidInput(f"profile = {brief(value)}: expected {self.players} action numbers")
         chosen = given.astype(np.int64)
         wrong = np.flatnonzero((chosen < 0) | (chosen >= self.actions))
         if wrong.size:
@@ -99,7 +99,7 @@ class NormalFormGame(Game):
 
     def pure_equilibria(self, *, tolerance: float | None = None) -> np.ndarray:
         """All pure Nash equilibria as rows of action numbers, shape (equilibria, players)."""
-        accepted = self.tolerance if tolerance is None else tolerance
+        accepted = self.tolerance if tolerance is None else number("tolerance", tolerance, low=0.0)
         return np.argwhere(self.regrets() <= accepted)
 
 
@@ -130,7 +130,8 @@ def tabulate(game: ParticipationGame | Game, actions: Sequence[Any] | None = Non
         return NormalFormGame(payoffs=utilities.T.reshape((game.players, *([2] * game.players)), order="F"))
     if isinstance(game, NormalFormGame) and actions is None:
         return game
-    if actions is None or len(actions) != game.players:
+    listed = isinstance(actions, Sequence) and all(isinstance(a, Sequence | np.ndarray) for a in actions)
+    if actions is None or not listed or len(actions) != game.players or min(map(len, actions)) == 0:
         raise InvalidInput(
             f"actions: expected one sequence of actions for each of the {game.players} players"
         )

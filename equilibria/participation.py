@@ -25,7 +25,7 @@ import numpy as np
 
 from contracts.checks import array, number
 from contracts.errors import InvalidInput
-from equilibria.game import BestResponses, Game
+from equilibria.game import BestResponses, Game, brief
 from equilibria.pooled import PooledRule
 from equilibria.pure import PureEquilibria, pure_equilibria
 from equilibria.rule import Rule
@@ -80,7 +80,7 @@ class ParticipationGame(Game):
             **{name: number(name, value, low=0.0, open_low=True) for name, value in positive.items()},
         }
         if not isinstance(self.rule, Rule):
-            raise InvalidInput(f"rule = {self.rule!r}: expected a rule such as PooledRule()")
+            raise InvalidInput(f"rule = {brief(self.rule)}: expected a rule such as PooledRule()")
         for name, value in checked.items():
             object.__setattr__(self, name, value)
         with np.errstate(all="ignore"):
@@ -147,19 +147,21 @@ class ParticipationGame(Game):
         try:
             given = np.asarray(sorted(value) if isinstance(value, set | frozenset) else value)
         except (ValueError, TypeError) as error:
-            raise InvalidInput(f"coalition = {value!r}: expected agent numbers or a boolean mask") from error
+            raise InvalidInput(
+                f"coalition = {brief(value)}: expected agent numbers or a boolean mask"
+            ) from error
         if given.dtype == bool and given.shape == (self.players,):
             return given.copy()
         if given.dtype == bool or given.ndim != 1 or (given.size and given.dtype.kind not in "iu"):
             shape = f"a boolean mask of length {self.players}"
-            raise InvalidInput(f"coalition = {value!r}: expected agent numbers or {shape}")
+            raise InvalidInput(f"coalition = {brief(value)}: expected agent numbers or {shape}")
         numbers = given.astype(np.int64)
         wrong = np.flatnonzero((numbers < 0) | (numbers >= self.players))
         if wrong.size:
             found = f"coalition[{wrong[0]}] = {numbers[wrong[0]]}"
             raise InvalidInput(f"{found}: expected an agent number from 0 to {self.players - 1}")
         if np.unique(numbers).size != numbers.size:
-            raise InvalidInput(f"coalition = {value!r}: expected every agent at most once")
+            raise InvalidInput(f"coalition = {brief(value)}: expected every agent at most once")
         mask = np.zeros(self.players, dtype=bool)
         mask[numbers] = True
         return mask

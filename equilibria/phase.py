@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from contracts.checks import array
+from contracts.checks import array, number
 from contracts.errors import InvalidInput
 from equilibria.participation import ParticipationGame
 
@@ -43,10 +43,13 @@ def spread_types(types: Any, factor: float) -> np.ndarray:
     >>> spread_types([0.1, 0.3], 0.5)
     array([0.2, 0.3])
     """
-    given = np.asarray(types, dtype=np.float64)
-    result = given.max() - factor * (given.max() - given)
-    if factor < 0 or not np.isfinite(factor) or result.min() < -1e-12:
-        raise InvalidInput(f"spread = {factor:g}: expected at least 0 and types that stay in [0, 1]")
+    given = array("types", types, low=0.0, high=1.0)
+    scale = number("spread", factor, low=0.0, high=1e100)
+    result = given.max() - scale * (given.max() - given)
+    if result.min() < -1e-12:
+        raise InvalidInput(
+            f"spread = {scale:g}: expected types that stay in [0, 1], found {result.min():.3g}"
+        )
     return np.maximum(result, 0.0)
 
 

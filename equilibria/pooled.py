@@ -96,7 +96,9 @@ class FixedShareRule(EqualShareRule):
 
     def __post_init__(self):
         if self.samples is not None:
-            object.__setattr__(self, "samples", number("samples", self.samples, low=0.0, open_low=True))
+            object.__setattr__(
+                self, "samples", number("samples", self.samples, low=0.0, high=1e18, open_low=True)
+            )
 
     def share(self, game: ParticipationGame, size: Any) -> np.ndarray:
         """The fixed amount."""

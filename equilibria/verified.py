@@ -30,6 +30,7 @@ from scipy import optimize
 
 from contracts.checks import array, integer, number
 from contracts.errors import Infeasible, InvalidInput
+from equilibria.game import brief
 from equilibria.rule import Rule
 from equilibria.welfare import WelfareOptimum, welfare_optimum
 from mechanisms.verification import accept, hoeffding_radius, log_term, simulate_estimates
@@ -175,6 +176,8 @@ class VerifiedRule(Rule):
             "trusted_loss": number("trusted_loss", self.trusted_loss, low=0.0, high=1.0),
             "seed": integer("seed", self.seed),
         }
+        if not isinstance(self.paid, bool):
+            raise InvalidInput(f"paid = {brief(self.paid)}: expected true or false")
         if self.trusted_samples is not None:
             checked["trusted_samples"] = integer("trusted_samples", self.trusted_samples, low=1)
         for name in ("estimates", "reports"):

@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from contracts.checks import array, number
 from contracts.errors import Infeasible
 from equilibria.rule import Rule
 
@@ -248,6 +249,7 @@ def welfare_optimum(
         The optimum; agents of equal type give equal amounts.
 
     Raises:
+        InvalidInput: a type outside [0, 1], or a negative slack or reserve.
         Infeasible: no contributions satisfy the constraints with this slack and reserve (never with zero
             slack).
 
@@ -256,7 +258,11 @@ def welfare_optimum(
     >>> welfare_optimum(game).contributions.round()
     array([126992., 126992.])
     """
-    given = game.types if types is None else np.asarray(types, dtype=np.float64)
+    given = game.types if types is None else array("types", types, low=0.0, high=1.0)
+    largest = 1e3 * game.loss_weight + 1e3 * game.standalone_loss  # far beyond anything feasible
+    slack, reserve = (
+        min(number(n, v, low=0.0), largest) for n, v in (("slack", slack), ("reserve", reserve))
+    )
     order = np.argsort(given, kind="stable")
     program = _program(game, given[order], slack, reserve)
     total, least, examined = _search(program)

@@ -52,7 +52,7 @@ def log_term(*, agents: int, probes: int, confidence: float) -> float:
     """
     count = integer("agents", agents, low=1) * integer("probes", probes, low=1)
     level = number("confidence", confidence, low=0.0, high=1.0, open_low=True, open_high=True)
-    return math.log(2.0 * count / (1.0 - level))
+    return math.log(2 * count) - math.log(1.0 - level)
 
 
 def hoeffding_radius(
@@ -171,8 +171,8 @@ def estimate_types(
     array([0.25, 0.25])
     """
     trusted = _loss_table("trusted_losses", trusted_losses)
-    if len(losses) == 0:
-        raise InvalidInput("losses is empty: expected the losses of at least one agent")
+    if not isinstance(losses, Sequence | np.ndarray) or len(losses) == 0:
+        raise InvalidInput("losses: expected the losses of at least one agent, in a list or an array")
     tables = [_loss_table(f"losses[{agent}]", table) for agent, table in enumerate(losses)]
     probes = trusted.shape[1]
     for agent, table in enumerate(tables):
@@ -229,7 +229,8 @@ def probe_losses(
     array([0., 1., 0.])
     """
     truth = np.asarray(labels)
-    if not len(probes) or truth.ndim != 1 or truth.size == 0 or len(features) != truth.size:
+    callables = isinstance(probes, Sequence) and len(probes) > 0 and all(map(callable, probes))
+    if not callables or truth.ndim != 1 or truth.size == 0 or np.shape(features)[:1] != truth.shape:
         raise InvalidInput(
             "probes, features, labels: expected at least one probe and one label for each sample"
         )
