@@ -80,7 +80,7 @@ class ContributionGame(Game):
     array([0.81  , 0.7372])
     """
 
-    costs: np.ndarray
+    costs: Any
     rule: Callable[[Any], Any]
     limits: Any
 

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float, Int
 from scipy import optimize
 
 from contracts.checks import array
@@ -37,13 +38,13 @@ class CorrelatedEquilibrium:
         method: the linear program solved.
     """
 
-    classes: np.ndarray
-    counts: np.ndarray
-    probabilities: np.ndarray
+    classes: Int[np.ndarray, " agents"]
+    counts: Int[np.ndarray, "support classes"]
+    probabilities: Float[np.ndarray, " support"]
     value: float
     bound: float
     regret: float
-    joining: np.ndarray
+    joining: Float[np.ndarray, " agents"]
     expected_surplus: float
     method: str
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from jaxtyping import Int
 
 from contracts.checks import array, choice
 from contracts.errors import BackendMissing, Infeasible, NotConverged
@@ -32,7 +33,7 @@ class ExtremalEquilibrium:
         method: the program solved.
     """
 
-    profile: np.ndarray
+    profile: Int[np.ndarray, " players"]
     welfare: float
     epsilon: float
     sense: str

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 
 from contracts.checks import number
 
@@ -37,8 +38,8 @@ class BestResponses:
     """
 
     actions: np.ndarray
-    gains: np.ndarray
-    gain_bounds: np.ndarray
+    gains: Float[np.ndarray, " players"]
+    gain_bounds: Float[np.ndarray, " players"]
     method: str
 
 
@@ -57,10 +58,10 @@ class NashCertificate:
     """
 
     profile: np.ndarray
-    utilities: np.ndarray
+    utilities: Float[np.ndarray, " players"]
     deviations: np.ndarray
-    gains: np.ndarray
-    gain_bounds: np.ndarray
+    gains: Float[np.ndarray, " players"]
+    gain_bounds: Float[np.ndarray, " players"]
     tolerance: float
     method: str
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float, Int
 
 from contracts.checks import array, choice, integer, number
 from contracts.errors import BackendMissing, InvalidInput
@@ -50,10 +51,10 @@ class MeasuredCascade:
         left_after: round after which each agent left; the last round for those who stayed, shape (agents,).
     """
 
-    sizes: np.ndarray
-    errors: np.ndarray
-    least_gains: np.ndarray
-    left_after: np.ndarray
+    sizes: Int[np.ndarray, " rounds"]
+    errors: Float[np.ndarray, " rounds"]
+    least_gains: Float[np.ndarray, " rounds"]
+    left_after: Int[np.ndarray, " agents"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -71,14 +72,14 @@ class LabelNoise:
         distances: Euclidean distance of every test sample to every sample of the pool, shape (test, pool).
     """
 
-    rates: np.ndarray
+    rates: Float[np.ndarray, " agents"]
     classes: int
-    features: np.ndarray
-    labels: np.ndarray
-    trusted_features: np.ndarray
-    trusted_labels: np.ndarray
-    test_labels: np.ndarray
-    distances: np.ndarray
+    features: Float[np.ndarray, "pool dimensions"]
+    labels: Int[np.ndarray, " pool"]
+    trusted_features: Float[np.ndarray, "trusted dimensions"]
+    trusted_labels: Int[np.ndarray, " trusted"]
+    test_labels: Int[np.ndarray, " test"]
+    distances: Float[np.ndarray, "test pool"]
 
     def flipped(self, labels: np.ndarray, rates: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Labels after each was replaced by another class with its rate."""

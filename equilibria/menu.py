@@ -9,9 +9,10 @@ leaving (individual rationality).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
+from jaxtyping import Float, Int
 
 from contracts.checks import array, number, probabilities
 from contracts.errors import InvalidInput
@@ -32,11 +33,11 @@ class MenuCertificate:
         tolerance: gains up to here count as none.
     """
 
-    utilities: np.ndarray
-    envy: np.ndarray
-    rationality: np.ndarray
-    gains: np.ndarray
-    choices: np.ndarray
+    utilities: Float[np.ndarray, " types"]
+    envy: Float[np.ndarray, "types types"]
+    rationality: Float[np.ndarray, " types"]
+    gains: Float[np.ndarray, " types"]
+    choices: Int[np.ndarray, " types"]
     expected_gain: float
     tolerance: float
 
@@ -80,11 +81,11 @@ class ContractMenu:
     truthful choice is a Bayesian equilibrium: no type gains more than 6e-10
     """
 
-    costs: np.ndarray
-    contributions: np.ndarray
-    values: np.ndarray
-    reservation_utilities: np.ndarray
-    probabilities: np.ndarray | None = None
+    costs: Any
+    contributions: Any
+    values: Any
+    reservation_utilities: Any
+    probabilities: Any = None
 
     def __post_init__(self):
         costs = array("costs", self.costs, low=0.0, open_low=True)
@@ -139,6 +140,7 @@ class ContractMenu:
         )
 
 
+@runtime_checkable
 class ContractLike(Protocol):
     """What a contract has to offer to be read as a menu; `contracts.Contract` does.
 
@@ -149,9 +151,9 @@ class ContractLike(Protocol):
         problem: has a `population` with `costs` and `probabilities`, shape (types,).
     """
 
-    contribution: np.ndarray
-    expected_reward: np.ndarray
-    reservation_utility: np.ndarray
+    contribution: Any
+    expected_reward: Any
+    reservation_utility: Any
     problem: Any
 
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 from scipy import optimize, special
 
 from contracts.checks import array, number
@@ -48,8 +49,8 @@ class MixedEquilibrium:
             class join; False if joining feeds on itself.
     """
 
-    probabilities: np.ndarray
-    gains: np.ndarray
+    probabilities: Float[np.ndarray, " agents"]
+    gains: Float[np.ndarray, " agents"]
     regret: float
     expected_size: float
     stable: bool

@@ -31,7 +31,7 @@ class NormalFormGame(Game):
     array([[1, 1]])
     """
 
-    payoffs: np.ndarray
+    payoffs: Any
 
     def __post_init__(self):
         payoffs = array("payoffs", self.payoffs, ndim=None)

@@ -61,7 +61,7 @@ class ParticipationGame(Game):
     [[], [2]]
     """
 
-    types: np.ndarray
+    types: Any
     loss_weight: float
     complexity: float
     exponent: float = 0.5

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float, Int
 
 from contracts.checks import array, number
 from contracts.errors import InvalidInput
@@ -25,11 +26,11 @@ class PhaseDiagram:
         agents: number of agents.
     """
 
-    spreads: np.ndarray
-    costs: np.ndarray
-    surviving: np.ndarray
-    rounds: np.ndarray
-    surplus: np.ndarray
+    spreads: Float[np.ndarray, " spreads"]
+    costs: Float[np.ndarray, " costs"]
+    surviving: Float[np.ndarray, "spreads costs"]
+    rounds: Int[np.ndarray, "spreads costs"]
+    surplus: Float[np.ndarray, "spreads costs"]
     agents: int
 
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from jaxtyping import Float, Int
 
 from equilibria.pooled import EqualShareRule
 from equilibria.table import worth_table
@@ -36,7 +37,7 @@ class PureEquilibrium:
         learning_error: the bound on the loss of the coalition's model; infinite without data.
     """
 
-    members: np.ndarray
+    members: Int[np.ndarray, " members"]
     regret: float
     total_surplus: float
     learning_error: float
@@ -56,9 +57,9 @@ class PureEquilibria:
     """
 
     coalitions: tuple[np.ndarray, ...]
-    regrets: np.ndarray
-    total_surpluses: np.ndarray
-    learning_errors: np.ndarray
+    regrets: Float[np.ndarray, " equilibria"]
+    total_surpluses: Float[np.ndarray, " equilibria"]
+    learning_errors: Float[np.ndarray, " equilibria"]
     method: str
     tolerance: float
 

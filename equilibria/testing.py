@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -38,7 +39,7 @@ def types(*, min_agents: int = 2, max_agents: int = 8, highest: float = 0.6) -> 
 
 @st.composite
 def participation_games(
-    draw: st.DrawFn,
+    draw: Callable[..., Any],
     *,
     min_agents: int = 2,
     max_agents: int = 8,
@@ -108,7 +109,7 @@ def coalitions(game: ParticipationGame) -> st.SearchStrategy[np.ndarray]:
 
 
 @st.composite
-def contribution_games(draw: st.DrawFn, *, max_players: int = 4) -> ContributionGame:
+def contribution_games(draw: Callable[..., Any], *, max_players: int = 4) -> ContributionGame:
     """Standard federated contribution games with a power-law accuracy."""
     scale, exponent = draw(st.floats(0.5, 20.0)), draw(st.floats(0.3, 1.0))
     costs = draw(st.lists(st.floats(1e-3, 0.5), min_size=2, max_size=max_players))
@@ -120,7 +121,9 @@ def contribution_games(draw: st.DrawFn, *, max_players: int = 4) -> Contribution
 
 
 @st.composite
-def normal_form_games(draw: st.DrawFn, *, max_players: int = 3, max_actions: int = 4) -> NormalFormGame:
+def normal_form_games(
+    draw: Callable[..., Any], *, max_players: int = 3, max_actions: int = 4
+) -> NormalFormGame:
     """Small games with whole payoffs, so that ties are common."""
     players = draw(st.integers(2, max_players))
     actions = draw(st.tuples(*[st.integers(1, max_actions)] * players))

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from jaxtyping import Float, Int
 
 from equilibria.pooled import EqualShareRule
 
@@ -32,9 +33,9 @@ class UnravellingStep:
         total_surplus: the members' total surplus.
     """
 
-    members: np.ndarray
-    leavers: np.ndarray
-    gains: np.ndarray
+    members: Int[np.ndarray, " members"]
+    leavers: Int[np.ndarray, " leavers"]
+    gains: Float[np.ndarray, " leavers"]
     least_gain: float
     learning_error: float
     total_surplus: float
@@ -55,12 +56,12 @@ class Unravelling:
         epsilon: largest gain of any agent by leaving or joining the last coalition; zero means Nash.
     """
 
-    left_after: np.ndarray
-    gains_on_leaving: np.ndarray
-    sizes: np.ndarray
-    least_gains: np.ndarray
-    learning_errors: np.ndarray
-    total_surpluses: np.ndarray
+    left_after: Int[np.ndarray, " agents"]
+    gains_on_leaving: Float[np.ndarray, " agents"]
+    sizes: Int[np.ndarray, " rounds"]
+    least_gains: Float[np.ndarray, " rounds"]
+    learning_errors: Float[np.ndarray, " rounds"]
+    total_surpluses: Float[np.ndarray, " rounds"]
     epsilon: float
 
     def __len__(self) -> int:

@@ -26,6 +26,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from jaxtyping import Float
 from scipy import optimize
 
 from contracts.checks import array, integer, number
@@ -111,8 +112,8 @@ class VerificationTrial:
     interval: tuple[float, float]
     level: float
     within_radius: int
-    least_surpluses: np.ndarray
-    total_surpluses: np.ndarray
+    least_surpluses: Float[np.ndarray, " runs"]
+    total_surpluses: Float[np.ndarray, " runs"]
 
     @property
     def frequency(self) -> float:

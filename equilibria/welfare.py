@@ -26,6 +26,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
+from jaxtyping import Float
 
 from contracts.checks import array, number
 from contracts.errors import Infeasible
@@ -59,7 +60,7 @@ class WelfareOptimum:
         totals_examined: how many values of N were evaluated.
     """
 
-    contributions: np.ndarray
+    contributions: Float[np.ndarray, " agents"]
     total: float
     learning_error: float
     welfare: float

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float, Int
 
 from contracts.checks import array, integer, number
 from contracts.errors import InvalidInput
@@ -33,10 +34,10 @@ class TypeEstimates:
         probes: number of probe classifiers.
     """
 
-    estimates: np.ndarray
-    radii: np.ndarray
+    estimates: Float[np.ndarray, " agents"]
+    radii: Float[np.ndarray, " agents"]
     confidence: float
-    samples: np.ndarray
+    samples: Int[np.ndarray, " agents"]
     trusted_samples: int
     probes: int
 

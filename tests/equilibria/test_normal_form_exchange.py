@@ -108,6 +108,7 @@ def test_bad_text(text, message):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.slow  # quantecon compiles
 @settings(max_examples=25)
 @given(data=st.data())
 def test_two_player_games_against_quantecon(data):

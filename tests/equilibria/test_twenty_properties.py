@@ -175,7 +175,7 @@ def test_12_the_pooled_surplus_depends_on_size_alone(data, game):
     assert (np.diff(worth) > 0).all()
 
 
-@settings(max_examples=300)
+@settings(max_examples=200)
 @given(game=participation_games(max_agents=8, rule=equal_share_rules()))
 def test_13_the_threshold_theorem_finds_what_enumeration_finds(game):
     admitted = game.rule.eligible(game)
@@ -241,7 +241,7 @@ def certified(game, samples_fraction):
     return int(max(1, samples_fraction * game.standalone_contribution))
 
 
-@settings(max_examples=150)
+@settings(max_examples=60)
 @given(data=st.data(), game=participation_games(max_agents=6, highest=0.5, knife_edge=False))
 def test_16_estimates_within_the_radius_leave_nobody_worse_off(data, game):
     needed = VerifiedRule(samples=1).guarantee(game).samples_needed

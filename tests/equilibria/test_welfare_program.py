@@ -52,6 +52,7 @@ def test_no_total_of_any_linear_program_beats_it(game, where):
         assert np.isclose(program_loss(game, optimum.total), -optimum.welfare, atol=1e-5 * kappa)
 
 
+@pytest.mark.slow
 @settings(max_examples=40)
 @given(game=participation_games(max_agents=8, knife_edge=False), share=st.sampled_from([0.0, 0.2, 0.6]))
 def test_a_dense_scan_of_linear_programs_finds_nothing_better(game, share):
