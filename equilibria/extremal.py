@@ -81,7 +81,7 @@ def _solve(table: NormalFormGame, welfare: np.ndarray, sense: str) -> np.ndarray
         import highspy  # noqa: F401  PuLP finds the solver through it
         import pulp
     except ImportError as error:
-        raise BackendMissing("pulp with highspy", "the best pure equilibrium") from error
+        raise BackendMissing(error.name or "pulp", "the best pure equilibrium") from error
     maximise = sense == "best"
     program = pulp.LpProblem("equilibrium", pulp.LpMaximize if maximise else pulp.LpMinimize)
     scale = max(float(np.ptp(welfare)), np.finfo(float).tiny)

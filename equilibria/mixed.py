@@ -66,7 +66,7 @@ def _rule(game: ParticipationGame) -> EqualShareRule:
     return game.rule
 
 
-def _shortfall(power: float, log_phi: np.ndarray) -> np.ndarray:
+def _shortfall(power: float, log_phi: np.ndarray) -> Any:
     """1 - E[(1 + M)^-power] from the logarithm of M's generating function at the nodes, on the last axis."""
     if power == 0.0:
         return np.zeros(log_phi.shape[:-1])

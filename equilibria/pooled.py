@@ -25,14 +25,14 @@ class EqualShareRule(Rule):
     """Every member gives the same number of samples, which depends only on how many there are."""
 
     @abstractmethod
-    def share(self, game: ParticipationGame, size: Any) -> np.ndarray:
+    def share(self, game: ParticipationGame, size: Any) -> Any:
         """Samples each of `size` members gives; `size` is at least one, any shape."""
 
     @abstractmethod
     def loss_terms(self, game: ParticipationGame) -> tuple[tuple[float, float], ...]:
         """The pairs (coefficient, power) of psi(m) = sum of coefficient * m ** -power."""
 
-    def group_loss(self, game: ParticipationGame, size: Any) -> np.ndarray:
+    def group_loss(self, game: ParticipationGame, size: Any) -> Any:
         """psi(m): estimation error plus cost of a member of a coalition of `size`, in units of utility."""
         return sum((scale * size**-power for scale, power in self.loss_terms(game)), np.zeros(np.shape(size)))
 
@@ -40,7 +40,7 @@ class EqualShareRule(Rule):
         """Agents the rule admits, boolean, shape (agents,); the others train alone whatever they choose."""
         return np.ones(game.players, dtype=bool)
 
-    def worth(self, game: ParticipationGame, size: Any) -> np.ndarray:
+    def worth(self, game: ParticipationGame, size: Any) -> Any:
         """f(m) = m (kappa - psi(m)) / a: the total surplus of a coalition of `size`, whatever its types, over
         a."""
         return size * (game.standalone_loss - self.group_loss(game, size)) / game.loss_weight
@@ -75,7 +75,7 @@ class PooledRule(EqualShareRule):
     the total that maximises the members' welfare is n0 m^(1 / (1 + gamma)).
     """
 
-    def share(self, game: ParticipationGame, size: Any) -> np.ndarray:
+    def share(self, game: ParticipationGame, size: Any) -> Any:
         """n0 m^-p samples."""
         return game.standalone_contribution * size ** -_decay(game)
 
@@ -100,7 +100,7 @@ class FixedShareRule(EqualShareRule):
                 self, "samples", number("samples", self.samples, low=0.0, high=1e18, open_low=True)
             )
 
-    def share(self, game: ParticipationGame, size: Any) -> np.ndarray:
+    def share(self, game: ParticipationGame, size: Any) -> Any:
         """The fixed amount."""
         grand = np.float64(game.players)
         fixed = PooledRule().share(game, grand) if self.samples is None else self.samples

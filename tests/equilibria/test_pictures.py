@@ -1,7 +1,14 @@
-"""Plots show the numbers they are given."""
+"""Plots show the numbers they are given; what needs an optional library says so when it is missing."""
+
+import sys
 
 import numpy as np
+import pytest
 
+from contracts.errors import BackendMissing
+from equilibria.extremal import extremal_equilibrium
+from equilibria.label_noise import label_noise
+from equilibria.normal_form import NormalFormGame
 from equilibria.participation import ParticipationGame
 from equilibria.phase import phase_diagram
 from equilibria.plots import plot_cascades, plot_phase_diagram
@@ -22,3 +29,17 @@ def test_phase_diagram_is_drawn_cell_by_cell(constants):
     diagram = phase_diagram(game, spreads=[0.1, 0.5, 1.0], costs=[1e-8, 1e-7])
     mesh = plot_phase_diagram(diagram).axes[0].collections[0]
     assert np.allclose(np.ravel(mesh.get_array()), diagram.surviving.ravel())
+
+
+@pytest.mark.parametrize(
+    ("library", "act"),
+    [
+        ("matplotlib.figure", lambda: plot_cascades({})),
+        ("sklearn", lambda: label_noise("digits", [0.1])),
+        ("pulp", lambda: extremal_equilibrium(NormalFormGame(payoffs=np.zeros((2, 2, 2))))),
+    ],
+)
+def test_missing_libraries_are_named(monkeypatch, library, act):
+    monkeypatch.setitem(sys.modules, library, None)
+    with pytest.raises(BackendMissing, match="pip install"):
+        act()
