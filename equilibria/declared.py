@@ -29,6 +29,14 @@ class DeclaredTypesRule(Rule):
 
     Attributes:
         reports: declared types in [0, 1], shape (agents,); the true ones when omitted.
+
+    Raises:
+        InvalidInput: a report outside [0, 1] or, once a game is known, the wrong number of them.
+
+    >>> from equilibria.participation import ParticipationGame
+    >>> game = ParticipationGame(types=[0.1, 0.12, 0.6], loss_weight=1.0, complexity=40.0, cost=3.125e-7)
+    >>> game.with_rule(DeclaredTypesRule(reports=[0.6, 0.12, 0.6])).contributions().round()
+    array([     0., 160000.,      0.])
     """
 
     reports: Any = None

@@ -55,6 +55,11 @@ class NashCertificate:
         gain_bounds: proved upper bounds on the gain of any deviation, shape (players,).
         tolerance: gains up to here count as none.
         method: how deviations were optimised.
+
+    >>> from equilibria.participation import ParticipationGame
+    >>> game = ParticipationGame(types=[0.1, 0.2, 0.6], loss_weight=1.0, complexity=40.0, cost=3.125e-7)
+    >>> print(game.certificate("all"))
+    not a Nash equilibrium: player 0 gains 0.154004 by choosing False
     """
 
     profile: np.ndarray

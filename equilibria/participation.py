@@ -180,7 +180,12 @@ class ParticipationGame(Game):
         return -self.excess_risk(contributions) - self.cost * charged - self.reservation_utilities
 
     def contributions(self, coalition: Any = None) -> np.ndarray:
-        """Samples each agent gives when `coalition` (everybody, if omitted) takes part, shape (agents,)."""
+        """Samples each agent gives when `coalition` (everybody, if omitted) takes part, shape (agents,).
+
+        >>> game = ParticipationGame(types=[0.1, 0.2], loss_weight=1.0, complexity=40.0, cost=3.125e-7)
+        >>> game.contributions([1])
+        array([     0., 160000.])
+        """
         return self.rule.contributions(self, self.profile(coalition))
 
     def learning_error(self, coalition: Any = None) -> float:
@@ -196,7 +201,12 @@ class ParticipationGame(Game):
         return float(self.surpluses(coalition).sum())
 
     def gains(self, coalition: Any = None) -> np.ndarray:
-        """Utility in minus utility out for every agent, the others as in `coalition`, shape (agents,)."""
+        """Utility in minus utility out for every agent, the others as in `coalition`, shape (agents,).
+
+        >>> game = ParticipationGame(types=[0.1, 0.2], loss_weight=1.0, complexity=40.0, cost=3.125e-7)
+        >>> game.gains([1]).round(3)
+        array([-0.019,  0.   ])
+        """
         return self.rule.gains(self, self.profile(coalition))
 
     def utilities(self, profile: Any = None) -> np.ndarray:

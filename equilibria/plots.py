@@ -68,6 +68,13 @@ def plot_phase_diagram(diagram: PhaseDiagram) -> Figure:
 
     Raises:
         BackendMissing: matplotlib is not installed.
+
+    >>> from equilibria.participation import ParticipationGame
+    >>> from equilibria.phase import phase_diagram
+    >>> game = ParticipationGame(types=[0.3, 0.4, 0.6], loss_weight=1.0, complexity=40.0, cost=3.125e-7)
+    >>> diagram = phase_diagram(game, spreads=[0.1, 1.0], costs=[3e-7, 3e-6])
+    >>> plot_phase_diagram(diagram).axes[0].get_xlabel()
+    'cost of a sample'
     """
     figure = _figure(1)
     axes = figure.subplots()

@@ -73,6 +73,11 @@ class PooledRule(EqualShareRule):
 
     It needs no prior: with exchangeable types the split of the data does not change the expected risk, and
     the total that maximises the members' welfare is n0 m^(1 / (1 + gamma)).
+
+    >>> from equilibria.participation import ParticipationGame
+    >>> game = ParticipationGame(types=[0.1, 0.2, 0.6], loss_weight=1.0, complexity=40.0, cost=3.125e-7)
+    >>> game.with_rule(PooledRule()).contributions([0, 2]).round()
+    array([126992.,      0., 126992.])
     """
 
     def share(self, game: ParticipationGame, size: Any) -> Any:
@@ -89,7 +94,15 @@ class FixedShareRule(EqualShareRule):
     """Every member gives the same amount however many they are.
 
     Attributes:
-        samples: the amount, above zero; the pooled share of the grand coalition when omitted.
+        samples: the amount, in (0, 1e18]; the pooled share of the grand coalition when omitted.
+
+    Raises:
+        InvalidInput: the amount is not in its range.
+
+    >>> from equilibria.participation import ParticipationGame
+    >>> game = ParticipationGame(types=[0.1, 0.2, 0.6], loss_weight=1.0, complexity=40.0, cost=3.125e-7)
+    >>> game.with_rule(FixedShareRule(samples=50_000)).pure_equilibria().sizes.tolist()
+    [0]
     """
 
     samples: float | None = None
@@ -120,6 +133,15 @@ class ClubRule(PooledRule):
     Attributes:
         size: how many of the best agents are admitted; when omitted, the most that all want to stay. Agents
             whose type equals the last one admitted are told apart by their number.
+
+    Raises:
+        InvalidInput: the size is below one or, once a game is known, above the number of agents.
+
+    >>> from equilibria.participation import ParticipationGame
+    >>> game = ParticipationGame(types=[0.1, 0.12, 0.6], loss_weight=1.0, complexity=40.0, cost=3.125e-7)
+    >>> club = game.with_rule(ClubRule())
+    >>> club.rule.admitted(club), club.unravel().sizes.tolist()
+    (2, [2])
     """
 
     size: int | None = None

@@ -54,6 +54,13 @@ class PureEquilibria:
         learning_errors: the bound on the loss of each coalition's model; infinite for the empty one.
         method: "threshold theorem" or "enumeration".
         tolerance: gains up to here do not upset an equilibrium.
+
+    >>> from equilibria.participation import ParticipationGame
+    >>> game = ParticipationGame(types=[0.1, 0.2, 0.6], loss_weight=1.0, complexity=40.0, cost=3.125e-7)
+    >>> print(game.pure_equilibria())
+    2 pure Nash equilibria (threshold theorem)
+            0 members, surplus 0: {}
+            1 members, surplus 0: {2}
     """
 
     coalitions: tuple[np.ndarray, ...]

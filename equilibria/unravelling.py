@@ -54,6 +54,11 @@ class Unravelling:
         learning_errors: the bound on the loss of the model of each round, shape (rounds,).
         total_surpluses: the members' total surplus in each round, shape (rounds,).
         epsilon: largest gain of any agent by leaving or joining the last coalition; zero means Nash.
+
+    >>> from equilibria.participation import ParticipationGame
+    >>> game = ParticipationGame(types=[0.1, 0.2, 0.6], loss_weight=1.0, complexity=40.0, cost=3.125e-7)
+    >>> [(step.leavers.tolist(), step.gains.round(3).tolist()) for step in game.unravel()]
+    [([0, 1], [-0.154, -0.054]), ([], [])]
     """
 
     left_after: Int[np.ndarray, " agents"]

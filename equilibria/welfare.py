@@ -303,6 +303,12 @@ class FullInformationRule(Rule):
 
     Joining is weakly dominant under it, so the grand coalition is a Nash equilibrium, and the efficient one;
     but individual rationality binds, so many smaller coalitions are weak equilibria too.
+
+    >>> from equilibria.participation import ParticipationGame
+    >>> game = ParticipationGame(types=[0.1, 0.12, 0.6], loss_weight=1.0, complexity=40.0, cost=3.125e-7)
+    >>> full = game.with_rule(FullInformationRule())
+    >>> full.contributions().round()
+    array([223732.,  50287.,      0.])
     """
 
     def contributions(self, game: ParticipationGame, members: np.ndarray) -> np.ndarray:

@@ -6,6 +6,7 @@ import pytest
 from equilibria.bayesian import bayesian_thresholds
 from equilibria.correlated import correlated_equilibrium
 from equilibria.declared import ReportingGame
+from equilibria.dynamics import best_response_dynamics
 from equilibria.extremal import extremal_equilibrium
 from equilibria.participation import ParticipationGame
 from equilibria.pooled import ClubRule, FixedShareRule
@@ -101,6 +102,20 @@ def test_everybody_claiming_the_worst_is_stable_but_for_ties(worked):
     reporting = ReportingGame(game=worked)
     pooled = worked.utilities("all")
     assert np.allclose(reporting.utilities(worst), pooled, atol=1e-7)
+
+
+@pytest.mark.slow
+def test_declared_types_are_overbid_until_they_say_nothing_and_then_unravel_as_pooled(worked):
+    reporting = ReportingGame(game=worked, high=np.full(10, 0.6))
+    path = best_response_dynamics(reporting, worked.types, limit=200)
+    assert path.outcome == "equilibrium"
+    assert np.isnan(path.final[:9]).all()
+    assert path.final[9] == 0.6
+    leaving = path.moves[-9:]
+    assert [move.player for move in leaving] == list(range(9))
+    assert all(np.isnan(move.action) for move in leaving)
+    # When everybody claims the worst type, leaving gains what it gains under the pooled rule.
+    assert np.allclose([-move.gain for move in leaving], GAINS[:9], atol=5e-5)
 
 
 def test_correlated_equilibria(worked):
