@@ -22,6 +22,7 @@ from contracts.errors import InvalidInput
 from equilibria.game import brief
 from equilibria.mixed import _log_phi, _rule, _saved, _shortfall
 from equilibria.participation import ParticipationGame
+from equilibria.pooled import ClubRule
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -69,6 +70,8 @@ def bayesian_thresholds(
     [0.866]
     """
     rule = _rule(game)
+    if isinstance(rule, ClubRule):
+        raise InvalidInput("rule = ClubRule(...): expected a rule that does not need to know the types")
     if not all(hasattr(distribution, name) for name in ("sf", "ppf", "support")):
         raise InvalidInput(
             f"distribution = {brief(distribution)}: expected a frozen scipy.stats distribution"

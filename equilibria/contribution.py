@@ -214,6 +214,13 @@ class ContributionGame(Game):
         cost, limit, here = self.costs[player], self.limits[player], profile[player]
         points = np.unique(np.concatenate([np.linspace(0.0, limit, BLOCK // 2), [here]]))
         values = self._evaluate(player, points, profile)
+        falling = np.flatnonzero(np.diff(values) < -GAP * self.scale)
+        if falling.size:  # the bounds below would be wrong
+            low, high = points[falling[0]], points[falling[0] + 1]
+            raise InvalidInput(
+                f"rule: the value to player {player} falls when their contribution rises from {low:g} to "
+                f"{high:g}, expected one that does not"
+            )
         present = values[np.searchsorted(points, here)] - cost * here
         cells = np.stack([points[:-1], points[1:], values[1:]])
         utility = values - cost * points

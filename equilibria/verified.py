@@ -341,7 +341,7 @@ def verification_trial(
     Args:
         game: the participation game, at the true types.
         rule: the verified rule; its estimates are redrawn in every run.
-        runs: number of repetitions.
+        runs: number of repetitions, up to a million.
         level: confidence of the exact interval of the frequency.
         seed: of all draws.
 
@@ -364,7 +364,7 @@ def verification_trial(
         samples=rule.samples,
         trusted_samples=rule.trusted_samples,
         trusted_loss=rule.trusted_loss,
-        runs=integer("runs", runs, low=1),
+        runs=integer("runs", runs, low=1, high=1_000_000),
         seed=seed,
     )
     everybody = game.profile("all")

@@ -113,7 +113,7 @@ def _types(value: Any) -> Any:
         return value
     _known("types", value, ("family", "agents", "best", "worst", "spread"))
     family = choice("types.family", value.get("family"), ["harmonic", "linear"])
-    agents = integer("types.agents", value.get("agents"), low=2, high=100_000_000)
+    agents = integer("types.agents", value.get("agents"), low=2, high=10_000_000)
     worst = number("types.worst", value.get("worst"), low=0.0, high=1.0)
     if family == "linear":
         return np.linspace(number("types.best", value.get("best"), low=0.0, high=worst), worst, agents)
@@ -132,7 +132,7 @@ def _rule(name: str, table: Any) -> tuple[Rule, int]:
     if kind == "verified" and "samples" not in options:
         raise InvalidInput(f"rules.{name} lacks samples")
     try:
-        return RULES[kind](**options), integer(f"rules.{name}.runs", runs)
+        return RULES[kind](**options), integer(f"rules.{name}.runs", runs, high=1_000_000)
     except InvalidInput as error:
         raise InvalidInput(f"rules.{name}: {error}") from error
 

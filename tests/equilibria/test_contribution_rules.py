@@ -180,3 +180,9 @@ def test_the_shaping_mechanism_is_certified_by_the_game(costs):
         # Contributions are exact only to the root of the payoff's accuracy, hence the wider tolerance.
         assert certificate.epsilon <= 1e-5 * game.scale
         assert np.allclose(game.utilities(found.contributions), found.utilities, atol=1e-9)
+
+
+def test_rules_that_punish_giving_are_refused_because_the_bound_would_be_wrong():
+    game = ContributionGame(costs=[0.1, 0.1], rule=lambda m: -jnp.square(m - 3.0), limits=10.0)
+    with pytest.raises(InvalidInput, match="falls when their contribution rises"):
+        game.certificate([3.0, 3.0])

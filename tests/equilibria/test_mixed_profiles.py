@@ -10,6 +10,7 @@ from contracts.errors import InvalidInput
 from equilibria.bayesian import bayesian_thresholds
 from equilibria.mixed import inverse_moment, mixed_gains, mixed_profile, symmetric_equilibria
 from equilibria.participation import ParticipationGame
+from equilibria.pooled import ClubRule, FixedShareRule, PooledRule
 from equilibria.table import worth_table
 from equilibria.testing import equal_share_rules, participation_games
 from equilibria.welfare import FullInformationRule
@@ -101,8 +102,44 @@ def test_everybody_joins_when_quality_hardly_varies(constants):
         lambda game: symmetric_equilibria(game),
         lambda game: bayesian_thresholds(game, "uniform"),
         lambda game: bayesian_thresholds(game, stats.norm()),
+        lambda game: bayesian_thresholds(game.with_rule(ClubRule()), stats.uniform()),
     ],
 )
 def test_bad_input(worked, act):
     with pytest.raises(InvalidInput):
         act(worked)
+
+
+def test_two_groups_far_apart_have_two_stable_thresholds(constants):
+    # Most draws are good, some are bad: the good either all join, or leave the bad to themselves.
+    game = ParticipationGame(types=np.zeros(30), **constants)
+    good, bad = stats.uniform(0.1, 0.02), stats.uniform(0.28, 0.02)
+
+    class Mixture:
+        """Nine in ten good, one in ten bad."""
+
+        def support(self):
+            return 0.1, 0.3
+
+        def sf(self, level):
+            return 0.9 * good.sf(level) + 0.1 * bad.sf(level)
+
+        def ppf(self, chance):
+            share = np.asarray(chance)
+            return np.where(
+                share < 0.9, good.ppf(np.clip(share / 0.9, 0, 1)), bad.ppf(np.clip((share - 0.9) / 0.1, 0, 1))
+            )
+
+    found = bayesian_thresholds(game, Mixture())
+    assert [e.stable for e in found] == [True, False, True]
+    assert found[0].participation == 1.0
+    assert found[-1].participation <= 0.11
+    for equilibrium in found[1:]:
+        assert abs(equilibrium.marginal_gain) < 1e-9
+
+
+def test_fixed_shares_have_a_dearer_first_member(constants):
+    game = ParticipationGame(types=np.zeros(12), rule=FixedShareRule(), **constants)
+    (*_, last) = bayesian_thresholds(game, stats.uniform(0, 0.4))
+    pooled = bayesian_thresholds(game.with_rule(PooledRule()), stats.uniform(0, 0.4))[-1]
+    assert last.threshold >= pooled.threshold
