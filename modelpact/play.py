@@ -234,7 +234,7 @@ def _draw(cascades: Mapping[str, Unravelling], title: str, path: Path) -> None:
 
     from equilibria.plots import plot_cascades
 
-    figure = plot_cascades(cascades)
+    figure = plot_cascades({name.replace("_", " "): cascade for name, cascade in cascades.items()})
     figure.suptitle(title)
     ending = path.suffix.lstrip(".").lower() or "png"
     accepted = sorted(figure.canvas.get_supported_filetypes())
@@ -261,7 +261,7 @@ def _show(report: Mapping[str, Any], cascades: Mapping[str, Unravelling]) -> Non
         grand, equilibria = record["grand_coalition"], record["equilibria"]
         error = grand["learning_error"]
         table.add_row(
-            name,
+            name.replace("_", " "),
             f"{grand['epsilon']:.4f}" if grand["epsilon"] else "none",
             f"{grand['total_surplus']:.4f}",
             "-" if error is None else f"{error:.4f}",
