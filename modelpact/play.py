@@ -288,7 +288,13 @@ def _cascade_table(name: str, cascade: Unravelling):
     from rich.table import Table
 
     table = Table(
-        "round", "members", "leave", "least gain", "error bound", "surplus", title=f"{name}: who leaves"
+        "round",
+        "members",
+        "leave",
+        "least gain",
+        "error bound",
+        "surplus",
+        title=f"{name.replace('_', ' ')}: who leaves",
     )
     for column in table.columns:
         column.justify = "right"
