@@ -16,7 +16,8 @@ from equilibria.mixed import mixed_gains
 from equilibria.normal_form import tabulate
 from equilibria.participation import ParticipationGame
 from equilibria.pure import _by_enumeration
-from equilibria.verified import VerifiedRule, verification_trial
+from equilibria.verification_trial import verification_trial
+from equilibria.verified import VerifiedRule
 from equilibria.welfare import FullInformationRule, welfare_optimum
 
 CONSTANTS = {"loss_weight": 1.0, "complexity": 40.0, "exponent": 0.5, "cost": 3.125e-7}

@@ -7,6 +7,7 @@ from equilibria.declared import DeclaredTypesRule, ReportingGame
 from equilibria.dynamics import BestResponsePath, best_response_dynamics
 from equilibria.extremal import ExtremalEquilibrium, extremal_equilibrium
 from equilibria.game import BestResponses, Game, NashCertificate
+from equilibria.guarantee import Guarantee
 from equilibria.menu import ContractMenu, MenuCertificate, contract_menu
 from equilibria.mixed import MixedEquilibrium, mixed_gains, mixed_profile, symmetric_equilibria
 from equilibria.nfg import from_nfg, to_nfg
@@ -17,7 +18,8 @@ from equilibria.pooled import ClubRule, EqualShareRule, FixedShareRule, PooledRu
 from equilibria.pure import PureEquilibria, PureEquilibrium, pure_equilibria
 from equilibria.rule import Rule
 from equilibria.unravelling import Unravelling, UnravellingStep, unravel
-from equilibria.verified import Guarantee, VerificationTrial, VerifiedRule, verification_trial
+from equilibria.verification_trial import VerificationTrial, verification_trial
+from equilibria.verified import VerifiedRule
 from equilibria.welfare import FullInformationRule, WelfareOptimum, welfare_optimum
 
 __all__ = [

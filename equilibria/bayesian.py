@@ -20,7 +20,8 @@ from scipy import integrate, optimize
 from contracts.checks import integer
 from contracts.errors import InvalidInput
 from equilibria.game import brief
-from equilibria.mixed import _log_phi, _rule, _saved, _shortfall
+from equilibria.inverse_moments import log_generating, shortfall
+from equilibria.mixed import equal_share_rule, expected_saving
 from equilibria.participation import ParticipationGame
 from equilibria.pooled import ClubRule
 
@@ -69,7 +70,7 @@ def bayesian_thresholds(
     >>> [round(e.threshold, 4) for e in bayesian_thresholds(game, stats.uniform(0, 1))]
     [0.866]
     """
-    rule = _rule(game)
+    rule = equal_share_rule(game)
     if isinstance(rule, ClubRule):
         raise InvalidInput("rule = ClubRule(...): expected a rule that does not need to know the types")
     if not all(hasattr(distribution, name) for name in ("sf", "ppf", "support")):
@@ -86,8 +87,10 @@ def bayesian_thresholds(
             return float(game.standalone_loss - rule.group_loss(game, np.float64(1.0)))
         above = integrate.quad(distribution.sf, threshold, highest, epsabs=1e-13, epsrel=1e-12, limit=200)[0]
         excess = above / chance  # mu(tau) - tau
-        log_phi = _log_phi(np.array([chance]), np.array([game.players - 1.0]))
-        return float(_saved(game, rule, log_phi) - game.loss_weight * excess * _shortfall(1.0, log_phi))
+        log_phi = log_generating(np.array([chance]), np.array([game.players - 1.0]))
+        return float(
+            expected_saving(game, rule, log_phi) - game.loss_weight * excess * shortfall(1.0, log_phi)
+        )
 
     # Equal steps of probability, and finer ones towards the top, where the last joiners are.
     count = integer("intervals", intervals, low=8, high=100_000)

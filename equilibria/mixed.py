@@ -1,14 +1,8 @@
-"""Mixed profiles of participation games under rules of equal shares, exactly, by quadrature.
+"""Mixed profiles of participation games under rules of equal shares, exactly.
 
-When every other agent k joins independently with probability x_k, the number of joiners M is Poisson-binomial
-with generating function Phi(s) = prod (1 - x_k + x_k s). An agent's gain from being in needs inverse moments
-only,
-
-    1 - E[(1 + M)^-p] = 1 / Gamma(p) * integral over t > 0 of t^(p-1) exp(-t) (1 - Phi(exp(-t))),
-
-one integral for each power in the rule and p = 1 for the mean type; the difference from one converges even
-for powers near zero. The substitution t = exp(u - exp(-u)) makes the integrand fall doubly exponentially on
-both sides, so the trapezoidal rule converges to rounding for any number of agents, from two to millions.
+When all others join independently, an agent's gain from being in depends on inverse moments of the number of
+joiners only, one for each power in the rule and one for the mean type; `equilibria.inverse_moments` computes
+them for any number of agents.
 """
 
 from __future__ import annotations
@@ -19,21 +13,14 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float
-from scipy import optimize, special
+from scipy import optimize
 
-from contracts.checks import array, number
+from contracts.checks import array
 from contracts.errors import InvalidInput
 from equilibria.game import brief
+from equilibria.inverse_moments import BLOCK, NODES, WEIGHTS, log_factor, log_generating, shortfall
 from equilibria.participation import ParticipationGame
 from equilibria.pooled import EqualShareRule
-
-#: Nodes of the trapezoidal rule in u; with these, inverse moments agree with enumeration to about 1e-14.
-_U = np.linspace(-4.6, 6.6, 449)
-_T = np.exp(_U - np.exp(-_U))
-_WEIGHT = (_U[1] - _U[0]) * _T * (1.0 + np.exp(-_U))
-
-#: Most agents times nodes held in memory at once.
-_BLOCK = 2_000_000
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -56,7 +43,8 @@ class MixedEquilibrium:
     stable: bool
 
 
-def _rule(game: ParticipationGame) -> EqualShareRule:
+def equal_share_rule(game: ParticipationGame) -> EqualShareRule:
+    """The game's rule, if it is one of equal shares; else InvalidInput."""
     if not isinstance(game, ParticipationGame):
         raise InvalidInput(f"game = {brief(game)}: expected a participation game")
     if not isinstance(game.rule, EqualShareRule):
@@ -64,49 +52,6 @@ def _rule(game: ParticipationGame) -> EqualShareRule:
             f"rule = {brief(game.rule)}: expected a rule of equal shares; tabulate the game for others"
         )
     return game.rule
-
-
-def _shortfall(power: float, log_phi: np.ndarray) -> Any:
-    """1 - E[(1 + M)^-power] from the logarithm of M's generating function at the nodes, on the last axis."""
-    if power == 0.0:
-        return np.zeros(log_phi.shape[:-1])
-    density = _WEIGHT * np.exp((power - 1.0) * np.log(_T) - _T) / special.gamma(power)
-    return -np.expm1(log_phi) @ density
-
-
-def inverse_moment(probabilities: Any, power: float) -> float:
-    """E[(1 + M)^-power] for M the number of successes in independent trials.
-
-    Args:
-        probabilities: of each trial, in [0, 1], shape (trials,); may be empty.
-        power: in [0, 100].
-
-    Returns:
-        The moment, to about 14 digits.
-
-    >>> round(inverse_moment([0.5, 0.5], 1.0), 12) == round(1 / 4 + 1 / 2 / 2 + 1 / 4 / 3, 12)
-    True
-    """
-    checked = array("probabilities", probabilities, low=0.0, high=1.0, empty=True)
-    return 1.0 - float(
-        _shortfall(number("power", power, low=0.0, high=100.0), _log_phi(checked, np.ones(checked.size)))
-    )
-
-
-def _log_phi(probabilities: np.ndarray, multiplicity: np.ndarray) -> np.ndarray:
-    total = np.zeros(_T.size)
-    step = max(1, _BLOCK // _T.size)
-    for start in range(0, probabilities.size, step):
-        block = slice(start, start + step)
-        total += multiplicity[block] @ _log_factor(probabilities[block])
-    return total
-
-
-def _log_factor(probabilities: np.ndarray) -> np.ndarray:
-    # log(1 - x + x exp(-t)) without cancellation; x = 1 gives -t, even where exp(-t) is zero.
-    with np.errstate(divide="ignore"):
-        inside = np.log1p(probabilities[:, None] * np.expm1(-_T))
-    return np.where(probabilities[:, None] == 1.0, -_T, inside)
 
 
 def mixed_gains(game: ParticipationGame, probabilities: Any) -> np.ndarray:
@@ -127,7 +72,7 @@ def mixed_gains(game: ParticipationGame, probabilities: Any) -> np.ndarray:
     >>> bool(np.allclose(mixed_gains(game, [0, 1, 1]), game.gains([1, 2])))
     True
     """
-    rule = _rule(game)
+    rule = equal_share_rule(game)
     chance = array("probabilities", probabilities, low=0.0, high=1.0, length=game.players)
     admitted = rule.eligible(game)
     pairs, kind, count = np.unique(
@@ -142,35 +87,35 @@ def mixed_gains(game: ParticipationGame, probabilities: Any) -> np.ndarray:
 
 
 def _gains_by_kind(game, rule, types, chance, count) -> np.ndarray:
-    log_phi = _log_phi(chance, count)
+    log_phi = log_generating(chance, count)
     # Expected sum of types over 1 + M needs sum_k x_k theta_k exp(-t) / factor_k, one left out for each
     # agent.
-    pull, weight = np.zeros(_T.size), count * chance
-    step = max(1, _BLOCK // _T.size)
+    pull, weight = np.zeros(NODES.size), count * chance
+    step = max(1, BLOCK // NODES.size)
     blocks = [slice(start, start + step) for start in range(0, types.size, step)]
     for block in blocks:
-        odds = np.exp(-_T - _log_factor(chance[block]))
+        odds = np.exp(-NODES - log_factor(chance[block]))
         pull += (weight[block] * types[block]) @ odds
     gains = np.empty(types.size)
     for block in blocks:
-        factor = _log_factor(chance[block])
+        factor = log_factor(chance[block])
         others = log_phi - factor
-        own = np.exp(-_T - factor)
-        saved = _saved(game, rule, others)
+        own = np.exp(-NODES - factor)
+        saved = expected_saving(game, rule, others)
         # Sum over the others of theta_k, minus theta_j for each of them that joins.
         mass = pull - (chance[block] * types[block])[:, None] * own
-        density = _WEIGHT * np.exp(-_T)
+        density = WEIGHTS * np.exp(-NODES)
         mean_sum = (np.exp(others) * mass) @ density
-        joined = _shortfall(1.0, others)
+        joined = shortfall(1.0, others)
         gains[block] = saved - game.loss_weight * (mean_sum - types[block] * joined)
     return gains
 
 
-def _saved(game: ParticipationGame, rule: EqualShareRule, log_phi: np.ndarray) -> Any:
+def expected_saving(game: ParticipationGame, rule: EqualShareRule, log_phi: np.ndarray) -> Any:
     """kappa - E[psi(1 + M)]: what sharing noise and cost saves in expectation."""
     terms = rule.loss_terms(game)
     alone = game.standalone_loss - sum(scale for scale, _ in terms)
-    return alone + sum(scale * _shortfall(power, log_phi) for scale, power in terms)
+    return alone + sum(scale * shortfall(power, log_phi) for scale, power in terms)
 
 
 def mixed_profile(game: ParticipationGame, probabilities: Any) -> MixedEquilibrium:
@@ -227,7 +172,7 @@ def symmetric_equilibria(game: ParticipationGame) -> tuple[MixedEquilibrium, ...
     >>> good
     [0.0, 0.0, 0.3848, 1.0]
     """
-    _rule(game)
+    equal_share_rule(game)
     levels, labels = np.unique(game.types, return_inverse=True)
     if levels.size > 6:
         raise InvalidInput(f"types: expected at most six distinct values, found {levels.size}")

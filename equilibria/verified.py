@@ -21,112 +21,21 @@ theirs.
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Float
-from scipy import optimize
 
 from contracts.checks import array, integer, number
 from contracts.errors import Infeasible, InvalidInput
 from equilibria.game import brief
+from equilibria.guarantee import Guarantee, guarantee_of
 from equilibria.rule import Rule
 from equilibria.welfare import WelfareOptimum, welfare_optimum
 from mechanisms.verification import accept, hoeffding_radius, log_term, simulate_estimates
 
 if TYPE_CHECKING:
     from equilibria.participation import ParticipationGame
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Guarantee:
-    """What the theorem promises for a rule and a game, and what it would need.
-
-    Attributes:
-        holds: whether 2 a eps + c q <= c n0, the theorem's condition.
-        confidence: probability with which the truthful grand coalition is a Nash equilibrium; zero if the
-            condition fails, because then nothing is proved.
-        radius: eps, how far estimates may be from the truth.
-        slack: s = 2 a eps, in units of utility.
-        verification_cost: c q charged to each agent, zero when samples are free.
-        budget: c n0, what slack and verification cost may use together.
-        ex_ante_gain: bound on the expected gain of any deviation chosen before the samples are drawn,
-            (1 - confidence) times the range of payoffs; infinite if the condition fails.
-        samples_needed: fewest samples for each agent that meet the condition, None if no number does.
-        least_complexity: smallest complexity for which some number of paid samples, with as many trusted
-            ones, meets the condition; zero when samples are free.
-    """
-
-    holds: bool
-    confidence: float
-    radius: float
-    slack: float
-    verification_cost: float
-    budget: float
-    ex_ante_gain: float
-    samples_needed: int | None
-    least_complexity: float
-
-    def __str__(self) -> str:
-        used = self.slack + self.verification_cost
-        if self.holds:
-            return (
-                f"proved: the truthful grand coalition is a Nash equilibrium with probability at least "
-                f"{self.confidence:g} (slack plus verification {used:.4g} <= {self.budget:.4g})"
-            )
-        if used <= self.budget:
-            return (
-                "nothing is proved: the slack is below the theorem's 2 a eps. Measure the frequency instead"
-            )
-        need = (
-            "no number of samples would do"
-            if self.samples_needed is None
-            else f"{self.samples_needed} samples from each agent would do"
-        )
-        if self.samples_needed is None and self.least_complexity > 0:
-            need += f", the complexity would have to be at least {self.least_complexity:.4g}"
-        return (
-            f"nothing is proved: slack plus verification {used:.4g} exceeds the standalone cost "
-            f"{self.budget:.4g}; {need}. Measure the frequency instead"
-        )
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class VerificationTrial:
-    """How often the truthful grand coalition was a Nash equilibrium in repeated verification.
-
-    Attributes:
-        runs: independent repetitions.
-        equilibria: in how many the grand coalition was a Nash equilibrium.
-        interval: exact (Clopper-Pearson) confidence interval of the frequency.
-        level: confidence of the interval.
-        within_radius: in how many runs all estimates were within the radius.
-        least_surpluses: smallest surplus of any agent in each run, at the true types, shape (runs,).
-        total_surpluses: total surplus in each run, shape (runs,).
-    """
-
-    runs: int
-    equilibria: int
-    interval: tuple[float, float]
-    level: float
-    within_radius: int
-    least_surpluses: Float[np.ndarray, " runs"]
-    total_surpluses: Float[np.ndarray, " runs"]
-
-    @property
-    def frequency(self) -> float:
-        """Fraction of runs in which the grand coalition was a Nash equilibrium."""
-        return self.equilibria / self.runs
-
-    def __str__(self) -> str:
-        low, high = self.interval
-        return (
-            f"grand coalition Nash in {self.equilibria} of {self.runs} runs ({self.frequency:.3f}, exact "
-            f"{self.level:.0%} interval {low:.3f} to {high:.3f}); "
-            f"mean surplus {self.total_surpluses.mean():.4g}"
-        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -216,48 +125,7 @@ class VerifiedRule(Rule):
         nothing is proved: slack plus verification 0.2189 exceeds the standalone cost 0.05;
         8550 samples from each agent would do. Measure the frequency instead
         """
-        budget = game.cost * game.standalone_contribution
-        radius, charge = self.radius(game), self.charge(game)
-        slack = 2.0 * game.loss_weight * radius
-        holds = slack + charge <= budget and self.slack_factor == 1.0
-        spread = 3.0 * game.loss_weight + game.standalone_loss + charge
-        return Guarantee(
-            holds=holds,
-            confidence=self.confidence if holds else 0.0,
-            radius=radius,
-            slack=slack,
-            verification_cost=charge,
-            budget=budget,
-            ex_ante_gain=(1.0 - self.confidence) * spread if holds else math.inf,
-            samples_needed=self._samples_needed(game),
-            least_complexity=self._least_complexity(game) if self.paid else 0.0,
-        )
-
-    def _samples_needed(self, game: ParticipationGame) -> int | None:
-        """Fewest samples with 2 a eps(q) + c q <= c n0: the left side is convex in q, so bisect left of its
-        minimum."""
-        most = max(1, math.floor(game.standalone_contribution)) if self.paid else 2**53
-        budget = game.cost * game.standalone_contribution
-
-        def excess(log_samples: float) -> float:
-            trial = replace(self, samples=max(1, round(math.exp(log_samples))), estimates=None, reports=None)
-            return 2.0 * game.loss_weight * trial.radius(game) + trial.charge(game) - budget
-
-        # In log q both terms are convex and their sum has one minimum.
-        least: Any = optimize.minimize_scalar(excess, bounds=(0.0, math.log(most)), method="bounded")
-        low, high = 0, max(1, round(math.exp(least.x)))
-        if excess(math.log(high)) > 0:
-            return None
-        while high - low > 1:
-            middle = (low + high) // 2
-            low, high = (low, middle) if excess(math.log(middle)) <= 0 else (middle, high)
-        return high
-
-    def _least_complexity(self, game: ParticipationGame) -> float:
-        """alpha at which the best number of paid samples, q*, just uses the budget: 3 c q* = c n0."""
-        logarithm = log_term(agents=game.players, probes=self.probes, confidence=self.confidence)
-        best = (game.loss_weight * math.sqrt(logarithm) / game.cost) ** (2.0 / 3.0)
-        return (3.0 * best) ** (1.0 + game.exponent) * game.cost / (game.loss_weight * game.exponent)
+        return guarantee_of(self, game)
 
     def estimated(self, game: ParticipationGame) -> np.ndarray:
         """The estimates used: those given, else those drawn from the seed, shape (agents,)."""
@@ -329,57 +197,3 @@ def _fitting(name: str, values: np.ndarray, game: ParticipationGame) -> np.ndarr
     if values.size != game.players:
         raise InvalidInput(f"{name} has length {values.size}: expected {game.players}, one for each agent")
     return values
-
-
-def verification_trial(
-    game: ParticipationGame, rule: VerifiedRule, *, runs: int = 1000, level: float = 0.95, seed: int = 0
-) -> VerificationTrial:
-    """Repeat verification with fresh samples and count how often the truthful grand coalition is Nash.
-
-    A run in which a truthful agent is refused counts as a failure: that agent would rather lie or stay out.
-
-    Args:
-        game: the participation game, at the true types.
-        rule: the verified rule; its estimates are redrawn in every run.
-        runs: number of repetitions, up to a million.
-        level: confidence of the exact interval of the frequency.
-        seed: of all draws.
-
-    Returns:
-        The count with its exact confidence interval, and the surpluses of every run.
-
-    Raises:
-        InvalidInput: an argument outside its range.
-
-    >>> from equilibria.participation import ParticipationGame
-    >>> game = ParticipationGame(types=[0.1, 0.2, 0.6], loss_weight=1.0, complexity=40.0, cost=3.125e-7)
-    >>> verification_trial(game, VerifiedRule(samples=36000), runs=20).frequency
-    1.0
-    """
-    from scipy import stats
-
-    confidence = number("level", level, low=0.0, high=1.0, open_low=True, open_high=True)
-    draws = simulate_estimates(
-        game.types,
-        samples=rule.samples,
-        trusted_samples=rule.trusted_samples,
-        trusted_loss=rule.trusted_loss,
-        runs=integer("runs", runs, low=1, high=1_000_000),
-        seed=seed,
-    )
-    everybody = game.profile("all")
-    radius = rule.radius(game)
-    within = (np.abs(draws - game.types) <= radius).all(axis=1)
-    surpluses = np.stack([replace(rule, estimates=draw).surpluses(game, everybody) for draw in draws])
-    refused = ~np.stack([replace(rule, estimates=draw).accepted(game, everybody) for draw in draws])
-    nash = (surpluses >= -game.tolerance).all(axis=1) & ~refused.any(axis=1)
-    interval = stats.binomtest(int(nash.sum()), runs).proportion_ci(confidence, method="exact")
-    return VerificationTrial(
-        runs=runs,
-        equilibria=int(nash.sum()),
-        interval=(float(interval.low), float(interval.high)),
-        level=confidence,
-        within_radius=int(within.sum()),
-        least_surpluses=surpluses.min(axis=1),
-        total_surpluses=surpluses.sum(axis=1),
-    )

@@ -35,7 +35,8 @@ from equilibria.participation import ParticipationGame
 from equilibria.pooled import ClubRule, EqualShareRule, FixedShareRule, PooledRule
 from equilibria.rule import Rule
 from equilibria.unravelling import Unravelling
-from equilibria.verified import VerifiedRule, verification_trial
+from equilibria.verification_trial import verification_trial
+from equilibria.verified import VerifiedRule
 from equilibria.welfare import FullInformationRule
 
 RULES: dict[str, Callable[..., Rule]] = {

@@ -8,7 +8,8 @@ from scipy import stats
 
 from contracts.errors import InvalidInput
 from equilibria.bayesian import bayesian_thresholds
-from equilibria.mixed import inverse_moment, mixed_gains, mixed_profile, symmetric_equilibria
+from equilibria.inverse_moments import inverse_moment
+from equilibria.mixed import mixed_gains, mixed_profile, symmetric_equilibria
 from equilibria.participation import ParticipationGame
 from equilibria.pooled import ClubRule, FixedShareRule, PooledRule
 from equilibria.table import worth_table

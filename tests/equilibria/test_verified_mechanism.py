@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from equilibria.participation import ParticipationGame
-from equilibria.verified import VerifiedRule, verification_trial
+from equilibria.verification_trial import verification_trial
+from equilibria.verified import VerifiedRule
 
 PAID = VerifiedRule(samples=39_441)
 

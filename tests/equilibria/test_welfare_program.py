@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy import optimize
 
 from contracts.errors import Infeasible
-from equilibria import welfare
+from equilibria import welfare_program
 from equilibria.participation import ParticipationGame
 from equilibria.testing import participation_games
 from equilibria.welfare import welfare_optimum
@@ -68,12 +68,14 @@ def test_a_dense_scan_of_linear_programs_finds_nothing_better(game, share):
 @given(game=participation_games(max_agents=12), slack=st.floats(0.0, 0.9))
 def test_newton_and_the_closed_form_agree(game, slack):
     types = np.sort(game.types)
-    program = welfare._program(game, types, slack * game.cost * game.standalone_contribution, 0.0)
+    program = welfare_program.sorted_program(
+        game, types, slack * game.cost * game.standalone_contribution, 0.0
+    )
     totals = game.standalone_contribution * np.geomspace(1.001, 1 + game.players / game.exponent, 50)
     noise = game.loss_weight * game.complexity * totals**-game.exponent - game.standalone_loss
     charge = game.cost * totals - program.slack
-    dense = welfare._over_all_prefixes(program, noise, charge)
-    newton = welfare._by_newton(program, noise, charge)
+    dense = welfare_program.error_over_all_prefixes(program, noise, charge)
+    newton = welfare_program.error_by_newton(program, noise, charge)
     ceiling = program.ceiling(charge)
     margin = 1e-7 * game.standalone_loss  # at the edge of feasibility rounding decides
     inside = (dense < ceiling - margin) | (newton < ceiling - margin)
@@ -82,7 +84,7 @@ def test_newton_and_the_closed_form_agree(game, slack):
 
 def test_many_agents_and_few_agents_use_the_same_optimum(monkeypatch, worked):
     few = welfare_optimum(worked)
-    monkeypatch.setattr(welfare, "DENSE", 1)
+    monkeypatch.setattr(welfare_program, "DENSE", 1)
     many = welfare_optimum(worked)
     assert np.isclose(few.welfare, many.welfare, rtol=1e-12)
     assert np.allclose(few.contributions, many.contributions, rtol=1e-6, atol=1.0)
