@@ -69,8 +69,7 @@ class Guarantee:
 
 
 def guarantee_of(rule: VerifiedRule, game: ParticipationGame) -> Guarantee:
-    """What is proved about the truthful grand coalition of `game` under `rule`; see
-    `VerifiedRule.guarantee`."""
+    """What is proved about the truthful grand coalition of `game`; see `VerifiedRule.guarantee`."""
     budget = game.cost * game.standalone_contribution
     radius, charge = rule.radius(game), rule.charge(game)
     slack = 2.0 * game.loss_weight * radius
@@ -90,23 +89,23 @@ def guarantee_of(rule: VerifiedRule, game: ParticipationGame) -> Guarantee:
 
 
 def _samples_needed(rule: VerifiedRule, game: ParticipationGame) -> int | None:
-    """Fewest samples with 2 a eps(q) + c q <= c n0: the left side is convex in q, so bisect left of its
-    minimum."""
+    """Fewest samples with 2 a eps(q) + c q <= c n0: convex in q, so bisect to the left of the minimum."""
     most = max(1, math.floor(game.standalone_contribution)) if rule.paid else 2**53
     budget = game.cost * game.standalone_contribution
 
-    def excess(log_samples: float) -> float:
-        trial = replace(rule, samples=max(1, round(math.exp(log_samples))), estimates=None, reports=None)
+    def excess(samples: int) -> float:
+        trial = replace(rule, samples=samples, estimates=None, reports=None)
         return 2.0 * game.loss_weight * trial.radius(game) + trial.charge(game) - budget
 
     # In log q both terms are convex and their sum has one minimum.
-    least: Any = optimize.minimize_scalar(excess, bounds=(0.0, math.log(most)), method="bounded")
-    low, high = 0, max(1, round(math.exp(least.x)))
-    if excess(math.log(high)) > 0:
+    span = (0.0, math.log(most))
+    least: Any = optimize.minimize_scalar(lambda q: excess(round(math.exp(q))), bounds=span, method="bounded")
+    low, high = 0, min(most, max(1, round(math.exp(least.x))))
+    if excess(high) > 0:
         return None
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (low, middle) if excess(math.log(middle)) <= 0 else (middle, high)
+        low, high = (low, middle) if excess(middle) <= 0 else (middle, high)
     return high
 
 

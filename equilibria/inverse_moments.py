@@ -1,8 +1,7 @@
 """Inverse moments of the number of joiners, to rounding, by quadrature.
 
 When every agent k joins independently with probability x_k, the number of joiners M is Poisson-binomial
-with generating function Phi(s) = prod (1 - x_k + x_k s). Its inverse
-moments are
+with generating function Phi(s) = prod (1 - x_k + x_k s). Its inverse moments are
 
     1 - E[(1 + M)^-p] = 1 / Gamma(p) * integral over t > 0 of t^(p-1) exp(-t) (1 - Phi(exp(-t))),
 

@@ -118,3 +118,11 @@ def test_estimates_follow_the_seed(worked):
     first, again, other = (replace(PAID, seed=seed).estimated(worked) for seed in (1, 1, 2))
     assert np.array_equal(first, again)
     assert not np.array_equal(first, other)
+
+
+def test_where_agents_would_train_on_less_than_one_sample_nothing_can_be_proved():
+    game = ParticipationGame(types=[0.1, 0.2], loss_weight=1.0, complexity=0.01, cost=1.0)
+    assert game.standalone_contribution < 1
+    found = VerifiedRule(samples=1).guarantee(game)
+    assert not found.holds
+    assert found.samples_needed is None
