@@ -168,14 +168,15 @@ def test_plain_rules_may_take_one_profile_or_many():
 @given(costs=st.lists(st.floats(0.005, 0.2), min_size=2, max_size=3))
 def test_the_shaping_mechanism_is_certified_by_the_game(costs):
     shaping_module = pytest.importorskip("mechanisms.accuracy_shaping")
-    sharing = shaping_module.DataSharing(costs=np.array(costs), accuracy=lambda data: data / (data + 1.0))
+    setting = pytest.importorskip("mechanisms.data_sharing")
+    sharing = setting.data_sharing(costs, lambda data: data / (data + 1.0))
     for mechanism in (
         shaping_module.AccuracyShaping(sharing=sharing, bonus=0.05),
         shaping_module.StandardRule(sharing=sharing),
     ):
         found = mechanism.equilibrium()
         limits = 1.1 * np.maximum(sharing.ceiling(), found.contributions)
-        game = ContributionGame(costs=costs, rule=mechanism.values, limits=limits)
+        game = ContributionGame(costs=costs, rule=mechanism, limits=limits)
         certificate = game.certificate(found.contributions)
         # Contributions are exact only to the root of the payoff's accuracy, hence the wider tolerance.
         assert certificate.epsilon <= 1e-5 * game.scale
