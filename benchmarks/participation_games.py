@@ -68,9 +68,7 @@ def against_enumeration() -> None:
             payoffs = tabulate(game).payoffs
             # quantecon wants each player's own action first, then the others' in cyclic order.
             players = [
-                Player(
-                    np.ascontiguousarray(np.transpose(payoffs[j], [(j + k) % agents for k in range(agents)]))
-                )
+                Player(np.ascontiguousarray(np.transpose(payoffs[j], [(j + k) % agents for k in range(agents)])))
                 for j in range(agents)
             ]
             return pure_nash_brute(Reference(players), tol=game.tolerance)

@@ -73,9 +73,7 @@ print(json.dumps({"seconds": seconds, "accuracy": accuracy}))
 
 def by_torch(task):
     interpreter = os.environ.get("TORCH_PYTHON", sys.executable)
-    answer = subprocess.run(
-        [interpreter, "-c", TORCH], input=json.dumps(task), capture_output=True, text=True
-    )
+    answer = subprocess.run([interpreter, "-c", TORCH], input=json.dumps(task), capture_output=True, text=True)
     return json.loads(answer.stdout.splitlines()[-1]) if answer.returncode == 0 else None
 
 

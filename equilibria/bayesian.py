@@ -74,9 +74,7 @@ def bayesian_thresholds(
     if isinstance(rule, ClubRule):
         raise InvalidInput("rule = ClubRule(...): expected a rule that does not need to know the types")
     if not all(hasattr(distribution, name) for name in ("sf", "ppf", "support")):
-        raise InvalidInput(
-            f"distribution = {brief(distribution)}: expected a frozen scipy.stats distribution"
-        )
+        raise InvalidInput(f"distribution = {brief(distribution)}: expected a frozen scipy.stats distribution")
     lowest, highest = map(float, distribution.support())
     if not np.isfinite([lowest, highest]).all() or not lowest < highest:
         raise InvalidInput(f"distribution: expected bounded support, found [{lowest:g}, {highest:g}]")
@@ -88,9 +86,7 @@ def bayesian_thresholds(
         above = integrate.quad(distribution.sf, threshold, highest, epsabs=1e-13, epsrel=1e-12, limit=200)[0]
         excess = above / chance  # mu(tau) - tau
         log_phi = log_generating(np.array([chance]), np.array([game.players - 1.0]))
-        return float(
-            expected_saving(game, rule, log_phi) - game.loss_weight * excess * shortfall(1.0, log_phi)
-        )
+        return float(expected_saving(game, rule, log_phi) - game.loss_weight * excess * shortfall(1.0, log_phi))
 
     # Equal steps of probability, and finer ones towards the top, where the last joiners are.
     count = integer("intervals", intervals, low=8, high=100_000)

@@ -50,9 +50,7 @@ class CorrelatedEquilibrium:
 
     def __str__(self) -> str:
         rows = sorted(zip(self.probabilities, self.counts.tolist(), strict=True), reverse=True)
-        listed = "\n".join(
-            f"  {probability:.4f}  members of each class {row}" for probability, row in rows[:12]
-        )
+        listed = "\n".join(f"  {probability:.4f}  members of each class {row}" for probability, row in rows[:12])
         more = "\n  ..." if len(rows) > 12 else ""
         return (
             f"correlated equilibrium: value {self.value:.6g} (at most {self.bound:.6g} possible), "

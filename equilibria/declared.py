@@ -50,9 +50,7 @@ class DeclaredTypesRule(Rule):
         """The welfare optimum of the members at their reports."""
         reports = game.types if self.reports is None else self.reports
         if reports.size != game.players:
-            raise InvalidInput(
-                f"reports has length {reports.size}: expected {game.players}, one for each agent"
-            )
+            raise InvalidInput(f"reports has length {reports.size}: expected {game.players}, one for each agent")
         result = np.zeros(game.players)
         if members.any():
             result[members] = welfare_optimum(game, reports[members]).contributions

@@ -52,9 +52,7 @@ class Guarantee:
                 f"{self.confidence:g} (slack plus verification {used:.4g} <= {self.budget:.4g})"
             )
         if used <= self.budget:
-            return (
-                "nothing is proved: the slack is below the theorem's 2 a eps. Measure the frequency instead"
-            )
+            return "nothing is proved: the slack is below the theorem's 2 a eps. Measure the frequency instead"
         need = (
             "no number of samples would do"
             if self.samples_needed is None

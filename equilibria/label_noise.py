@@ -219,9 +219,7 @@ class LabelNoise:
 
         count = integer("samples", samples, low=1, high=self.labels.size)
         half = self.trusted_labels.size // 2
-        probe = LogisticRegression(max_iter=2000).fit(
-            self.trusted_features[:half], self.trusted_labels[:half]
-        )
+        probe = LogisticRegression(max_iter=2000).fit(self.trusted_features[:half], self.trusted_labels[:half])
         held_out = (self.trusted_features[half:], self.trusted_labels[half:])
         base = float(probe_losses([probe.predict], *held_out).mean())
         rng = np.random.default_rng(seed)

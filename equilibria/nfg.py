@@ -43,9 +43,7 @@ def to_nfg(game: NormalFormGame, *, title: str = "", players: list[str] | None =
     quoted = " ".join(_quote(name) for name in names)
     sizes = " ".join(map(str, game.actions))
     payoffs = game.payoffs.reshape(game.players, -1, order="F").T.ravel()
-    return (
-        f"NFG 1 R {_quote(title)} {{ {quoted} }} {{ {sizes} }}\n\n{' '.join(map(repr, payoffs.tolist()))}\n"
-    )
+    return f"NFG 1 R {_quote(title)} {{ {quoted} }} {{ {sizes} }}\n\n{' '.join(map(repr, payoffs.tolist()))}\n"
 
 
 def from_nfg(text: str) -> NormalFormGame:
@@ -59,11 +57,7 @@ def from_nfg(text: str) -> NormalFormGame:
            [-1.,  1.]])
     """
     tokens = _Tokens(text)
-    if (
-        tokens.next("NFG") != "NFG"
-        or tokens.next("version") != "1"
-        or tokens.next("R or D") not in ("R", "D")
-    ):
+    if tokens.next("NFG") != "NFG" or tokens.next("version") != "1" or tokens.next("R or D") not in ("R", "D"):
         raise InvalidInput("nfg: expected text that begins with NFG 1 R")
     tokens.string("title")
     players = len(tokens.block("players"))

@@ -132,9 +132,7 @@ def tabulate(game: ParticipationGame | Game, actions: Sequence[Any] | None = Non
         return game
     listed = isinstance(actions, Sequence) and all(isinstance(a, Sequence | np.ndarray) for a in actions)
     if actions is None or not listed or len(actions) != game.players or min(map(len, actions)) == 0:
-        raise InvalidInput(
-            f"actions: expected one sequence of actions for each of the {game.players} players"
-        )
+        raise InvalidInput(f"actions: expected one sequence of actions for each of the {game.players} players")
     shape = tuple(len(options) for options in actions)
     require_memory(16 * game.players * int(np.prod(shape, dtype=object)), f"a table of {shape} profiles")
     payoffs = np.empty((game.players, *shape))

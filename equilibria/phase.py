@@ -48,9 +48,7 @@ def spread_types(types: Any, factor: float) -> np.ndarray:
     scale = number("spread", factor, low=0.0, high=1e100)
     result = given.max() - scale * (given.max() - given)
     if result.min() < -1e-12:
-        raise InvalidInput(
-            f"spread = {scale:g}: expected types that stay in [0, 1], found {result.min():.3g}"
-        )
+        raise InvalidInput(f"spread = {scale:g}: expected types that stay in [0, 1], found {result.min():.3g}")
     return np.maximum(result, 0.0)
 
 

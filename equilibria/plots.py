@@ -81,8 +81,6 @@ def plot_phase_diagram(diagram: PhaseDiagram) -> Figure:
     image = axes.pcolormesh(
         diagram.costs, diagram.spreads, diagram.surviving, vmin=0, vmax=1, cmap="viridis", shading="nearest"
     )
-    axes.set(
-        xscale="log", xlabel="cost of a sample", ylabel="spread of quality", title="who stays in the end"
-    )
+    axes.set(xscale="log", xlabel="cost of a sample", ylabel="spread of quality", title="who stays in the end")
     figure.colorbar(image, ax=axes, label="fraction of the agents")
     return figure

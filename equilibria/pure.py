@@ -144,9 +144,7 @@ def _by_theorem(game: ParticipationGame, rule: EqualShareRule) -> PureEquilibria
     return PureEquilibria(
         coalitions=tuple(order[: m + 1] if m >= 0 else order[:0] for m in [*(-1 for _ in empty), *found]),
         regrets=np.concatenate([[alone] * len(empty), regrets[found]]),
-        total_surpluses=np.concatenate(
-            [[0.0] * len(empty), game.loss_weight * rule.worth(game, size[found])]
-        ),
+        total_surpluses=np.concatenate([[0.0] * len(empty), game.loss_weight * rule.worth(game, size[found])]),
         learning_errors=np.concatenate([[np.inf] * len(empty), errors[found]]),
         method="threshold theorem",
         tolerance=game.tolerance,

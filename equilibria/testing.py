@@ -121,9 +121,7 @@ def contribution_games(draw: Callable[..., Any], *, max_players: int = 4) -> Con
 
 
 @st.composite
-def normal_form_games(
-    draw: Callable[..., Any], *, max_players: int = 3, max_actions: int = 4
-) -> NormalFormGame:
+def normal_form_games(draw: Callable[..., Any], *, max_players: int = 3, max_actions: int = 4) -> NormalFormGame:
     """Small games with whole payoffs, so that ties are common."""
     players = draw(st.integers(2, max_players))
     actions = draw(st.tuples(*[st.integers(1, max_actions)] * players))

@@ -109,9 +109,7 @@ class Unravelling:
                 f"{row:>5}  {self.sizes[row]:>7}  {leaving[row]:>7}  {self.least_gains[row]:>10.4f}  "
                 f"{self.learning_errors[row]:>11.5f}  {self.total_surpluses[row]:>7.4f}"
             )
-        end = (
-            "equilibrium" if self.epsilon == 0.0 else f"an outsider or member still gains {self.epsilon:.3g}"
-        )
+        end = "equilibrium" if self.epsilon == 0.0 else f"an outsider or member still gains {self.epsilon:.3g}"
         return "\n".join([*lines, f"ends with {self.sizes[-1]} members: {end}"])
 
 

@@ -72,9 +72,7 @@ def welfare_optimum(
     """
     given = game.types if types is None else array("types", types, low=0.0, high=1.0)
     largest = 1e3 * game.loss_weight + 1e3 * game.standalone_loss  # far beyond anything feasible
-    slack, reserve = (
-        min(number(n, v, low=0.0), largest) for n, v in (("slack", slack), ("reserve", reserve))
-    )
+    slack, reserve = (min(number(n, v, low=0.0), largest) for n, v in (("slack", slack), ("reserve", reserve)))
     order = np.argsort(given, kind="stable")
     program = sorted_program(game, given[order], slack, reserve)
     total, least, examined = search(program)

@@ -193,9 +193,7 @@ def fill(program: WelfareProgram, total: float, error: float) -> np.ndarray:
     return contributions
 
 
-def sorted_program(
-    game: ParticipationGame, types: np.ndarray, slack: float, reserve: float
-) -> WelfareProgram:
+def sorted_program(game: ParticipationGame, types: np.ndarray, slack: float, reserve: float) -> WelfareProgram:
     """The program for types sorted best first, with the game's constants."""
     return WelfareProgram(
         types=types - types[0],

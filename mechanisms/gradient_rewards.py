@@ -178,9 +178,7 @@ def update_reputation(
         raise InvalidInput("contributions: expected at least one > 0")
     share = gained / positive
     if reputation is not None:
-        share = (
-            memory * checks.array("reputation", reputation, low=0, length=len(gained)) + (1 - memory) * share
-        )
+        share = memory * checks.array("reputation", reputation, low=0, length=len(gained)) + (1 - memory) * share
     standing = np.maximum(share, 0)
     return standing / standing.sum()
 

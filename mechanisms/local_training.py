@@ -143,9 +143,7 @@ def local_updates(
     check_fit(model, padded)
     start = np.asarray(params)
     if start.shape not in ((model.size,), (count, model.size)):
-        raise InvalidInput(
-            f"params of shape {start.shape}: expected ({model.size},) or ({count}, {model.size})"
-        )
+        raise InvalidInput(f"params of shape {start.shape}: expected ({model.size},) or ({count}, {model.size})")
     seed = checks.integer("seed", seed, high=LARGEST_SEED)
     batch = slots if local.batch is None else min(local.batch, slots)
     keys = jax.random.split(jax.random.fold_in(jax.random.key(seed), round_number), count)

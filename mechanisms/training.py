@@ -107,9 +107,7 @@ def train(
         server, holders = server + step.server, holders + step.participants
         log.record(server, holders, step.figures, reward is None)
         if on_round is not None:
-            on_round(
-                RoundReport(number=number, rounds=rounds, loss=log.losses[-1], accuracy=log.accuracies[-1])
-            )
+            on_round(RoundReport(number=number, rounds=rounds, loss=log.losses[-1], accuracy=log.accuracies[-1]))
         if patience is None or log.losses[-1] < best[0]:
             best = (log.losses[-1], number + 1, server, holders)
         elif number + 1 - best[1] >= patience:
@@ -194,9 +192,7 @@ class _Log:
 
 
 @partial(jax.jit, static_argnums=0)
-def _evaluate(
-    model: Model, params: Array, inputs: Array, labels: Array, weights: Array
-) -> tuple[Array, Array]:
+def _evaluate(model: Model, params: Array, inputs: Array, labels: Array, weights: Array) -> tuple[Array, Array]:
     def one(vector):
         right = jnp.argmax(model.logits(vector, inputs), axis=-1) == labels
         return model.loss(vector, inputs, labels, weights), (weights * right).sum() / weights.sum()

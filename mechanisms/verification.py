@@ -232,9 +232,7 @@ def probe_losses(
     truth = np.asarray(labels)
     callables = isinstance(probes, Sequence) and len(probes) > 0 and all(map(callable, probes))
     if not callables or truth.ndim != 1 or truth.size == 0 or np.shape(features)[:1] != truth.shape:
-        raise InvalidInput(
-            "probes, features, labels: expected at least one probe and one label for each sample"
-        )
+        raise InvalidInput("probes, features, labels: expected at least one probe and one label for each sample")
     columns = []
     for index, probe in enumerate(probes):
         predicted = np.asarray(probe(features))

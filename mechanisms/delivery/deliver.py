@@ -46,9 +46,7 @@ class DeliveredModel:
 
     def __repr__(self) -> str:
         tail = "" if self.met else f": {self.remark}"
-        return (
-            f"promised {self.promised:.3f}, achieved {self.achieved:.3f} +- {self.standard_error:.3f}{tail}"
-        )
+        return f"promised {self.promised:.3f}, achieved {self.achieved:.3f} +- {self.standard_error:.3f}{tail}"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -78,9 +76,7 @@ class Delivery:
 
     def __repr__(self) -> str:
         kind = "nested" if self.safe else "UNSAFE"
-        head = (
-            f"{self.method} ({kind}), full model {self.full_accuracy:.3f} on {self.held_out} held-out samples"
-        )
+        head = f"{self.method} ({kind}), full model {self.full_accuracy:.3f} on {self.held_out} held-out samples"
         return "\n  ".join([head, *map(repr, self.models)])
 
 
@@ -142,9 +138,7 @@ def deliver(
     if len(held_out) == 0:
         raise InvalidInput("held_out has no samples: expected at least one")
     if held_out.inputs.shape[1] != full.model.features:
-        raise InvalidInput(
-            f"held_out has {held_out.inputs.shape[1]} features: expected {full.model.features}"
-        )
+        raise InvalidInput(f"held_out has {held_out.inputs.shape[1]} features: expected {full.model.features}")
     if tolerance is not None:
         tolerance = checks.number("tolerance", tolerance, low=0)
     seed = checks.integer("seed", seed, high=LARGEST_SEED)
@@ -225,9 +219,7 @@ def _respond(
     replaced = min(max((best - promise) / (best - chance), 0.0), 1.0) if best > chance else 0.0
     answers = RandomisedResponse(full=full, replaced=replaced, secret=seed)
     expected = (1 - replaced) * best + replaced * chance
-    remark = (
-        "above the full model, which is given" if promise > best else f"{method} cannot fall below chance"
-    )
+    remark = "above the full model, which is given" if promise > best else f"{method} cannot fall below chance"
     return _delivered(
         promise,
         expected,

@@ -89,9 +89,7 @@ class NestedSubset(Family):
     def levels(self) -> int:
         """Sixteen levels for each pooled sample."""
         if self.full.samples is None:
-            raise InvalidInput(
-                "full.samples is missing: method 'nested-subset' expects pooled training samples"
-            )
+            raise InvalidInput("full.samples is missing: method 'nested-subset' expects pooled training samples")
         return len(self.full.samples) * self.BETWEEN
 
     def at(self, level: int) -> np.ndarray:
@@ -197,9 +195,7 @@ class Quantised(Family):
         depth[self.draw(3).permutation(len(depth))[:further]] += 1
         cell = 2 * np.abs(self.change).max() / 3.0**depth
         # a change on the outermost edge belongs to the outermost cell
-        index = np.clip(
-            np.rint(self.change / np.where(cell > 0, cell, 1)), -(3.0**depth // 2), 3.0**depth // 2
-        )
+        index = np.clip(np.rint(self.change / np.where(cell > 0, cell, 1)), -(3.0**depth // 2), 3.0**depth // 2)
         return self.full.initial + index * cell
 
 

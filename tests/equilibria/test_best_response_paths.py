@@ -19,9 +19,7 @@ def test_matching_pennies_runs_in_a_circle_of_four(order):
     assert {tuple(profile) for profile in path.cycle} == {(0, 0), (0, 1), (1, 0), (1, 1)}
 
 
-@given(
-    game=normal_form_games(), order=st.sampled_from(["cyclic", "largest", "random"]), seed=st.integers(0, 9)
-)
+@given(game=normal_form_games(), order=st.sampled_from(["cyclic", "largest", "random"]), seed=st.integers(0, 9))
 def test_every_path_ends_and_every_move_gains(game, order, seed):
     start = np.zeros(game.players, dtype=int)
     path = best_response_dynamics(game, start, order=order, seed=seed)

@@ -100,9 +100,7 @@ def test_a_designed_contract_is_a_bayesian_equilibrium_and_its_certificates_agre
     import contracts
 
     problem = contracts.Problem(
-        population=contracts.Population(
-            costs=[0.2, 0.1, 0.04], probabilities=[0.3, 0.3, 0.4], participants=10
-        ),
+        population=contracts.Population(costs=[0.2, 0.1, 0.04], probabilities=[0.3, 0.3, 0.4], participants=10),
         accuracy=contracts.GeneralizationBound(),
         valuation=contracts.LinearValuation(scale=100.0),
     )

@@ -68,9 +68,7 @@ def test_a_dense_scan_of_linear_programs_finds_nothing_better(game, share):
 @given(game=participation_games(max_agents=12), slack=st.floats(0.0, 0.9))
 def test_newton_and_the_closed_form_agree(game, slack):
     types = np.sort(game.types)
-    program = welfare_program.sorted_program(
-        game, types, slack * game.cost * game.standalone_contribution, 0.0
-    )
+    program = welfare_program.sorted_program(game, types, slack * game.cost * game.standalone_contribution, 0.0)
     totals = game.standalone_contribution * np.geomspace(1.001, 1 + game.players / game.exponent, 50)
     noise = game.loss_weight * game.complexity * totals**-game.exponent - game.standalone_loss
     charge = game.cost * totals - program.slack

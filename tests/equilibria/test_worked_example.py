@@ -67,9 +67,7 @@ def test_the_domain_of_the_welfare_program_has_a_hole(constants):
 
 
 def test_weak_equilibria_of_full_information_are_all_upper_sets(constants):
-    game = ParticipationGame(
-        types=[0.10, 0.11, 0.12, 0.15, 0.20, 0.30], rule=FullInformationRule(), **constants
-    )
+    game = ParticipationGame(types=[0.10, 0.11, 0.12, 0.15, 0.20, 0.30], rule=FullInformationRule(), **constants)
     members = [equilibrium.members.tolist() for equilibrium in game.pure_equilibria()]
     assert members == [list(range(6 - size, 6)) for size in range(7)]
 

@@ -64,9 +64,7 @@ def test_promises_are_met_without_bias_over_seeds(method):
 
 
 # retraining takes its time
-SAFE_WITH_SLOW = [
-    pytest.param(m, marks=pytest.mark.slow) if m == "nested-subset" else m for m in SAFE_METHODS
-]
+SAFE_WITH_SLOW = [pytest.param(m, marks=pytest.mark.slow) if m == "nested-subset" else m for m in SAFE_METHODS]
 
 
 @pytest.mark.parametrize("method", SAFE_WITH_SLOW)

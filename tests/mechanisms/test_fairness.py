@@ -36,11 +36,7 @@ def test_rationality_names_losers_and_rarely_anybody_by_chance():
     assert rationality([0.9, 0.5], [0.6, 0.5], samples=200).losers == (0,)
     draw = np.random.default_rng(0)
     named = sum(
-        bool(
-            rationality(
-                draw.binomial(300, 0.8, 5) / 300, draw.binomial(300, 0.8, 5) / 300, samples=300
-            ).losers
-        )
+        bool(rationality(draw.binomial(300, 0.8, 5) / 300, draw.binomial(300, 0.8, 5) / 300, samples=300).losers)
         for _ in range(1000)
     )
     # nobody truly loses: at most 5 % of collaborations name anybody, within the sampling error of 1000

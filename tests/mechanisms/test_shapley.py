@@ -38,9 +38,7 @@ def test_exact_values_are_the_definition(table):
     assert result.efficiency_gap <= slack
 
 
-@given(
-    first=coalition_tables(players=(4, 4)), second=coalition_tables(players=(4, 4)), scale=st.floats(-3, 3)
-)
+@given(first=coalition_tables(players=(4, 4)), second=coalition_tables(players=(4, 4)), scale=st.floats(-3, 3))
 def test_values_are_additive_and_ignore_a_constant(first, second, scale):
     together = shapley_from_table(first + scale * second + 7).values
     apart = shapley_from_table(first).values + scale * shapley_from_table(second).values

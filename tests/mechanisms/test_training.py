@@ -29,9 +29,7 @@ def test_gradients_agree_with_finite_differences(model):
 
         gradient = np.asarray(jax.grad(loss)(params))
         step = 1e-6
-        numeric = [
-            (loss(params + step * e) - loss(params - step * e)) / (2 * step) for e in np.eye(model.size)
-        ]
+        numeric = [(loss(params + step * e) - loss(params - step * e)) / (2 * step) for e in np.eye(model.size)]
     np.testing.assert_allclose(gradient, numeric, atol=1e-8)
 
 
