@@ -35,7 +35,7 @@ app.command("modelpact.commands:design", help="Find the best contract for a prob
 app.command("modelpact.commands:verify", help="Check a contract file; say what breaks, for whom, by how much.")
 app.command("modelpact.commands:settle", help="Say who receives which model, given who takes part.")
 app.command(
-    "modelpact.play:play", help="Play a participation game: who leaves, which coalitions hold, at what surplus."
+    "modelpact.play:play", help="Play a participation game: who leaves, and which coalitions hold."
 )
 
 
