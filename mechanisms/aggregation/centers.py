@@ -17,7 +17,7 @@ import numpy as np
 
 from contracts.checks import array, integer, number
 from contracts.errors import InvalidInput, NotConverged
-from mechanisms.aggregation.geometry import combine, inner_products, squared_distances, squared_lengths
+from mechanisms.aggregation.geometry import combine, squared_distances, squared_lengths
 from mechanisms.aggregation.selection import tie_tolerance
 from mechanisms.aggregation.updates import as_updates, namespace, run_rule
 
@@ -167,18 +167,13 @@ def _radius(value: Any) -> float:
 
 def _centered_clipping(values: Any, present: Any, center: Any, *, radius: float | None, steps: int) -> Any:
     xp = namespace(values)
-    products = inner_products(values, center)
-    present = present & xp.isfinite(xp.diagonal(products))
-    products = xp.where(present[:, None] & present[None, :], products, 0)
-    lengths = xp.diagonal(products)
-    weights = xp.zeros(len(values), products.dtype)  # the centre is at center + weights @ (values - center)
     for _ in range(steps):
-        along = products @ weights
-        gaps = xp.sqrt(xp.maximum(lengths - 2 * along + weights @ along, 0))
+        gaps = xp.sqrt(squared_lengths(values, center))
+        present = present & xp.isfinite(gaps)
         limit = _masked_median(gaps, present) / 2 if radius is None else radius
-        factors = xp.where(gaps > limit, limit / xp.where(gaps > 0, gaps, 1), 1) * present / present.sum()
-        weights = weights * (1 - factors.sum()) + factors
-    return (center * (1 - weights.sum()) + combine(weights, values)).astype(values.dtype)
+        weights = xp.where(gaps > limit, limit / xp.where(gaps > 0, gaps, 1), 1) * present / present.sum()
+        center = (center * (1 - weights.sum()) + combine(weights, values)).astype(values.dtype)
+    return center
 
 
 def norm_clipping(updates: Any, *, radius: float | None = None) -> Any:

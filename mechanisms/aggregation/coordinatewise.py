@@ -126,7 +126,7 @@ def _weighted_ranks(values: Any, present: Any, weights: Any) -> Any:
         ordered = sort_rows(xp.where(present[:, None], part, xp.inf) if absent else part, wanted)
         if xp is np:
             return sum(weights[rank] * ordered[rank] for rank in wanted)
-        return sum(xp.where(weights[rank] > 0, weights[rank] * ordered[rank], 0) for rank in wanted)
+        return xp.where(weights[:, None] > 0, weights[:, None] * ordered, 0).sum(axis=0)
 
     return over_columns(statistic, values)
 
@@ -168,15 +168,15 @@ def _mean_around_median(values: Any, present: Any, *, keep: int) -> Any:
     middle = ((count - 1) // 2, count // 2)
     absent = xp is not np or not present.all()
 
-    def rank(ordered: list[Any], index: Any) -> Any:
-        return ordered[int(index)] if xp is np else xp.take(xp.stack(ordered), index, axis=0)
+    def rank(ordered: Any, index: Any) -> Any:
+        return ordered[int(index)] if xp is np else xp.take(ordered, index, axis=0)
 
     def statistic(part: Any) -> Any:
         ordered = sort_rows(xp.where(present[:, None], part, xp.inf) if absent else part)
         center = (rank(ordered, middle[0]) + rank(ordered, middle[1])) / 2
         # The closest values are a window of the sorted column. Moving it up by one trades rank s for rank
         # s + keep, and stops paying at the same place for every later s, so each trade is judged by itself.
-        window = ordered[:keep]
+        window = list(ordered[:keep])
         for shift, above in enumerate(ordered[keep:]):
             closer = above - center < center - ordered[shift]
             window[shift % keep] = xp.where(closer, above, window[shift % keep])

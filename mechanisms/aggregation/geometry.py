@@ -29,7 +29,7 @@ def inner_products(values: Any, center: Any = None) -> Any:
             block -= center[columns]
         return block @ block.T
 
-    return sum(by_columns(part, values.shape[1]))
+    return sum(by_columns(part, values.shape[1], threads=1))  # BLAS brings threads of its own
 
 
 def squared_distances(values: Any, present: Any) -> Any:
@@ -49,14 +49,14 @@ def squared_distances(values: Any, present: Any) -> Any:
     return squared
 
 
-def squared_lengths(values: Any) -> Any:
-    """The n squared Euclidean lengths of the rows; float64 for NumPy."""
+def squared_lengths(values: Any, center: Any = None) -> Any:
+    """The n squared Euclidean lengths of the rows relative to `center` (default the origin)."""
     if isinstance(values, jax.Array):
-        return jnp.sum(values**2, axis=1)
+        return jnp.sum((values if center is None else values - center) ** 2, axis=1)
 
     def part(columns: slice) -> np.ndarray:
-        block = values[:, columns]
-        return np.einsum("ij,ij->i", block, block, dtype=np.float64)
+        block = values[:, columns] if center is None else values[:, columns] - center[columns]
+        return np.einsum("ij,ij->i", block, block).astype(np.float64)
 
     return sum(by_columns(part, values.shape[1]))
 

@@ -2,8 +2,8 @@
 
 A sorting network is a fixed list of comparisons, so sorting n rows column by column is a short program of
 `minimum` and `maximum` on whole rows: it vectorises, fuses into one loop under XLA (whose own sort along the
-first axis is a hundred times slower on CPU), differentiates, and works under `vmap`. Comparisons that cannot
-reach a wanted rank are left out beforehand.
+first axis is a hundred times slower on CPU), differentiates, and works under `vmap`. For NumPy, comparisons that
+cannot reach a wanted rank are left out beforehand; for JAX, independent comparisons are done together.
 
 Source: K. E. Batcher, "Sorting networks and their applications", AFIPS 1968 (odd-even merge sort).
 """
@@ -17,16 +17,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mechanisms.aggregation.updates import by_columns
+from mechanisms.aggregation.updates import COLUMNS_AT_ONCE, by_columns
 
-LARGEST_NETWORK = 128  # above, O(n log^2 n) comparisons and their compilation cost more than a plain sort
+LARGEST_NETWORK = 128  # above, O(n log^2 n) calls of NumPy cost more than its sort
 
 Comparison = tuple[int, int, bool, bool]
 
 
 @functools.cache
 def sorting_network(size: int, wanted: tuple[int, ...]) -> tuple[Comparison, ...]:
-    """The comparisons (low, high, keep minimum, keep maximum) that put the wanted ranks of `size` rows in place.
+    """The comparisons (low, high, keep minimum, keep maximum) that put the wanted ranks in place.
 
     >>> sorting_network(3, (1,))
     ((0, 1, True, True), (0, 2, False, True), (1, 2, True, False))
@@ -50,40 +50,84 @@ def sorting_network(size: int, wanted: tuple[int, ...]) -> tuple[Comparison, ...
     return tuple(reversed(kept))
 
 
-def sort_rows(values: Any, wanted: tuple[int, ...] | None = None) -> list[Any]:
-    """Sort every column; entry k of the list is the row of k-th smallest values.
+@functools.cache
+def network_layers(size: int) -> tuple[np.ndarray, np.ndarray]:
+    """The full network as layers of comparisons that do not touch: for every layer and row, its partner and side.
+
+    Returns:
+        Partners, shape (layers, size), a row's own index where it rests; sides, -1 where the row keeps the
+        minimum, 1 where it keeps the maximum, 0 where it rests.
+
+    >>> network_layers(2)
+    (array([[1, 0]]), array([[-1,  1]]))
+    """
+    depth, layers = [0] * size, []
+    for low, high, _, _ in sorting_network(size, tuple(range(size))):
+        layer = max(depth[low], depth[high])
+        depth[low] = depth[high] = layer + 1
+        layers.extend([] for _ in range(layer + 1 - len(layers)))
+        layers[layer].append((low, high))
+    partners = np.tile(np.arange(size), (len(layers), 1))
+    sides = np.zeros((len(layers), size), int)
+    for layer, comparisons in enumerate(layers):
+        for low, high in comparisons:
+            partners[layer, [low, high]] = high, low
+            sides[layer, [low, high]] = -1, 1
+    return partners, sides
+
+
+def sort_rows(values: Any, wanted: tuple[int, ...] | None = None) -> Any:
+    """Sort every column; entry k of the result is the row of k-th smallest values.
 
     Args:
         values: (n, d) array without NaN.
-        wanted: the ranks that will be read; the others are left in no particular order.
+        wanted: the ranks that will be read; NumPy leaves the others in no particular order.
 
     >>> [float(row[0]) for row in sort_rows(np.array([[3.0], [1.0], [2.0]]))]
     [1.0, 2.0, 3.0]
     """
-    size = values.shape[0]
-    wanted = tuple(range(size)) if wanted is None else wanted
+    size = len(values)
+    if isinstance(values, jax.Array):
+        return _sort_in_layers(values)
     if size > LARGEST_NETWORK:
-        sort = jnp.sort if isinstance(values, jax.Array) else np.sort
-        return list(sort(values, axis=0))
-    xp = jnp if isinstance(values, jax.Array) else np
-    rows = [values[row] for row in range(size)]
-    for low, high, minimum, maximum in sorting_network(size, wanted):
+        return list(np.sort(values, axis=0))
+    rows = list(values)
+    for low, high, minimum, maximum in sorting_network(size, wanted or tuple(range(size))):
         first, second = rows[low], rows[high]
         if minimum:
-            rows[low] = xp.minimum(first, second)
+            rows[low] = np.minimum(first, second)
         if maximum:
-            rows[high] = xp.maximum(first, second)
+            rows[high] = np.maximum(first, second)
     return rows
 
 
+def _sort_in_layers(values: jax.Array) -> jax.Array:
+    """One scan step a layer: compiles in a tenth of a second, where the unrolled network takes many seconds."""
+
+    def step(rows: jax.Array, layer: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, None]:
+        partner, side = layer
+        other, side = rows[partner], side[:, None]
+        exchanged = jnp.where(side < 0, jnp.minimum(rows, other), jnp.maximum(rows, other))
+        return jnp.where(side == 0, rows, exchanged), None
+
+    partners, sides = network_layers(len(values))
+    return jax.lax.scan(step, values, (jnp.asarray(partners), jnp.asarray(sides)))[0]
+
+
 def over_columns(statistic: Any, values: Any) -> Any:
-    """Apply a function of an (n, c) slice that returns c numbers to all columns; in slices for NumPy."""
+    """Apply a function of an (n, c) slice that returns c numbers to all columns, a cacheful at a time."""
+    size, columns = values.shape
     if isinstance(values, jax.Array):
-        return statistic(values)
-    result = np.empty(values.shape[1], values.dtype)
+        if columns <= 2 * COLUMNS_AT_ONCE:
+            return statistic(values)
+        count = -(-columns // COLUMNS_AT_ONCE)
+        padded = jnp.pad(values, ((0, 0), (0, count * COLUMNS_AT_ONCE - columns)))
+        blocks = padded.reshape(size, count, COLUMNS_AT_ONCE).swapaxes(0, 1)
+        return jax.lax.map(statistic, blocks).reshape(-1)[:columns]
+    result = np.empty(columns, values.dtype)
 
-    def fill(columns: slice) -> None:
-        result[columns] = statistic(values[:, columns])
+    def fill(part: slice) -> None:
+        result[part] = statistic(values[:, part])
 
-    by_columns(fill, values.shape[1])
+    by_columns(fill, columns)
     return result

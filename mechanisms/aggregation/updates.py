@@ -26,7 +26,7 @@ import numpy as np
 from contracts.checks import integer
 from contracts.errors import InvalidInput
 
-COLUMNS_AT_ONCE = 16_384  # a slice of a row is then 64-128 KiB: several rows fit the second-level cache
+COLUMNS_AT_ONCE = 8_192  # some tens of rows of such a slice fit the cache; fewer columns cost more calls
 
 
 def namespace(values: Any) -> Any:
@@ -84,7 +84,7 @@ def finite_rows(values: Any) -> Any:
     return present
 
 
-def by_columns(function: Callable[[slice], Any], columns: int) -> list[Any]:
+def by_columns(function: Callable[[slice], Any], columns: int, *, threads: int | None = None) -> list[Any]:
     """Call `function` on consecutive slices of the columns, on as many threads as there are processors.
 
     NumPy releases the interpreter's lock inside its loops, so the slices run side by side; each is small
@@ -96,9 +96,10 @@ def by_columns(function: Callable[[slice], Any], columns: int) -> list[Any]:
         with np.errstate(all="ignore"):  # a thread does not inherit its caller's setting
             return function(columns)
 
-    if len(slices) == 1:
-        return [quietly(slices[0])]
-    with ThreadPoolExecutor(min(len(slices), os.cpu_count() or 1)) as pool:
+    workers = min(len(slices), threads or os.cpu_count() or 1)
+    if workers == 1:
+        return list(map(quietly, slices))
+    with ThreadPoolExecutor(workers) as pool:
         return list(pool.map(quietly, slices))
 
 
