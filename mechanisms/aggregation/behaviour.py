@@ -27,7 +27,7 @@ from contracts.checks import number
 from contracts.errors import InvalidInput
 from mechanisms.aggregation.geometry import combine, row_keys
 from mechanisms.aggregation.selection import as_weights, smallest
-from mechanisms.aggregation.updates import as_updates, malicious_count, run_rule
+from mechanisms.aggregation.updates import as_updates, malicious_count, nonnegative, run_rule
 
 Measure = Callable[[Any, Any, Any], Any]
 
@@ -105,7 +105,7 @@ def zeno(updates: Any, *, defender: Defender, malicious: int, penalty: float = 1
         InvalidInput: an argument out of range, or more than f rows that are not finite.
     """
     f = malicious_count(malicious)
-    settings = {"keep": _kept(updates, f), "penalty": number("penalty", penalty, low=0)}
+    settings = {"keep": kept(updates, f), "penalty": number("penalty", penalty, low=0)}
     return _mean_of_accepted(zeno_screen, updates, defender, f, "zeno", **settings)
 
 
@@ -130,7 +130,7 @@ def loss_rejection(updates: Any, *, defender: Defender, malicious: int) -> Any:
         InvalidInput: an argument out of range, or more than f rows that are not finite.
     """
     f = malicious_count(malicious)
-    return _mean_of_accepted(loss_screen, updates, defender, f, "loss_rejection", keep=_kept(updates, f))
+    return _mean_of_accepted(loss_screen, updates, defender, f, "loss_rejection", keep=kept(updates, f))
 
 
 def loss_screen(values: Any, present: Any, defender: Defender, *, keep: int) -> Any:
@@ -156,7 +156,7 @@ def error_rejection(updates: Any, *, defender: Defender, malicious: int) -> Any:
         InvalidInput: an argument out of range, or more than f rows that are not finite.
     """
     f = malicious_count(malicious)
-    return _mean_of_accepted(error_screen, updates, defender, f, "error_rejection", keep=_kept(updates, f))
+    return _mean_of_accepted(error_screen, updates, defender, f, "error_rejection", keep=kept(updates, f))
 
 
 def error_screen(values: Any, present: Any, defender: Defender, *, keep: int) -> Any:
@@ -183,12 +183,11 @@ def roni(updates: Any, *, defender: Defender, tolerance: float = 0.1) -> Any:
     Raises:
         InvalidInput: an argument out of range, or no row is finite.
     """
-    return _mean_of_accepted(
-        roni_screen, updates, defender, None, "roni", tolerance=number("tolerance", tolerance, low=0)
-    )
+    limit = nonnegative("tolerance", tolerance)
+    return run_judged(_screened_mean, updates, defender, None, "roni", limit, screen=roni_screen)
 
 
-def roni_screen(values: Any, present: Any, defender: Defender, *, tolerance: float = 0.1) -> Any:
+def roni_screen(values: Any, present: Any, defender: Defender, tolerance: Any = 0.1) -> Any:
     """The rows `roni` accepts, as n booleans."""
     before = _judge(defender, defender.loss, jnp.zeros_like(values[0]))
     own = (values == defender.update).all(axis=1)
@@ -211,7 +210,7 @@ def fltrust(updates: Any, *, defender: Defender) -> Any:
     Raises:
         InvalidInput: `updates` or `defender` is out of range, or no row is finite.
     """
-    return _in_jax(_fltrust, updates, defender, None, "fltrust")
+    return run_judged(_fltrust, updates, defender, None, "fltrust")
 
 
 def _fltrust(values: Any, present: Any, defender: Defender) -> Any:
@@ -240,7 +239,8 @@ def _means_without(values: Any, present: Any) -> Any:
     return (others / jnp.maximum(others.sum(axis=1, keepdims=True), 1)).astype(values.dtype) @ values
 
 
-def _kept(updates: Any, malicious: int) -> int:
+def kept(updates: Any, malicious: int) -> int:
+    """How many rows stay when as many as may be malicious are left out."""
     count = len(as_updates(updates))
     if malicious >= count:
         raise InvalidInput(f"malicious = {malicious}: expected fewer than the {count} updates")
@@ -250,16 +250,24 @@ def _kept(updates: Any, malicious: int) -> int:
 def _mean_of_accepted(
     screen: Any, updates: Any, defender: Defender, tolerated: int | None, rule: str, **settings: Any
 ) -> Any:
-    return _in_jax(_screened_mean, updates, defender, tolerated, rule, screen=screen, **settings)
+    return run_judged(_screened_mean, updates, defender, tolerated, rule, screen=screen, **settings)
 
 
-def _screened_mean(values: Any, present: Any, defender: Defender, *, screen: Any, **settings: Any) -> Any:
-    accepted = screen(values, present, defender, **settings)
+def _screened_mean(
+    values: Any, present: Any, defender: Defender, *arrays: Any, screen: Any, **settings: Any
+) -> Any:
+    accepted = screen(values, present, defender, *arrays, **settings)
     return jnp.where(accepted.any(), combine(as_weights(accepted), values), defender.update)
 
 
-def _in_jax(
-    core: Any, updates: Any, defender: Defender, tolerated: int | None, rule: str, **settings: Any
+def run_judged(
+    core: Any,
+    updates: Any,
+    defender: Defender,
+    tolerated: int | None,
+    rule: str,
+    *arrays: Any,
+    **settings: Any,
 ) -> Any:
     """Run a rule that calls the defender's model in JAX, in the precision of the updates."""
     values = as_updates(updates)
@@ -269,9 +277,8 @@ def _in_jax(
             raise InvalidInput(
                 f"defender.{name} has shape {shape}: expected {values.shape[1:]}, as a row of updates"
             )
+    settings = {"rule": rule, "tolerated": tolerated, **settings}
     if isinstance(values, jax.Array):
-        return run_rule(core, values, defender, rule=rule, tolerated=tolerated, **settings)
+        return run_rule(core, values, defender, *arrays, **settings)
     with jax.enable_x64(values.dtype == np.float64):
-        return np.asarray(
-            run_rule(core, jnp.asarray(values), defender, rule=rule, tolerated=tolerated, **settings)
-        )
+        return np.asarray(run_rule(core, jnp.asarray(values), defender, *arrays, **settings))

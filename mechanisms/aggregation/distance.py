@@ -78,7 +78,7 @@ def _krum(values: Any, present: Any, *, malicious: int, chosen: int) -> Any:
     squared = squared_distances(values, present)
     scores = neighbour_scores(squared, len(values) - malicious - 2)
     mask = smallest(scores, tie_keys(values, squared), chosen, present)
-    return combine(as_weights(mask, squared.dtype), values)
+    return combine(as_weights(mask), values)
 
 
 def bulyan(updates: Any, *, malicious: int) -> Any:
@@ -169,7 +169,7 @@ def _minimum_diameter(values: Any, present: Any, *, malicious: int) -> Any:
         chosen = jax.pure_callback(search, shape, squared, keys, vmap_method="sequential")
     else:
         chosen = search(squared, keys)
-    return combine(as_weights(chosen, squared.dtype), values)
+    return combine(as_weights(chosen), values)
 
 
 def _at_least(factor: int, malicious: int) -> dict[str, Any]:

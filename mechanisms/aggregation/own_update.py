@@ -15,11 +15,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from contracts.checks import array, number
+from contracts.checks import array
 from contracts.errors import InvalidInput
 from mechanisms.aggregation.geometry import combine, squared_lengths
 from mechanisms.aggregation.selection import as_weights
-from mechanisms.aggregation.updates import as_updates, namespace, run_rule
+from mechanisms.aggregation.updates import as_updates, namespace, nonnegative, run_rule
 
 
 def acceptance_radius(updates: Any, *, own: Any, tolerance: float) -> Any:
@@ -70,9 +70,7 @@ def _around(core: Any, rule: str, updates: Any, own: Any, tolerance: float) -> A
         raise InvalidInput(f"own has shape {own.shape}: expected {values.shape[1:]}")
     if isinstance(own, jax.Array) or isinstance(values, jax.Array):
         values, own = jnp.asarray(values), jnp.asarray(own)
-    if isinstance(tolerance, jax.Array):  # traced, in a sweep over tolerances
-        return run_rule(core, values, own, tolerance, rule=rule)
-    return run_rule(core, values, own, number("tolerance", tolerance, low=0), rule=rule)
+    return run_rule(core, values, own, nonnegative("tolerance", tolerance), rule=rule)
 
 
 def _accept(values: Any, present: Any, own: Any, tolerance: Any) -> Any:

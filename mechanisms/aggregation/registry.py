@@ -19,7 +19,7 @@ from contracts.checks import choice
 from contracts.errors import InvalidInput
 from mechanisms.aggregation import behaviour, centers, coordinatewise, distance, own_update, preaggregation
 from mechanisms.aggregation.similarity import foolsgold
-from mechanisms.aggregation.updates import as_updates, malicious_count
+from mechanisms.aggregation.updates import as_updates, malicious_count, nonnegative
 
 FAMILIES = ("average", "distance", "behaviour", "pre-aggregation", "screen")
 
@@ -184,20 +184,26 @@ def aggregate(
     return values
 
 
-def _screen(accept: Any, fixed: bool, setting: str) -> Callable[..., Any]:
-    """The updates with rows the defender rejects replaced by the defender's own."""
+def _screen(accept: Any, name: str) -> Callable[..., Any]:
+    """The updates with the rows that the defender rejects replaced by the defender's own."""
 
-    def core(values: Any, present: Any, defender: behaviour.Defender, **settings: Any) -> Any:
-        return jnp.where(accept(values, present, defender, **settings)[:, None], values, defender.update)
+    def screened(updates: Any, *, defender: behaviour.Defender, malicious: int) -> Any:
+        keep = behaviour.kept(updates, malicious)
+        return behaviour.run_judged(_replaced, updates, defender, malicious, name, screen=accept, keep=keep)
 
-    def counted(updates: Any, *, defender: behaviour.Defender, malicious: int) -> Any:
-        keep = {"keep": len(as_updates(updates)) - malicious}
-        return behaviour._in_jax(core, updates, defender, malicious, setting, **keep)
+    return screened
 
-    def judged(updates: Any, *, defender: behaviour.Defender, tolerance: float = 0.1) -> Any:
-        return behaviour._in_jax(core, updates, defender, None, setting, tolerance=tolerance)
 
-    return counted if fixed else judged
+def _roni_screen(updates: Any, *, defender: behaviour.Defender, tolerance: float = 0.1) -> Any:
+    limit, accept = nonnegative("tolerance", tolerance), behaviour.roni_screen
+    return behaviour.run_judged(_replaced, updates, defender, None, "roni-screen", limit, screen=accept)
+
+
+def _replaced(
+    values: Any, present: Any, defender: behaviour.Defender, *arrays: Any, screen: Any, **settings: Any
+) -> Any:
+    accepted = screen(values, present, defender, *arrays, **settings)
+    return jnp.where(accepted[:, None], values, defender.update)
 
 
 for _name, _function, _family in (
@@ -222,9 +228,9 @@ for _name, _function, _family in (
     ("roni", behaviour.roni, "behaviour"),
     ("nearest-neighbour-mixing", preaggregation.nearest_neighbour_mixing, "pre-aggregation"),
     ("bucketing", preaggregation.bucketing, "pre-aggregation"),
-    ("zeno-screen", _screen(behaviour.zeno_screen, True, "zeno-screen"), "screen"),
-    ("loss-screen", _screen(behaviour.loss_screen, True, "loss-screen"), "screen"),
-    ("error-screen", _screen(behaviour.error_screen, True, "error-screen"), "screen"),
-    ("roni-screen", _screen(behaviour.roni_screen, False, "roni-screen"), "screen"),
+    ("zeno-screen", _screen(behaviour.zeno_screen, "zeno-screen"), "screen"),
+    ("loss-screen", _screen(behaviour.loss_screen, "loss-screen"), "screen"),
+    ("error-screen", _screen(behaviour.error_screen, "error-screen"), "screen"),
+    ("roni-screen", _roni_screen, "screen"),
 ):
     register(_name, _function, family=_family)

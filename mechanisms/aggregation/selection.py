@@ -35,9 +35,9 @@ def first(scores: Any, keys: tuple[Any, Any], allowed: Any) -> Any:
     tolerance = tie_tolerance(scores.dtype)
     scores = xp.where(allowed, scores, xp.inf)
     least = scores.min()
-    tied = allowed & ((scores <= least * (1 + tolerance)) | (scores == least))
+    tied = allowed & ((scores <= least + tolerance * abs(least)) | (scores == least))
     totals = xp.where(tied, totals, xp.inf)
-    tied = tied & (totals <= totals.min() * (1 + tolerance))
+    tied = tied & (totals <= totals.min() + tolerance * abs(totals.min()))
     return xp.argmin(xp.where(tied, last, xp.inf))
 
 
@@ -67,7 +67,6 @@ def neighbour_scores(squared: Any, neighbours: int) -> Any:
     return xp.sort(others, axis=1)[:, :neighbours].sum(axis=1)
 
 
-def as_weights(chosen: Any, dtype: Any = np.float64) -> Any:
+def as_weights(chosen: Any) -> Any:
     """Equal weights on the chosen rows."""
-    xp = namespace(chosen)
-    return (chosen / xp.maximum(chosen.sum(), 1)).astype(dtype)
+    return chosen / namespace(chosen).maximum(chosen.sum(), 1)

@@ -23,7 +23,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from contracts.checks import integer
+from contracts.checks import integer, number
 from contracts.errors import InvalidInput
 
 COLUMNS_AT_ONCE = 8_192  # some tens of rows of such a slice fit the cache; fewer columns cost more calls
@@ -151,6 +151,11 @@ def check_absent(absent: int, count: int, rule: str, tolerated: int | None) -> N
 def malicious_count(value: Any) -> int:
     """The number of malicious rows a rule is to withstand, as a checked whole number."""
     return integer("malicious", value)
+
+
+def nonnegative(name: str, value: Any) -> Any:
+    """A number >= 0; one that JAX is tracing or holds on a device is taken as it is."""
+    return value if isinstance(value, jax.Array) else number(name, value, low=0)
 
 
 def _guarded(core: Any, values: Any, *arrays: Any, tolerated: int | None, **static: Any) -> Any:
