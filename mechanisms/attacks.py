@@ -193,10 +193,12 @@ def steer(
 ) -> Any:
     """Stay close to a reference and steer to a target as far as does most harm after aggregation.
 
-    The colluders send reference + c (target - reference) with the c that minimises `harm` of the aggregate: a
-    small c passes rules that look at distances; for rules that look at behaviour the target is a model that is
-    right where the defender looks and wrong elsewhere. Knows the honest updates, the rule, and through it the
-    defender's data. It is greedy from round to round, so what it achieves is a lower bound.
+    Colluders send reference + c (target - reference) with the c that minimises `harm` of the aggregate: a small c
+    passes rules that look at distances; for rules that look at behaviour the target is a model that is right
+    where the defender looks and wrong elsewhere. Either all of them send it or, against rules that look for
+    colluders who are alike, the first does and the others send zeros, whichever does more harm. Knows the
+    honest updates, the rule, and through it the defender's data. It is greedy from round to round, so what it
+    achieves is a lower bound.
 
     Args:
         honest: (h, d) honest updates, NumPy or JAX.
@@ -208,7 +210,7 @@ def steer(
         scales: the values of c that are tried.
 
     Returns:
-        The malicious update, length d.
+        (colluders, d) malicious updates.
 
     Raises:
         InvalidInput: an argument out of range.
@@ -216,7 +218,7 @@ def steer(
     >>> from mechanisms.aggregation import median
     >>> honest = np.array([[0.0], [1.0], [2.0]])
     >>> steer(honest, target=[9.0], harm=lambda mean: (mean[0] - 9) ** 2, rule=median, colluders=1)
-    array([3.])
+    array([[3.]])
     """
     values = as_updates(honest, "honest")
     count = integer("colluders", colluders, low=1)
@@ -227,17 +229,21 @@ def steer(
     direction = xp.asarray(target) - center
     if direction.shape != values.shape[1:]:
         raise InvalidInput(f"target has shape {np.shape(target)}: expected {values.shape[1:]}")
+    together = np.ones(count)
+    choices = [(scale, who) for who in (together, 1.0 * (np.arange(count) == 0)) for scale in scales]
+    choices = choices[: len(scales)] if count == 1 else choices
 
-    def outcome(scale: Any) -> Any:
-        sent = (center + scale * direction).astype(values.dtype)
-        return harm(rule(xp.concatenate([values, xp.broadcast_to(sent, (count, len(sent)))])))
+    def sent(scale: Any, active: Any) -> Any:
+        return (active[:, None] * (center + scale * direction)).astype(values.dtype)
+
+    def outcome(scale: Any, active: Any) -> Any:
+        return harm(rule(xp.concatenate([values, sent(scale, active)])))
 
     if isinstance(values, jax.Array):
-        tried = jnp.asarray(scales, values.dtype)
-        best = tried[jnp.argmin(jax.vmap(outcome)(tried))]
-    else:
-        best = scales[int(np.argmin([float(outcome(scale)) for scale in scales]))]
-    return (center + best * direction).astype(values.dtype)
+        tried = jnp.asarray([c for c, _ in choices]), jnp.asarray(np.array([who for _, who in choices]))
+        best = jnp.argmin(jax.vmap(outcome)(*tried))
+        return sent(tried[0][best], tried[1][best])
+    return sent(*choices[int(np.argmin([float(outcome(*one)) for one in choices]))])
 
 
 def flip_labels(labels: Any, *, classes: int) -> np.ndarray:

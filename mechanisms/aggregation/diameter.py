@@ -33,7 +33,7 @@ def least_diameter_subset(squared: np.ndarray, keys: np.ndarray, left_out: int) 
         left_out: how many rows are not chosen, fewer than n / 2.
 
     Returns:
-        n booleans.
+        n booleans; none is true if every subset holds rows at an infinite distance.
 
     Raises:
         NotConverged: more than `MOST_BRANCHES` branches.
@@ -63,7 +63,8 @@ def least_diameter_subset(squared: np.ndarray, keys: np.ndarray, left_out: int) 
         return round(spread / tolerance) if np.isfinite(spread) else np.inf, keys[inside].sum()
 
     mask = np.zeros(size, bool)
-    mask[list(min(subsets, key=order))] = True
+    if subsets:
+        mask[list(min(subsets, key=order))] = True
     return mask
 
 

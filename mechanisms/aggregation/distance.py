@@ -169,7 +169,8 @@ def _minimum_diameter(values: Any, present: Any, *, malicious: int) -> Any:
         chosen = jax.pure_callback(search, shape, squared, keys, vmap_method="sequential")
     else:
         chosen = search(squared, keys)
-    return combine(as_weights(chosen), values)
+    xp = namespace(values)
+    return xp.where(chosen.any(), combine(as_weights(chosen), values), xp.nan)
 
 
 def _at_least(factor: int, malicious: int) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 
 from contracts.errors import InvalidInput
 from mechanisms.aggregation.geometry import combine, inner_products
+from mechanisms.aggregation.selection import tie_tolerance
 from mechanisms.aggregation.updates import as_updates, namespace, run_rule
 
 
@@ -67,6 +68,7 @@ def foolsgold_weights(history: Any, present: Any) -> Any:
     pardoned = (most[:, None] < most[None, :]) & (most[None, :] > 0)
     cosines = xp.where(pardoned, cosines * most[:, None] / xp.where(most > 0, most, 1)[None, :], cosines)
     weights = xp.clip(1 - cosines.max(axis=1), 0, 1) * present
+    weights = xp.where(weights < tie_tolerance(weights.dtype), 0, weights)  # parallel up to rounding
     top = weights.max()
     weights = xp.clip(weights / xp.where(top > 0, top, 1), 1e-12, 0.99)  # 0.99 as in the authors' code
     return xp.clip(xp.log(weights / (1 - weights)) + 0.5, 0, 1) * present

@@ -59,7 +59,7 @@ def network_layers(size: int) -> tuple[np.ndarray, np.ndarray]:
         minimum, 1 where it keeps the maximum, 0 where it rests.
 
     >>> network_layers(2)
-    (array([[1, 0]]), array([[-1,  1]]))
+    (array([[1, 0]], dtype=int32), array([[-1,  1]], dtype=int32))
     """
     depth, layers = [0] * size, []
     for low, high, _, _ in sorting_network(size, tuple(range(size))):
@@ -67,8 +67,8 @@ def network_layers(size: int) -> tuple[np.ndarray, np.ndarray]:
         depth[low] = depth[high] = layer + 1
         layers.extend([] for _ in range(layer + 1 - len(layers)))
         layers[layer].append((low, high))
-    partners = np.tile(np.arange(size), (len(layers), 1))
-    sides = np.zeros((len(layers), size), int)
+    partners = np.tile(np.arange(size, dtype=np.int32), (len(layers), 1))  # no 64 bits: JAX may have none
+    sides = np.zeros((len(layers), size), np.int32)
     for layer, comparisons in enumerate(layers):
         for low, high in comparisons:
             partners[layer, [low, high]] = high, low
