@@ -123,7 +123,7 @@ def conflict(
         with progress.status("") as status:
 
             def report(rule: str, place: str = f"sweep {index + 1} of {len(settings.sweeps)}") -> None:
-                status.update(f"{place}: {rule}")  # noqa: B023 (used inside this turn of the loop only)
+                status.update(f"{place}: {rule}")
 
             curves.append(measure_conflict(**sweep, on_rule=report))
         if not json:
@@ -218,7 +218,9 @@ def plot_conflict(curves: list[ConflictCurves], *, kind: str) -> bytes:
             axes.plot(gains, successes, marker="o", markersize=4, label=rule)
             for value, x, y in zip(one.values, gains, successes, strict=True):
                 axes.annotate(f"{value:g}", (x, y), textcoords="offset points", xytext=(3, 3), fontsize=6)
-        axes.set(xlabel="learning gain", ylabel="attack success", title=f"{one.coalition.dataset}: {one.knob}")
+        axes.set(
+            xlabel="learning gain", ylabel="attack success", title=f"{one.coalition.dataset}: {one.knob}"
+        )
         axes.legend(fontsize=7)
     stream = io.BytesIO()
     figure.savefig(stream, format=kind)

@@ -11,7 +11,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from mechanisms.aggregation.geometry import row_keys
 from mechanisms.aggregation.updates import namespace

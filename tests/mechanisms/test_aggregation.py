@@ -39,7 +39,9 @@ def test_the_order_of_participants_does_not_matter(name, values, random):
     np.testing.assert_allclose(apply(name, values[order]), apply(name, values), atol=1e-7)
 
 
-@pytest.mark.parametrize("name", [n for n in ALL if n not in ("norm-clipping", "foolsgold", "centered-clipping")])
+@pytest.mark.parametrize(
+    "name", [n for n in ALL if n not in ("norm-clipping", "foolsgold", "centered-clipping")]
+)
 @given(updates(), st.integers(0, 1000))
 @settings(max_examples=30)
 def test_translation(name, values, seed):
@@ -188,7 +190,9 @@ def test_robustness_ratio_stays_below_the_published_bound(name, n, f):
         spread = honest.std(axis=0)
         size = draw.choice([0.5, 1.0, 1.5, 2.0, 3.0, 10.0, 1e4])
         sent = honest.mean(axis=0) + size * spread * draw.choice([-1, 1], honest.shape[1])
-        values = np.vstack([honest, np.tile(sent, (f, 1)) if trial % 2 else sent * draw.uniform(0.5, 1, (f, 1))])
+        values = np.vstack(
+            [honest, np.tile(sent, (f, 1)) if trial % 2 else sent * draw.uniform(0.5, 1, (f, 1))]
+        )
         worst = max(worst, robustness_ratio(lambda rows: apply(name, rows, f), values, f))
     assert worst <= BOUNDS.get(name, lambda n, f: 8.0)(n, f)
     values[0] += 1e4  # the measure sees a rule that is not robust
@@ -251,7 +255,9 @@ def test_geometric_median_is_optimal(values):
         return np.linalg.norm(values - point, axis=1).sum()
 
     found = aggregation.geometric_median(values)
-    others = [minimize(cost, values.mean(axis=0), method="Nelder-Mead", options={"xatol": 1e-9, "fatol": 1e-12}).fun]
+    others = [
+        minimize(cost, values.mean(axis=0), method="Nelder-Mead", options={"xatol": 1e-9, "fatol": 1e-12}).fun
+    ]
     others += [cost(row) for row in values]
     assert cost(found) <= min(others) * (1 + 1e-9)
 
@@ -317,7 +323,9 @@ def test_mixing_and_bucketing():
 def test_rules_around_the_own_update():
     draw = np.random.default_rng(0)
     values, own = draw.standard_normal((8, 3)), np.array([1.0, 0.0, 0.0])
-    np.testing.assert_allclose(apply("acceptance-radius", values, own=own, tolerance=1e9), values.mean(axis=0))
+    np.testing.assert_allclose(
+        apply("acceptance-radius", values, own=own, tolerance=1e9), values.mean(axis=0)
+    )
     np.testing.assert_array_equal(apply("acceptance-radius", values, own=own, tolerance=0), own)
     np.testing.assert_allclose(apply("clipping-radius", values, own=own, tolerance=1e9), values.mean(axis=0))
     for tolerance in (0.0, 0.3, 1.0):
