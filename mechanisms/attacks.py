@@ -137,7 +137,8 @@ def min_max(honest: Any) -> Any:
     array([0.])
     """
     values = _several(honest, 2)
-    return _farthest(values, lambda squared: squared.max(axis=-1))
+    constant, linear, quadratic, squared = _move(values)
+    return _moved(values, _root(constant, linear, quadratic, squared.max()).min())
 
 
 def min_sum(honest: Any) -> Any:
@@ -153,32 +154,32 @@ def min_sum(honest: Any) -> Any:
     array([0.])
     """
     values = _several(honest, 2)
-    return _farthest(values, lambda squared: squared.sum(axis=-1))
+    constant, linear, quadratic, squared = _move(values)
+    limit = squared.sum(axis=1).max()
+    return _moved(values, _root(constant.sum(), linear.sum(), len(values) * quadratic, limit))
 
 
-def _farthest(values: Any, size: Callable[[Any], Any]) -> Any:
-    """mean - g * deviations with the largest g >= 0 whose distances to the rows are no larger than the rows' own.
+def _move(values: Any) -> tuple[Any, Any, Any, Any]:
+    """Row i lies at squared distance constant_i + 2 g linear_i + g^2 quadratic from mean - g * deviations.
 
-    Both criteria are convex in g and met at g = 0 (the mean is inside), so the largest g is found by bisection.
-    Squared distances are quadratics in g, so that the d parameters enter once.
+    Returns:
+        The three coefficients, and the squared distances between the rows.
     """
     xp = namespace(values)
-    mean, spread = values.mean(axis=0), values.std(axis=0, ddof=1)
-    offsets = values - mean
-    constant, linear, quadratic = xp.sum(offsets**2, axis=1), offsets @ spread, spread @ spread
-    limit = size(squared_distances(values, xp.ones(len(values), bool))).max()
+    offsets, spread = values - values.mean(axis=0), values.std(axis=0, ddof=1)
+    squared = squared_distances(values, xp.ones(len(values), bool))
+    return xp.sum(offsets**2, axis=1), offsets @ spread, spread @ spread, squared
 
-    def within(g: Any) -> Any:
-        return size(constant + 2 * g * linear + g**2 * quadratic) <= limit
 
-    # a row at distance g * |spread| - |offset| from the move is out of the limit beyond this g
-    low = xp.zeros((), values.dtype)
-    high = 2 * xp.sqrt(limit) / xp.where(quadratic > 0, xp.sqrt(quadratic), 1)
-    for _ in range(60):
-        middle = (low + high) / 2
-        inside = within(middle)
-        low, high = xp.where(inside, middle, low), xp.where(inside, high, middle)
-    return mean - low * spread
+def _root(constant: Any, linear: Any, quadratic: Any, limit: Any) -> Any:
+    """The largest g with constant + 2 g linear + g^2 quadratic <= limit, which holds at g = 0."""
+    xp = namespace(quadratic)
+    discriminant = xp.maximum(linear**2 + quadratic * (limit - constant), 0)
+    return (xp.sqrt(discriminant) - linear) / xp.where(quadratic > 0, quadratic, 1)
+
+
+def _moved(values: Any, distance: Any) -> Any:
+    return values.mean(axis=0) - distance * values.std(axis=0, ddof=1)
 
 
 def steer(
@@ -226,9 +227,9 @@ def steer(
         raise InvalidInput("scales is empty: expected at least one number")
     xp = namespace(values)
     center = values.mean(axis=0) if reference is None else xp.asarray(reference)
-    direction = xp.asarray(target) - center
-    if direction.shape != values.shape[1:]:
+    if np.shape(target) != values.shape[1:]:
         raise InvalidInput(f"target has shape {np.shape(target)}: expected {values.shape[1:]}")
+    direction = xp.asarray(target) - center
     together = np.ones(count)
     choices = [(scale, who) for who in (together, 1.0 * (np.arange(count) == 0)) for scale in scales]
     choices = choices[: len(scales)] if count == 1 else choices

@@ -196,6 +196,8 @@ def measure_conflict(
     turned = [coalition if knob == "tolerance" else replace(coalition, **{field: v}) for v in settings]
     tolerances = settings if knob == "tolerance" else [tolerance] * len(settings)
     batches = [_stacked([draw_task(one, seed) for seed in range(count)]) for one in turned]
+    for rule in rules:  # refuse what a rule cannot do before hours are spent on the others
+        jax.eval_shape(partial(_play, _frame(coalition), rule, None, _limit(rule, tolerances[0])), batches[0])
     alone = np.stack([_alone(one, batch) for one, batch in zip(turned, batches, strict=True)])
     outcomes = []
     for rule in rules:
@@ -234,15 +236,22 @@ def _compare(
     coalition: Coalition, batch: Task, rule: str, attack: str, tolerance: float | None
 ) -> tuple[np.ndarray, ...]:
     """Accuracy, wrong-label rate and accuracy on the target group: undisturbed and attacked, one a seed."""
-    takes = any("tolerance" in part.arguments for part in find(rule))
-    limit = None if tolerance is None or not takes else jnp.asarray(tolerance)
-    # what the knobs change is in the arrays; without it, all values of a knob share one compilation
-    coalition = replace(coalition, groups_held=None, holders=None, concentration=None)
+    frame, limit = _frame(coalition), _limit(rule, tolerance)
     clean, attacked = (
-        [np.asarray(part, float) for part in _play(coalition, rule, kind, limit, batch)]
+        [np.asarray(part, float) for part in _play(frame, rule, kind, limit, batch)]
         for kind in (None, attack if coalition.colluders else None)
     )
     return tuple(value for pair in zip(clean, attacked, strict=True) for value in pair)
+
+
+def _frame(coalition: Coalition) -> Coalition:
+    """The coalition without what its knobs put into the arrays: all values of a knob share one compilation."""
+    return replace(coalition, groups_held=None, holders=None, concentration=None)
+
+
+def _limit(rule: str, tolerance: float | None) -> Any:
+    takes = any("tolerance" in part.arguments for part in find(rule))
+    return None if tolerance is None or not takes else jnp.asarray(tolerance)
 
 
 def _alone(coalition: Coalition, batch: Task) -> np.ndarray:

@@ -116,6 +116,10 @@ def conflict(
         BackendMissing: scikit-learn (data) or matplotlib (plot) is not installed.
     """
     settings = read_conflict_file(Path(config))
+    kind = None if plot is None else choice("the ending of plot", Path(plot).suffix[1:], ["png", "svg", "pdf"])
+    for target in filter(None, (output, plot)):
+        if not Path(target).parent.is_dir():
+            raise InvalidInput(f"cannot write {target}: {Path(target).parent} is not a folder")
     progress = Console(stderr=True)
     console = Console()
     curves = []
@@ -134,8 +138,8 @@ def conflict(
         write_atomically(output, content + "\n")
     if json:
         print(content)
-    if plot is not None:
-        write_atomically(plot, plot_conflict(curves, kind=Path(plot).suffix.lstrip(".")))
+    if plot is not None and kind is not None:
+        write_atomically(plot, plot_conflict(curves, kind=kind))
     return 0
 
 
@@ -205,7 +209,7 @@ def plot_conflict(curves: list[ConflictCurves], *, kind: str) -> bytes:
         InvalidInput: another kind.
         BackendMissing: matplotlib is not installed.
     """
-    choice("the ending of plot", kind, ["png", "svg", "pdf"])
+    choice("kind", kind, ["png", "svg", "pdf"])
     try:
         from matplotlib.figure import Figure
     except ImportError as error:

@@ -69,10 +69,7 @@ def median(updates: Any) -> Any:
 
 def _median(values: Any, present: Any) -> Any:
     count = present.sum()
-    xp = namespace(values)
-    ranks = xp.arange(len(values))
-    weights = ((ranks == (count - 1) // 2) + 0.0 + (ranks == count // 2)) / 2
-    return _weighted_ranks(values, present, weights)
+    return _mean_of_ranks(values, present, (count - 1) // 2, count // 2 + 1)
 
 
 def trimmed_mean(updates: Any, *, malicious: int) -> Any:
@@ -106,27 +103,23 @@ def trimmed_mean(updates: Any, *, malicious: int) -> Any:
 
 
 def _trimmed_mean(values: Any, present: Any, *, malicious: int) -> Any:
-    xp = namespace(values)
     count = present.sum()
     cut = malicious - (len(values) - count)
-    ranks = xp.arange(len(values))
-    weights = ((ranks >= cut) & (ranks < count - cut)) / (count - 2 * cut)
-    return _weighted_ranks(values, present, weights)
+    return _mean_of_ranks(values, present, cut, count - cut)
 
 
-def _weighted_ranks(values: Any, present: Any, weights: Any) -> Any:
-    """The weighted sum of every column's order statistics; absent rows sort last."""
+def _mean_of_ranks(values: Any, present: Any, first: Any, end: Any) -> Any:
+    """Per column, the mean of the order statistics of ranks first .. end - 1; absent rows sort last."""
     xp = namespace(values)
-    weights = weights.astype(values.dtype)
-    every = np.ones(len(values), bool)
-    wanted = tuple(np.flatnonzero(weights if xp is np else every).tolist())
     absent = xp is not np or not present.all()
 
     def statistic(part: Any) -> Any:
-        ordered = sort_rows(xp.where(present[:, None], part, xp.inf) if absent else part, wanted)
+        part = xp.where(present[:, None], part, xp.inf) if absent else part
         if xp is np:
-            return sum(weights[rank] * ordered[rank] for rank in wanted)
-        return xp.where(weights[:, None] > 0, weights[:, None] * ordered, 0).sum(axis=0)
+            return sum(sort_rows(part, (int(first), int(end)))[first:end]) / part.dtype.type(end - first)
+        ranks = xp.arange(len(part))[:, None]
+        middle = xp.where((ranks >= first) & (ranks < end), sort_rows(part), 0)
+        return middle.sum(axis=0) / (end - first)
 
     return over_columns(statistic, values)
 

@@ -25,11 +25,16 @@ Comparison = tuple[int, int, bool, bool]
 
 
 @functools.cache
-def sorting_network(size: int, wanted: tuple[int, ...]) -> tuple[Comparison, ...]:
-    """The comparisons (low, high, keep minimum, keep maximum) that put the wanted ranks in place.
+def sorting_network(size: int, wanted: tuple[int, int] | None = None) -> tuple[Comparison, ...]:
+    """The comparisons (low, high, keep minimum, keep maximum) that sort `size` rows.
 
-    >>> sorting_network(3, (1,))
-    ((0, 1, True, True), (0, 2, False, True), (1, 2, True, False))
+    Args:
+        size: how many rows.
+        wanted: (first, end) if only the set of rows with ranks first .. end - 1 is read, in any order; comparisons
+            within that set, or among the ranks below or above it, are then left out.
+
+    >>> len(sorting_network(50)), len(sorting_network(50, (10, 40))), len(sorting_network(50, (24, 26)))
+    (403, 340, 330)
     """
     comparisons = []
     merged = 1
@@ -42,11 +47,17 @@ def sorting_network(size: int, wanted: tuple[int, ...]) -> tuple[Comparison, ...
                         comparisons.append((low, low + step))
             step //= 2
         merged *= 2
-    needed, kept = set(wanted), []
+    if wanted is None:
+        return tuple((low, high, True, True) for low, high in comparisons)
+    # From the last comparison backwards: what a row is used for later. "compared" once a later comparison needs it.
+    first, end = wanted
+    use = ["below" if rank < first else "wanted" if rank < end else "above" for rank in range(size)]
+    kept = []
     for low, high in reversed(comparisons):
-        if low in needed or high in needed:
-            kept.append((low, high, low in needed, high in needed))
-            needed |= {low, high}
+        if use[low] == use[high] != "compared":
+            continue
+        kept.append((low, high, *(use[row] in ("wanted", "compared") for row in (low, high))))
+        use[low] = use[high] = "compared"
     return tuple(reversed(kept))
 
 
@@ -62,7 +73,7 @@ def network_layers(size: int) -> tuple[np.ndarray, np.ndarray]:
     (array([[1, 0]], dtype=int32), array([[-1,  1]], dtype=int32))
     """
     depth, layers = [0] * size, []
-    for low, high, _, _ in sorting_network(size, tuple(range(size))):
+    for low, high, _, _ in sorting_network(size):
         layer = max(depth[low], depth[high])
         depth[low] = depth[high] = layer + 1
         layers.extend([] for _ in range(layer + 1 - len(layers)))
@@ -76,12 +87,12 @@ def network_layers(size: int) -> tuple[np.ndarray, np.ndarray]:
     return partners, sides
 
 
-def sort_rows(values: Any, wanted: tuple[int, ...] | None = None) -> Any:
+def sort_rows(values: Any, wanted: tuple[int, int] | None = None) -> Any:
     """Sort every column; entry k of the result is the row of k-th smallest values.
 
     Args:
         values: (n, d) array without NaN.
-        wanted: the ranks that will be read; NumPy leaves the others in no particular order.
+        wanted: (first, end) if only ranks first .. end - 1 are read, and their order does not matter.
 
     >>> [float(row[0]) for row in sort_rows(np.array([[3.0], [1.0], [2.0]]))]
     [1.0, 2.0, 3.0]
@@ -92,7 +103,7 @@ def sort_rows(values: Any, wanted: tuple[int, ...] | None = None) -> Any:
     if size > LARGEST_NETWORK:
         return list(np.sort(values, axis=0))
     rows = list(values)
-    for low, high, minimum, maximum in sorting_network(size, wanted or tuple(range(size))):
+    for low, high, minimum, maximum in sorting_network(size, wanted):
         first, second = rows[low], rows[high]
         if minimum:
             rows[low] = np.minimum(first, second)

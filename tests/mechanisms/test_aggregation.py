@@ -267,15 +267,18 @@ def test_the_network_sorts_every_sequence_of_zeros_and_ones(size):
     every = np.array(list(itertools.product([0.0, 1.0], repeat=size))).T  # hence every input (0-1 principle)
     np.testing.assert_array_equal(sort_rows(every), np.sort(every, axis=0))
     np.testing.assert_array_equal(sort_rows(jnp.asarray(every)), np.sort(every, axis=0))
-    for rank in range(size):
-        np.testing.assert_array_equal(sort_rows(every, (rank,))[rank], np.sort(every, axis=0)[rank])
+    for first, end in itertools.combinations(range(size + 1), 2):
+        part = np.sort(sort_rows(every, (first, end))[first:end], axis=0)
+        np.testing.assert_array_equal(part, np.sort(every, axis=0)[first:end])
 
 
 def test_the_pruned_network_is_shorter_and_large_inputs_are_sorted_in_slices():
-    assert len(sorting_network(50, (24, 25))) < len(sorting_network(50, tuple(range(50)))) == 403
+    assert len(sorting_network(50, (24, 26))) < len(sorting_network(50, (10, 40))) < len(sorting_network(50)) == 403
     for count, columns in ((50, 20_000), (150, 300)):
         values = np.random.default_rng(0).standard_normal((count, columns))
         np.testing.assert_array_equal(aggregation.median(values), np.median(values, axis=0))
+        middle = np.sort(values, axis=0)[7:-7].mean(axis=0)
+        np.testing.assert_allclose(aggregation.trimmed_mean(values, malicious=7), middle, atol=1e-12)
         with jax.enable_x64(True):
             np.testing.assert_array_equal(aggregation.median(jnp.asarray(values)), np.median(values, axis=0))
 

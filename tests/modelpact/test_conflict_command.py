@@ -96,4 +96,6 @@ def test_missing_file_and_bad_plot(config, tmp_path):
         conflict(tmp_path / "none.toml")
     with pytest.raises(InvalidInput, match="ending of plot"):
         conflict(config, plot=tmp_path / "out.jpeg")
-    assert not (tmp_path / "out.jpeg").exists()
+    with pytest.raises(InvalidInput, match="not a folder"):
+        conflict(config, output=tmp_path / "none" / "out.json")
+    assert [path.name for path in tmp_path.iterdir()] == ["conflict.toml"]
