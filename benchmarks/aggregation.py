@@ -3,9 +3,9 @@
     python benchmarks/aggregation.py [--rows 50 --columns 1000000 --malicious 10]
 
 Peers run where `benchmarks/peers/environments.py` finds them. All get the same float32 updates and as many
-threads as they take; each figure is the minimum of three. The last column is the fastest alternative's time over
-ours. "3 steps" and the like are settings: centred clipping is compared at equal steps; byzfl's geometric median makes
-3 steps with an absolute floor, ours runs to convergence.
+threads as they take; each figure is the minimum of three. The last column is the fastest alternative's time
+over ours. "3 steps" and the like are settings: centred clipping is compared at equal steps; byzfl's geometric
+median makes 3 steps with an absolute floor, ours runs to convergence.
 """
 
 import argparse

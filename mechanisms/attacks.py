@@ -1,12 +1,12 @@
 """What malicious participants may send, with what each attack must know.
 
-An attack is a function of the honest updates, an (h, d) array, that returns one malicious update; all colluders
-send it. What it reads is its knowledge, and the measurements of robustness are worth as much as the attacks they
-were made with: `steer` knows most, the honest updates, the rule, and a defender's data.
+An attack is a function of the honest updates, an (h, d) array, that returns one malicious update; all
+colluders send it. What it reads is its knowledge, and the measurements of robustness are worth as much as
+the attacks they were made with: `steer` knows most, the honest updates, the rule, and a defender's data.
 
-Sources: C. Xie, O. Koyejo, I. Gupta, "Fall of empires", UAI 2019 (inner-product manipulation); G. Baruch, M. Baruch,
-Y. Goldberg, "A little is enough", NeurIPS 2019; S. P. Karimireddy, L. He, M. Jaggi, ICLR 2022 (mimic);
-V. Shejwalkar, A. Houmansadr, "Manipulating the Byzantine", NDSS 2021 (min-max, min-sum); D. Raynal,
+Sources: C. Xie, O. Koyejo, I. Gupta, "Fall of empires", UAI 2019 (inner-product manipulation); G. Baruch, M.
+Baruch, Y. Goldberg, "A little is enough", NeurIPS 2019; S. P. Karimireddy, L. He, M. Jaggi, ICLR 2022
+(mimic); V. Shejwalkar, A. Houmansadr, "Manipulating the Byzantine", NDSS 2021 (min-max, min-sum); D. Raynal,
 C. Troncoso, "On the conflict of robustness and learning in collaborative machine learning", IEEE S&P 2025
 (the idea of `steer`; the algorithm is ours).
 """
@@ -39,7 +39,8 @@ def sign_flip(honest: Any) -> Any:
 
 
 def inner_product_manipulation(honest: Any, *, scale: float = 0.1) -> Any:
-    """Send minus a multiple of the honest mean; a small one hides among honest rows. Knows the honest updates.
+    """Send minus a multiple of the honest mean; a small one hides among honest rows. Knows the honest
+    updates.
 
     Args:
         honest: (h, d) honest updates, NumPy or JAX.
@@ -55,7 +56,8 @@ def inner_product_manipulation(honest: Any, *, scale: float = 0.1) -> Any:
 
 
 def fall_of_empires(honest: Any, *, scale: float = 2.0) -> Any:
-    """Inner-product manipulation with a multiple above one, which turns an average round. Knows the honest updates.
+    """Inner-product manipulation with a multiple above one, which turns an average round. Knows the honest
+    updates.
 
     >>> fall_of_empires([[1.0, 2.0], [3.0, 4.0]])
     array([-4., -6.])
@@ -64,7 +66,8 @@ def fall_of_empires(honest: Any, *, scale: float = 2.0) -> Any:
 
 
 def gaussian(honest: Any, *, scale: float = 3.0, seed: int = 0) -> Any:
-    """Send noise whose expected squared length is that of `scale` times the honest mean. Knows that length only.
+    """Send noise whose expected squared length is that of `scale` times the honest mean. Knows that length
+    only.
 
     Args:
         honest: (h, d) honest updates, NumPy or JAX.
@@ -127,8 +130,8 @@ def infinite(honest: Any) -> Any:
 def min_max(honest: Any) -> Any:
     """Move the honest mean against the honest spread as far as the farthest honest row stays from another.
 
-    The largest distance to an honest update equals the largest between two honest ones, so that rules which look
-    at the largest distance see nothing. Knows the honest updates.
+    The largest distance to an honest update equals the largest between two honest ones, so that rules which
+    look at the largest distance see nothing. Knows the honest updates.
 
     Args:
         honest: (h, d) honest updates, h >= 2, NumPy or JAX.
@@ -142,7 +145,8 @@ def min_max(honest: Any) -> Any:
 
 
 def min_sum(honest: Any) -> Any:
-    """Move the honest mean against the honest spread as far as the most remote honest row is in sum of squares.
+    """Move the honest mean against the honest spread as far as the most remote honest row is in sum of
+    squares.
 
     The sum of squared distances to the honest updates equals the largest such sum of an honest one. Knows the
     honest updates.
@@ -194,12 +198,12 @@ def steer(
 ) -> Any:
     """Stay close to a reference and steer to a target as far as does most harm after aggregation.
 
-    Colluders send reference + c (target - reference) with the c that minimises `harm` of the aggregate: a small c
-    passes rules that look at distances; for rules that look at behaviour the target is a model that is right
-    where the defender looks and wrong elsewhere. Either all of them send it or, against rules that look for
-    colluders who are alike, the first does and the others send zeros, whichever does more harm. Knows the
-    honest updates, the rule, and through it the defender's data. It is greedy from round to round, so what it
-    achieves is a lower bound.
+    Colluders send reference + c (target - reference) with the c that minimises `harm` of the aggregate: a
+    small c passes rules that look at distances; for rules that look at behaviour the target is a model that
+    is right where the defender looks and wrong elsewhere. Either all of them send it or, against rules that
+    look for colluders who are alike, the first does and the others send zeros, whichever does more harm.
+    Knows the honest updates, the rule, and through it the defender's data. It is greedy from round to round,
+    so what it achieves is a lower bound.
 
     Args:
         honest: (h, d) honest updates, NumPy or JAX.
@@ -248,7 +252,8 @@ def steer(
 
 
 def flip_labels(labels: Any, *, classes: int) -> np.ndarray:
-    """Labels for a participant who trains on y -> classes - 1 - y and sends what comes out. Knows its own data.
+    """Labels for a participant who trains on y -> classes - 1 - y and sends what comes out. Knows its own
+    data.
 
     Args:
         labels: true classes, from 0.

@@ -30,7 +30,7 @@ class Coalition:
     Attributes:
         dataset: one of `mechanisms.datasets.NAMES`.
         clusters: how many groups k-means divides the data into; None takes the classes as groups. The target
-            group must be one that a participant can lack, so a task with few classes needs clusters.
+            group is one that a participant may lack altogether.
         hidden: widths of the hidden layers of the model; none is softmax regression.
         participants: all of them, n.
         malicious: how many of these the rules are told to withstand, f.
@@ -43,8 +43,8 @@ class Coalition:
         groups_held: how many groups the victim holds; None is all. The target group comes last.
         holders: how many honest peers hold samples of the target group; None is all. Stand-ins hold
             it only if all honest peers do.
-        concentration: of the Dirichlet draw of every peer's shares of the groups; None gives peers the shares of
-            the whole data, which makes them independent and identically distributed.
+        concentration: of the Dirichlet draw of every peer's shares of the groups; None gives peers the
+            shares of the whole data, which makes them independent and identically distributed.
     """
 
     dataset: str = "digits"
@@ -103,7 +103,8 @@ class Coalition:
 
 
 class Task(NamedTuple):
-    """The arrays of one coalition drawn with one seed; tasks of equal shape can be stacked and run as a batch.
+    """The arrays of one coalition drawn with one seed; tasks of equal shape can be stacked and run as a
+    batch.
 
     Attributes:
         initial: starting parameters.
@@ -133,7 +134,8 @@ def draw_task(coalition: Coalition, seed: int) -> Task:
     Raises:
         BackendMissing: scikit-learn is not installed.
 
-    >>> task = draw_task(Coalition(dataset="iris", participants=5, malicious=1, samples=10, group_samples=5), 0)
+    >>> coalition = Coalition(dataset="iris", participants=5, malicious=1, samples=10, group_samples=5)
+    >>> task = draw_task(coalition, 0)
     >>> task.victim[0].shape, task.peers[0].shape
     ((15, 4), (4, 10, 4))
     """
@@ -204,8 +206,8 @@ def _peer_rows(
         shares = natural
         if coalition.concentration is not None:
             shares = draw.dirichlet(np.full(coalition.groups, coalition.concentration))
-        knows = peer < coalition.holders if peer < honest else everybody
-        # the smallest of weights is added so that a peer whose share is all in what it must not hold has something
+        knows = peer < (coalition.holders or 0) if peer < honest else everybody
+        # a peer whose whole share is in what it must not hold takes the rest evenly
         allowed = ((shares / np.maximum(natural, 1e-12))[groups] + 1e-12) * (knows | (groups != target))
         rows.append(draw.choice(len(groups), coalition.samples, p=allowed / allowed.sum()))
     return np.array(rows)
@@ -231,5 +233,5 @@ def _groups(name: str, clusters: int | None) -> tuple[np.ndarray, np.ndarray]:
         from sklearn.cluster import KMeans
     except ImportError as error:
         raise BackendMissing("scikit-learn", "clusters of real data", "data") from error
-    fitted = KMeans(clusters, n_init=4, random_state=0).fit(data.train.inputs)
-    return fitted.predict(data.train.inputs), fitted.predict(data.test.inputs)
+    fitted = KMeans(clusters, random_state=0).fit(data.train.inputs)
+    return np.asarray(fitted.predict(data.train.inputs)), np.asarray(fitted.predict(data.test.inputs))

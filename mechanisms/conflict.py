@@ -1,9 +1,9 @@
 """The conflict between robustness and learning, measured on real data.
 
-A rule that keeps malicious updates out also keeps out what the victim does not know yet. `measure_conflict` trains a
-coalition with every rule, once undisturbed and once under attack, over one knob, and reports what the victim
-learns against what the attacker achieves; whether some setting is both safe and useful; and where the conflict is
-absent, as for independent and identically distributed peers, it says so.
+A rule that keeps malicious updates out also keeps out what the victim does not know yet. `measure_conflict`
+trains a coalition with every rule, once undisturbed and once under attack, over one knob, and reports what
+the victim learns against what the attacker achieves; whether some setting is both safe and useful; and where
+the conflict is absent, as for independent and identically distributed peers, it says so.
 
 Definitions:
 
@@ -11,9 +11,9 @@ Definitions:
 * attack success: how much oftener than undisturbed the target group gets the label the attacker wants. The
   difference matters: a model that never saw the group may give that label anyway.
 
-Source of the question: D. Raynal, C. Troncoso, "On the conflict of robustness and learning in collaborative machine
-learning", IEEE S&P 2025. The experiment is ours; the attack is greedy from round to round, so that its success
-is a lower bound and "safe" means safe against it.
+Source of the question: D. Raynal, C. Troncoso, "On the conflict of robustness and learning in collaborative
+machine learning", IEEE S&P 2025. The experiment is ours; the attack is greedy from round to round, so that
+its success is a lower bound and "safe" means safe against it.
 """
 
 from __future__ import annotations
@@ -133,10 +133,8 @@ class ConflictCurves:
         return [(self.rules[i], self.values[j]) for i, j in where]
 
     def __repr__(self) -> str:
-        return (
-            f"{self.knob} {list(self.values)} under {self.attack!r}, {self.alone.shape[-1]} seeds; mean gain / attack "
-            f"success\n" + "\n".join(self._lines())
-        )
+        title = f"{self.knob} {list(self.values)} under {self.attack!r}, {self.alone.shape[-1]} seeds"
+        return "\n".join([f"{title}; mean gain / attack success", *self._lines()])
 
     def _lines(self) -> list[str]:
         width = max(map(len, self.rules))
@@ -164,8 +162,8 @@ def measure_conflict(
     Args:
         coalition: who takes part; what the knob sets in it is replaced.
         rules: names known to `mechanisms.aggregation.registry`.
-        knob: "representativeness" (groups the victim holds), "rarity" (honest peers that hold the target group),
-            "heterogeneity" (concentration of the Dirichlet draw), "colluders" (how many attack), or
+        knob: "representativeness" (groups the victim holds), "rarity" (honest peers that hold the target
+            group), "heterogeneity" (concentration of the Dirichlet draw), "colluders" (how many attack), or
             "tolerance" (of rules that take one).
         values: what to set the knob to.
         attack: one of `mechanisms.attacks.ATTACKS`.
@@ -245,7 +243,7 @@ def _compare(
 
 
 def _frame(coalition: Coalition) -> Coalition:
-    """The coalition without what its knobs put into the arrays: all values of a knob share one compilation."""
+    """The coalition without what its knobs put into arrays: all values of a knob share one compilation."""
     return replace(coalition, groups_held=None, holders=None, concentration=None)
 
 
@@ -321,7 +319,7 @@ def _attacked(
     coalition: Coalition, name: str, task: Task, params: Any, updates: Any, combined: Callable[[Any], Any]
 ) -> Any:
     """The rows that arrive: the last `colluders` are malicious."""
-    model, colluders = coalition.model, coalition.colluders
+    model, colluders = coalition.model, coalition.colluders or 0
     honest = updates[:-colluders]
     if name == "label-flip":
         inputs, labels = (part[-colluders:] for part in task.peers)

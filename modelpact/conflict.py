@@ -41,9 +41,9 @@ class ConflictFile:
 def read_conflict_file(path: Path) -> ConflictFile:
     """Read and check a configuration.
 
-    The file has a table `[coalition]` (the attributes of `mechanisms.coalitions.Coalition`), one `[[sweep]]` or more
-    (`knob`, `values`, `rules`, and optionally `attack`, `seeds`, `tolerance` and a `coalition` of its own that
-    overrides), and optionally `[thresholds]` with `gain` and `success`, 0.1 each.
+    The file has a table `[coalition]` (the attributes of `mechanisms.coalitions.Coalition`), one `[[sweep]]`
+    or more (`knob`, `values`, `rules`, and optionally `attack`, `seeds`, `tolerance` and a `coalition` of
+    its own that overrides), and optionally `[thresholds]` with `gain` and `success`, 0.1 each.
 
     Raises:
         InvalidInput: the file cannot be read, is not TOML, or holds a key or value that is not accepted.
@@ -100,7 +100,8 @@ def conflict(
 ) -> int:
     """Measure learning gain against attack success, as a configuration file says.
 
-    Prints a table a sweep, mean and 95 % interval over seeds, and says which settings are both useful and safe.
+    Prints a table a sweep, mean and 95 % interval over seeds, and says which settings are both useful and
+    safe.
 
     Args:
         config: TOML file, see `read_conflict_file`.
@@ -116,7 +117,9 @@ def conflict(
         BackendMissing: scikit-learn (data) or matplotlib (plot) is not installed.
     """
     settings = read_conflict_file(Path(config))
-    kind = None if plot is None else choice("the ending of plot", Path(plot).suffix[1:], ["png", "svg", "pdf"])
+    kind = (
+        None if plot is None else choice("the ending of plot", Path(plot).suffix[1:], ["png", "svg", "pdf"])
+    )
     for target in filter(None, (output, plot)):
         if not Path(target).parent.is_dir():
             raise InvalidInput(f"cannot write {target}: {Path(target).parent} is not a folder")
@@ -170,15 +173,16 @@ def _figure(curves: ConflictCurves, measure: str, rule: int, value: int) -> str:
 
 
 def conclusion(curves: ConflictCurves, *, gain: float, success: float) -> str:
-    """One sentence: which settings are both useful and safe, or that none is, or that more seeds are needed."""
+    """One sentence: which settings are both useful and safe, that none is, or that it takes more seeds."""
     found = curves.safe_and_useful(gain=gain, success=success)
     goal = f"gain >= {gain:g} and attack success <= {success:g}"
     if found:
         places = ", ".join(f"{rule} at {value:g}" for rule, value in found)
         return f"Useful and safe ({goal}): {places}."
-    undecided = int((curves.verdict(gain=gain, success=success) == "open").sum())
-    if undecided:
-        return f"No setting is shown to have {goal}; {undecided} of {curves.gain[..., 0].size} are open at this number of seeds."
+    words = curves.verdict(gain=gain, success=success)
+    undecided = f"{(words == 'open').sum()} of {words.size}"
+    if (words == "open").any():
+        return f"No setting is shown to have {goal}; {undecided} are open with this number of seeds."
     return f"No setting has {goal}: here robustness and learning are in conflict."
 
 

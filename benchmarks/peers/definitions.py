@@ -86,7 +86,7 @@ def main():
             for key, value in found.items():
                 case, _, rule = key.split("|")
                 if rule == "bulyan" and not case.endswith("f3"):
-                    continue  # its last choices then have one neighbour: mutual neighbours tie, Flower takes the first
+                    continue  # its last choices have one neighbour: mutual ones tie, Flower takes the first
                 if rule == "minimum-diameter" and tied(chosen[case], int(case.split("-f")[1])):
                     continue  # several subsets share the least diameter; byzfl takes the first it meets
                 mine = own(rule, chosen[case], int(case.split("-f")[1]))

@@ -1,4 +1,5 @@
-"""The rules of byzfl and of Flower, run by an interpreter that has one of them. Started by the scripts next to it.
+"""The rules of byzfl and of Flower, run by an interpreter that has one of them. Started by the scripts next
+to it.
 
 python peer_rules.py answers CASES.npz ANSWERS.npz      what each rule gives on each case
 python peer_rules.py speed ROWS COLUMNS MALICIOUS       JSON: seconds a rule, minimum of three
@@ -24,7 +25,7 @@ def stub_torchvision():
                     raise AttributeError(name)
                 return Anything(name)
 
-            def __call__(self, *arguments, **options):
+            def __call__(self, *_, **__):
                 return self
 
         for name in ("torchvision", "torchvision.datasets", "torchvision.transforms"):

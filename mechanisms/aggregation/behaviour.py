@@ -1,15 +1,15 @@
 """Rules that try each update on the defender's own data: Zeno, loss and error-rate rejection, FLTrust, RONI.
 
-They need a `Defender`: the participant or server that judges, with the model it holds and data of its own. What
-they can see is bounded by those data: an update that is right there and wrong elsewhere passes.
+They need a `Defender`: the participant or server that judges, with the model it holds and data of its own.
+What they can see is bounded by those data: an update that is right there and wrong elsewhere passes.
 
 Every rule but FLTrust is a *screen*, which says of every row whether it is accepted; the rule averages the
 accepted rows, and the registry offers the screens to put before a distance rule instead.
 
-Sources: C. Xie, O. Koyejo, I. Gupta, "Zeno", ICML 2019; M. Fang, X. Cao, J. Jia, N. Gong, "Local model poisoning
-attacks to Byzantine-robust federated learning", USENIX Security 2020 (rejection by loss and by error rate);
-X. Cao, M. Fang, J. Liu, N. Gong, "FLTrust", NDSS 2021; M. Barreno, B. Nelson, A. Joseph, J. Tygar, "The
-security of machine learning", Machine Learning 2010 (RONI, reject on negative impact).
+Sources: C. Xie, O. Koyejo, I. Gupta, "Zeno", ICML 2019; M. Fang, X. Cao, J. Jia, N. Gong, "Local model
+poisoning attacks to Byzantine-robust federated learning", USENIX Security 2020 (rejection by loss and by
+error rate); X. Cao, M. Fang, J. Liu, N. Gong, "FLTrust", NDSS 2021; M. Barreno, B. Nelson, A. Joseph, J.
+Tygar, "The security of machine learning", Machine Learning 2010 (RONI, reject on negative impact).
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class Defender:
 
     @classmethod
     def of_model(cls, model: Any, *, parameters: Any, update: Any, inputs: Any, labels: Any) -> Defender:
-        """Make a defender that judges by the loss and the error rate of a classifier of `mechanisms.models`."""
+        """Make a defender that judges by the loss and error rate of a classifier of `mechanisms.models`."""
         loss, error_rate = _measures(model)
         return cls(
             parameters=parameters,
@@ -140,7 +140,8 @@ def loss_screen(values: Any, present: Any, defender: Defender, *, keep: int) -> 
 
 
 def error_rejection(updates: Any, *, defender: Defender, malicious: int) -> Any:
-    """Leave out the f rows whose removal from the mean lowers the defender's error rate most; average the rest.
+    """Leave out the f rows whose removal from the mean lowers the defender's error rate most; average the
+    rest.
 
     Error rates on few samples tie often; the loss then decides.
 
@@ -197,8 +198,8 @@ def roni_screen(values: Any, present: Any, defender: Defender, tolerance: Any = 
 def fltrust(updates: Any, *, defender: Defender) -> Any:
     """Average the rows, rescaled to the length of the defender's update, weighted by their cosine with it.
 
-    Rows at a right angle or more to the defender's update have weight zero, so the result is never longer than
-    that update; it is zero if every weight is.
+    Rows at a right angle or more to the defender's update have weight zero, so the result is never longer
+    than that update; it is zero if every weight is.
 
     Args:
         updates: (n, d) array, NumPy or JAX. Rows that are not finite are absent.

@@ -1,9 +1,9 @@
 """Rules that look for a centre: geometric median, centred clipping, norm clipping.
 
 Sources: K. Pillutla, S. Kakade, Z. Harchaoui, "Robust aggregation for federated learning", IEEE Trans. Signal
-Processing 2022 (geometric median); Y. Vardi, C.-H. Zhang, "The multivariate L1-median and associated data depth",
-PNAS 2000 (its iteration, safe at data points); S. P. Karimireddy, L. He, M. Jaggi, "Learning from history for
-Byzantine robust optimization", ICML 2021 (centred clipping).
+Processing 2022 (geometric median); Y. Vardi, C.-H. Zhang, "The multivariate L1-median and associated data
+depth", PNAS 2000 (its iteration, safe at data points); S. P. Karimireddy, L. He, M. Jaggi, "Learning from
+history for Byzantine robust optimization", ICML 2021 (centred clipping).
 """
 
 from __future__ import annotations
@@ -27,10 +27,11 @@ MOST_STEPS = 10_000
 def geometric_median(updates: Any) -> Any:
     """Return the point with the least sum of distances to the rows, iterated to convergence.
 
-    The iteration runs on the n weights of the rows alone. It stops when the sum of the unit vectors towards the
-    rows, which is zero at the optimum, is shorter than n times 1e-9 (1e-4 in float32), or when a row is itself
-    the optimum, which is then returned exactly; so it is when more than half of the rows are equal. If all rows
-    lie on a line and n is even, every point between the two middle rows is optimal and one of them is returned.
+    The iteration runs on the n weights of the rows alone. It stops when the sum of the unit vectors towards
+    the rows, which is zero at the optimum, is shorter than n times 1e-9 (1e-4 in float32), or when a row is
+    itself the optimum, which is then returned exactly; so it is when more than half of the rows are equal.
+    If all rows lie on a line and n is even, every point between the two middle rows is optimal and one such
+    point is returned.
 
     Args:
         updates: (n, d) array, NumPy or JAX. Rows that are not finite are absent.
@@ -39,8 +40,10 @@ def geometric_median(updates: Any) -> Any:
         The geometric median, length d.
 
     Raises:
-        InvalidInput: `updates` is not an (n, d) array of real numbers, or half of the rows or more are not finite.
-        NotConverged: the tolerance was not met in 10,000 steps (NumPy; under JAX the last iterate is returned).
+        InvalidInput: `updates` is not an (n, d) array of real numbers, or half of the rows or more are not
+            finite.
+        NotConverged: the tolerance was not met in 10,000 steps (NumPy; under JAX the last iterate is
+            returned).
 
     >>> geometric_median([[0.0, 0.0], [2.0, 0.0], [0.0, 2.0], [2.0, 2.0], [1.0, 1.0]])
     array([1., 1.])
@@ -130,8 +133,8 @@ def centered_clipping(
         The final centre, length d.
 
     Raises:
-        InvalidInput: `updates`, `center`, `radius` or `steps` is out of range, or half of the rows or more are
-            not finite.
+        InvalidInput: `updates`, `center`, `radius` or `steps` is out of range, or half of the rows or more
+            are not finite.
 
     >>> centered_clipping([[1.0], [2.0], [3.0], [1e9]], radius=10.0, steps=1)
     array([4.])

@@ -17,7 +17,8 @@ from mechanisms.aggregation.updates import as_updates, malicious_count, namespac
 
 
 def mean(updates: Any) -> Any:
-    """Average the updates: what federated averaging does with equal weights; one malicious row moves it anywhere.
+    """Average the updates: what federated averaging does with equal weights; one malicious row moves it
+    anywhere.
 
     Args:
         updates: (n, d) array, NumPy or JAX. Rows that are not finite are absent.
@@ -58,7 +59,8 @@ def median(updates: Any) -> Any:
         The d medians.
 
     Raises:
-        InvalidInput: `updates` is not an (n, d) array of real numbers, or half of the rows or more are not finite.
+        InvalidInput: `updates` is not an (n, d) array of real numbers, or half of the rows or more are not
+            finite.
 
     >>> median([[0.0, 9.0], [1.0, 5.0], [900.0, 7.0]])
     array([1., 7.])
@@ -155,7 +157,7 @@ def mean_around_median(updates: Any, *, malicious: int) -> Any:
 
 
 def _mean_around_median(values: Any, present: Any, *, keep: int) -> Any:
-    """Per column, the mean of the `keep` present values closest to the median: a window of the sorted column."""
+    """Per column, the mean of the `keep` present values closest to the median, a window of the order."""
     xp = namespace(values)
     count = present.sum()
     middle = ((count - 1) // 2, count // 2)

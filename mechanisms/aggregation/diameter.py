@@ -1,9 +1,9 @@
 """The rows of least diameter, exactly, without listing subsets.
 
-Leaving f rows out so that no two rows of the rest are farther apart than t means: the left-out rows cover every
-edge of the graph that joins rows farther apart than t. So the least diameter is found by bisection over the
-n (n - 1) / 2 distances, each step a vertex cover of size f, decided by branching on the row with most edges. All
-C(n, f) subsets would be 10^10 for 50 rows and f = 10; this takes milliseconds there.
+Leaving f rows out so that no two rows of the rest are farther apart than t means: the left-out rows cover
+every edge of the graph that joins rows farther apart than t. So the least diameter is found by bisection
+over the n (n - 1) / 2 distances, each step a vertex cover of size f, decided by branching on the row with
+most edges. All C(n, f) subsets would be 10^10 for 50 rows and f = 10; this takes milliseconds there.
 
 Many subsets can share the least diameter. Among the covers found at it, each completed to f rows by dropping
 the row farthest (in sum of squares) from the rest, the one with the least sum of squared distances is taken,

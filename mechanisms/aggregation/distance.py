@@ -1,9 +1,9 @@
 """Rules that choose whole rows by their distances to the others: Krum, Multi-Krum, Bulyan, minimum diameter.
 
-Sources: P. Blanchard, E. M. El Mhamdi, R. Guerraoui, J. Stainer, "Machine learning with adversaries: Byzantine
-tolerant gradient descent", NeurIPS 2017 (Krum, Multi-Krum, with n - f - 2 neighbours); E. M. El Mhamdi,
-R. Guerraoui, S. Rouault, "The hidden vulnerability of distributed learning in Byzantium", ICML 2018 (Bulyan;
-minimum-diameter averaging as Brute).
+Sources: P. Blanchard, E. M. El Mhamdi, R. Guerraoui, J. Stainer, "Machine learning with adversaries:
+Byzantine tolerant gradient descent", NeurIPS 2017 (Krum, Multi-Krum, with n - f - 2 neighbours); E. M. El
+Mhamdi, R. Guerraoui, S. Rouault, "The hidden vulnerability of distributed learning in Byzantium", ICML 2018
+(Bulyan; minimum-diameter averaging as Brute).
 """
 
 from __future__ import annotations
@@ -82,7 +82,8 @@ def _krum(values: Any, present: Any, *, malicious: int, chosen: int) -> Any:
 
 
 def bulyan(updates: Any, *, malicious: int) -> Any:
-    """Choose n - 2 f rows by repeated Krum, then average per parameter the n - 4 f values closest to the median.
+    """Choose n - 2 f rows by repeated Krum, then average per parameter the n - 4 f values closest to the
+    median.
 
     Every choice takes the row with the best Krum score among those not chosen yet, its neighbours counted
     among them too: with m rows left it has m - f - 2 neighbours, and at least one.
@@ -129,7 +130,8 @@ def minimum_diameter(updates: Any, *, malicious: int) -> Any:
     """Average the n - f rows whose largest mutual distance is least (MDA).
 
     The least diameter is usually shared by many subsets; among them the one with the least sum of squared
-    distances is taken, see `mechanisms.aggregation.diameter`, which also finds it without listing all subsets.
+    distances is taken, see `mechanisms.aggregation.diameter`, which also finds it without listing all
+    subsets.
 
     Args:
         updates: (n, d) array, NumPy or JAX. Rows that are not finite are absent.

@@ -1,9 +1,9 @@
 """Distances between updates, computed once and read by every rule that looks at whole rows.
 
 A rule that weighs rows by their mutual distances needs only the n x n squared distances: the d parameters
-enter twice, to compute these and to average with the weights found. Distances come from inner products of rows
-shifted to a central row, so that a large common offset does not cancel the digits that matter; NumPy inputs
-are accumulated in float64 whatever their type.
+enter twice, to compute these and to average with the weights found. Distances come from inner products of
+rows shifted to a central row, so that a large common offset does not cancel the digits that matter; NumPy
+inputs are accumulated in float64 whatever their type.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def inner_products(values: Any, center: Any = None) -> Any:
 
 
 def squared_distances(values: Any, present: Any) -> Any:
-    """The n x n squared Euclidean distances; infinite to absent rows and where they overflow, zero to itself."""
+    """The n x n squared distances; infinite to absent rows and where they overflow, zero to itself."""
     xp = namespace(values)
     size = len(values)
     lengths = squared_lengths(values)

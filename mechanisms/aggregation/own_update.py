@@ -1,7 +1,7 @@
 """Distance rules around one's own update: accept what is near it, or clip everything to be near it.
 
-They have one knob, the radius in units of the own update's length. A small radius learns little from others, a
-large one lets an attacker in; `mechanisms.conflict` measures whether something between does neither.
+They have one knob, the radius in units of the own update's length. A small radius learns little from others,
+a large one lets an attacker in; `mechanisms.conflict` measures whether something between does neither.
 
 Sources: L. He, S. P. Karimireddy, M. Jaggi, "Byzantine-robust decentralized learning via ClippedGossip", 2022
 (clipping around oneself); M. Fang et al., "Byzantine-robust decentralized federated learning", CCS 2024

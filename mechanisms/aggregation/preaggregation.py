@@ -12,6 +12,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.core import Tracer
 
 from contracts.checks import integer
 from mechanisms.aggregation.geometry import squared_distances
@@ -99,8 +100,8 @@ def bucketing(updates: Any, *, size: int, seed: int = 0) -> Any:
         (ceil(n / size), d) bucket averages.
 
     Raises:
-        InvalidInput: `updates` is not an (n, d) array of real numbers, `size` or `seed` is out of range, or no
-            row is finite.
+        InvalidInput: `updates` is not an (n, d) array of real numbers, `size` or `seed` is out of range, or
+            no row is finite.
 
     >>> bucketing([[1.0], [3.0], [5.0]], size=3)
     array([[3.]])
@@ -113,7 +114,7 @@ def bucketing(updates: Any, *, size: int, seed: int = 0) -> Any:
     member[np.arange(count) // per_bucket, order] = 1
     xp = namespace(values)
     present = finite_rows(values)
-    if not isinstance(values, jax.core.Tracer):
+    if not isinstance(values, Tracer):
         check_absent(count - int(present.sum()), count, "bucketing", None)
     if xp is not np or not present.all():
         values = xp.where(present[:, None], values, 0)

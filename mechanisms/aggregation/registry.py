@@ -1,9 +1,9 @@
 """Rules by name, for training loops, command lines and configuration files; users add their own.
 
 A rule is a function of the updates whose further arguments are picked, by name, from what the caller knows:
-`malicious`, `defender`, `own`, `center`, `history`, and options. Names joined by "+" compose: pre-aggregations
-("nearest-neighbour-mixing+krum") and screens ("roni-screen+median", a hybrid: rows that the defender rejects are
-replaced by the defender's own update before the distance rule sees them).
+`malicious`, `defender`, `own`, `center`, `history`, and options. Names joined by "+" compose:
+pre-aggregations ("nearest-neighbour-mixing+krum") and screens ("roni-screen+median", a hybrid: rows that the
+defender rejects are replaced by the defender's own update before the distance rule sees them).
 """
 
 from __future__ import annotations
@@ -70,10 +70,10 @@ def register(name: str, function: Callable[..., Any], *, family: str) -> Rule:
 
     Args:
         name: lower-case words joined by hyphens, not taken yet.
-        function: `function(updates, *, ...)`; of the keywords it may ask for `malicious`, `defender`, `own` (the
-            defender's update), `center` (the last aggregate), `history` (every participant's summed updates) and
-            any option. It returns the aggregate, length d, or (n, d) updates in the families "pre-aggregation"
-            and "screen".
+        function: `function(updates, *, ...)`; of the keywords it may ask for `malicious`, `defender`, `own`
+            (the defender's update), `center` (the last aggregate), `history` (every participant's summed
+            updates) and any option. It returns the aggregate, length d, or (n, d) updates in the families
+            "pre-aggregation" and "screen".
         family: one of `FAMILIES`.
 
     Raises:

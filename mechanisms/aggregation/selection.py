@@ -1,7 +1,7 @@
 """Choose rows by their scores, in a way that does not depend on the order of the rows.
 
-Exact ties are common: two rows that are each other's only neighbour have the same Krum score, and many subsets
-share the least diameter. Scores within rounding of each other count as equal; then the smaller sum of
+Exact ties are common: two rows that are each other's only neighbour have the same Krum score, and many
+subsets share the least diameter. Scores within rounding of each other count as equal; then the smaller sum of
 squared distances to all rows wins, then the smaller row key (`geometry.row_keys`).
 """
 

@@ -31,8 +31,8 @@ def foolsgold(updates: Any, *, history: Any = None) -> Any:
         The weighted mean, length d; zero if every weight is zero.
 
     Raises:
-        InvalidInput: `updates` or `history` is not an (n, d) array of real numbers, `history` is not finite, or
-            no row is finite.
+        InvalidInput: `updates` or `history` is not an (n, d) array of real numbers, `history` is not finite,
+            or no row is finite.
 
     >>> foolsgold([[1.0, 0.0], [0.0, 1.0], [-3.0, -3.0], [-3.0, -3.0]])
     array([0.5, 0.5])

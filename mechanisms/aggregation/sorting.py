@@ -2,8 +2,8 @@
 
 A sorting network is a fixed list of comparisons, so sorting n rows column by column is a short program of
 `minimum` and `maximum` on whole rows: it vectorises, fuses into one loop under XLA (whose own sort along the
-first axis is a hundred times slower on CPU), differentiates, and works under `vmap`. For NumPy, comparisons that
-cannot reach a wanted rank are left out beforehand; for JAX, independent comparisons are done together.
+first axis is a hundred times slower on CPU), differentiates, and works under `vmap`. For NumPy, comparisons
+that cannot reach a wanted rank are left out beforehand; for JAX, independent comparisons are done together.
 
 Source: K. E. Batcher, "Sorting networks and their applications", AFIPS 1968 (odd-even merge sort).
 """
@@ -30,8 +30,8 @@ def sorting_network(size: int, wanted: tuple[int, int] | None = None) -> tuple[C
 
     Args:
         size: how many rows.
-        wanted: (first, end) if only the set of rows with ranks first .. end - 1 is read, in any order; comparisons
-            within that set, or among the ranks below or above it, are then left out.
+        wanted: (first, end) if only the set of rows with ranks first .. end - 1 is read, in any order;
+            comparisons within that set, or among the ranks below or above it, are then left out.
 
     >>> len(sorting_network(50)), len(sorting_network(50, (10, 40))), len(sorting_network(50, (24, 26)))
     (403, 340, 330)
@@ -49,7 +49,7 @@ def sorting_network(size: int, wanted: tuple[int, int] | None = None) -> tuple[C
         merged *= 2
     if wanted is None:
         return tuple((low, high, True, True) for low, high in comparisons)
-    # From the last comparison backwards: what a row is used for later. "compared" once a later comparison needs it.
+    # From the last comparison backwards: what a row is used for afterwards.
     first, end = wanted
     use = ["below" if rank < first else "wanted" if rank < end else "above" for rank in range(size)]
     kept = []
@@ -63,7 +63,8 @@ def sorting_network(size: int, wanted: tuple[int, int] | None = None) -> tuple[C
 
 @functools.cache
 def network_layers(size: int) -> tuple[np.ndarray, np.ndarray]:
-    """The full network as layers of comparisons that do not touch: for every layer and row, its partner and side.
+    """The full network as layers of comparisons that do not touch: for every layer and row, its partner and
+    side.
 
     Returns:
         Partners, shape (layers, size), a row's own index where it rests; sides, -1 where the row keeps the
@@ -113,7 +114,7 @@ def sort_rows(values: Any, wanted: tuple[int, int] | None = None) -> Any:
 
 
 def _sort_in_layers(values: jax.Array) -> jax.Array:
-    """One scan step a layer: compiles in a tenth of a second, where the unrolled network takes many seconds."""
+    """One scan step a layer: compiles in a tenth of a second; the unrolled network would take many."""
 
     def step(rows: jax.Array, layer: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, None]:
         partner, side = layer

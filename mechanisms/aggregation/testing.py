@@ -30,7 +30,8 @@ def updates(draw: Any, *, rows: tuple[int, int] = (7, 12), columns: tuple[int, i
 
 
 def robustness_ratio(rule: Callable[[np.ndarray], np.ndarray], values: np.ndarray, malicious: int) -> float:
-    """The largest |rule(U) - mean_S|^2 over the mean squared distance to mean_S, over all sets S of n - f rows.
+    """The largest |rule(U) - mean_S|^2 over the mean squared distance to mean_S, over all sets S of n - f
+    rows.
 
     A rule is (f, kappa)-robust if this is at most kappa for all updates (Allouah et al., AISTATS 2023).
 

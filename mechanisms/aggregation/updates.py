@@ -22,6 +22,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from contracts.checks import integer, number
 from contracts.errors import InvalidInput
@@ -72,8 +73,8 @@ def as_updates(updates: Any, name: str = "updates") -> Any:
 def finite_rows(values: Any) -> Any:
     """Which rows hold neither NaN nor infinity, as n booleans.
 
-    A row's sum is finite only if its entries are, so most rows cost one product with a vector of ones; the few
-    whose sum is not finite, perhaps by overflow, are read entry by entry.
+    A row's sum is finite only if its entries are, so most rows cost one product with a vector of ones; the
+    few whose sum is not finite, perhaps by overflow, are read entry by entry.
     """
     if isinstance(values, jax.Array):
         return jnp.isfinite(values).all(axis=1)
@@ -129,7 +130,7 @@ def run_rule(
     count = values.shape[0]
     if count < least:
         raise InvalidInput(f"updates has {count} rows: {rule} needs at least {needs}")
-    if isinstance(values, jax.core.Tracer):
+    if isinstance(values, Tracer):
         return _guarded(core, values, *arrays, tolerated=tolerated, **static)
     present = np.asarray(finite_rows(values))
     check_absent(count - int(present.sum()), count, rule, tolerated)

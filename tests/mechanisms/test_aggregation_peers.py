@@ -1,4 +1,4 @@
-"""Stored answers of byzfl and Flower, made by `benchmarks/peers/definitions.py`, which also says what they compute."""
+"""Stored answers of byzfl and Flower, made by `benchmarks/peers/definitions.py`."""
 
 import json
 import sys

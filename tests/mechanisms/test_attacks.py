@@ -1,4 +1,4 @@
-"""Constraints the attacks meet, formulas of the literature, and the adaptive attack against what it attacks."""
+"""Constraints the attacks meet, and the adaptive attack against the rules it knows."""
 
 import jax
 import jax.numpy as jnp
@@ -61,7 +61,9 @@ def test_gaussian_has_the_length_it_says():
     assert not np.array_equal(attacks.gaussian(honest, seed=1), attacks.gaussian(honest, seed=2))
 
 
-@pytest.mark.parametrize("rule", ["mean", "median", "trimmed-mean", "multi-krum", "geometric-median", "foolsgold"])
+@pytest.mark.parametrize(
+    "rule", ["mean", "median", "trimmed-mean", "multi-krum", "geometric-median", "foolsgold"]
+)
 def test_the_adaptive_attack_does_at_least_as_well_as_staying_honest(rule):
     draw = np.random.default_rng(3)
     honest, target = draw.standard_normal((12, 5)), 4 * np.ones(5)
@@ -107,7 +109,10 @@ def test_bad_arguments():
         ("honest has 1 rows", lambda: attacks.a_little_is_enough(honest[:1])),
         ("honest has shape", lambda: attacks.min_max(honest[0])),
         ("target has shape", lambda: attack(honest, "steer", colluders=1, target=[1.0], harm=sum, rule=sum)),
-        ("scales is empty", lambda: attack(honest, "steer", colluders=1, target=[1.0, 1.0], harm=sum, rule=sum, scales=())),
+        (
+            "scales is empty",
+            lambda: attack(honest, "steer", colluders=1, target=[1.0, 1.0], harm=sum, rule=sum, scales=()),
+        ),
         ("whole numbers from 0 to 2", lambda: attacks.flip_labels([3], classes=3)),
     ):
         with pytest.raises(InvalidInput, match=message):

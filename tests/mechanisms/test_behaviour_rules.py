@@ -58,7 +58,9 @@ def test_accepting_all_is_the_mean(name, defender, values):
 
 
 def test_error_ties_are_broken_by_the_loss_and_not_by_place(defender):
-    rows = np.outer([1.0, 1.1, 1.2, 1.3, 1.4], defender.update)  # one direction: the same errors, other losses
+    rows = np.outer(
+        [1.0, 1.1, 1.2, 1.3, 1.4], defender.update
+    )  # one direction: the same errors, other losses
     for order in ([0, 1, 2, 3, 4], [4, 2, 0, 1, 3]):
         result = aggregation.error_rejection(rows[order], defender=defender, malicious=2)
         np.testing.assert_allclose(result, rows[2:].mean(axis=0), atol=1e-12)
@@ -98,7 +100,10 @@ def test_bad_arguments(defender, values):
         ("malicious = 11", lambda: aggregation.zeno(values, defender=defender, malicious=11)),
         ("penalty = -1", lambda: aggregation.zeno(values, defender=defender, malicious=1, penalty=-1)),
         ("tolerance = -1", lambda: aggregation.roni(values, defender=defender, tolerance=-1)),
-        (r"defender.parameters has shape \(8,\)", lambda: aggregation.fltrust(values[:, :3], defender=defender)),
+        (
+            r"defender.parameters has shape \(8,\)",
+            lambda: aggregation.fltrust(values[:, :3], defender=defender),
+        ),
         ("updates has shape", lambda: aggregation.fltrust(values[0], defender=defender)),
     ):
         with pytest.raises(InvalidInput, match=message):

@@ -19,7 +19,9 @@ DIGITS = Coalition()
 
 @pytest.fixture(scope="module")
 def small():
-    return measure_conflict(SMALL, rules=["mean", "median"], knob="representativeness", values=[2, 3], seeds=2)
+    return measure_conflict(
+        SMALL, rules=["mean", "median"], knob="representativeness", values=[2, 3], seeds=2
+    )
 
 
 def test_the_same_call_gives_the_same_numbers_and_each_seed_stands_alone(small):
@@ -70,13 +72,17 @@ def test_who_holds_what():
 
 def test_knobs_change_nothing_but_what_they_turn():
     one, other = (draw_task(replace(DIGITS, groups_held=k), 0) for k in (3, 9))
-    for left, right in zip(jax.tree.leaves(one._replace(victim=())), jax.tree.leaves(other._replace(victim=())), strict=True):
+    for left, right in zip(
+        jax.tree.leaves(one._replace(victim=())), jax.tree.leaves(other._replace(victim=())), strict=True
+    ):
         np.testing.assert_array_equal(left, right)
 
 
 def made_up(gain, success):
     """Curves of one rule at two values with given numbers per seed."""
-    arrays = {name: np.zeros((1, 2, 4)) for name in ("clean_rate", "attacked_rate", "clean_group", "attacked_group")}
+    arrays = {
+        name: np.zeros((1, 2, 4)) for name in ("clean_rate", "attacked_rate", "clean_group", "attacked_group")
+    }
     return ConflictCurves(
         coalition=SMALL, knob="rarity", values=(1.0, 2.0), rules=("median",), attack="steer",
         alone=np.zeros((2, 4)), gain=np.array([gain]), success=np.array([success]), lost=np.zeros((1, 2, 4)),
@@ -151,5 +157,8 @@ def test_distance_rules_protect_knowledge_that_is_common_and_not_what_is_rare():
     assert (curves.success.mean(axis=-1)[:, 1] > 0.3).all()
     assert (curves.clean_group.mean(axis=-1)[:, 0] > 0.8).all()
     assert (curves.clean_group.mean(axis=-1)[:, 1] < 0.1).all()
-    assert ("median", 11.0) in curves.safe_and_useful()  # the counter-result: with identical peers there is no conflict
+    assert (
+        "median",
+        11.0,
+    ) in curves.safe_and_useful()  # the counter-result: with identical peers there is no conflict
     assert not any(value == 2.0 for _, value in curves.safe_and_useful())

@@ -61,7 +61,7 @@ def test_the_example_is_accepted():
 
 
 @pytest.mark.parametrize(
-    "old, new, message",
+    ("old", "new", "message"),
     [
         ("[[sweep]]", "[[sweep", "not TOML"),
         ("[[sweep]]", "[[sweeps]]", "unknown key 'sweeps'"),
