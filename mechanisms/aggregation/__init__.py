@@ -7,6 +7,7 @@ from mechanisms.aggregation.behaviour import Defender, error_rejection, fltrust,
 from mechanisms.aggregation.centers import centered_clipping, geometric_median, norm_clipping
 from mechanisms.aggregation.coordinatewise import mean, mean_around_median, median, trimmed_mean
 from mechanisms.aggregation.distance import bulyan, krum, minimum_diameter, multi_krum
+from mechanisms.aggregation.in_rounds import RuleInRounds
 from mechanisms.aggregation.own_update import acceptance_radius, clipping_radius
 from mechanisms.aggregation.preaggregation import bucketing, nearest_neighbour_mixing
 from mechanisms.aggregation.registry import Rule, aggregate, find, register, rules, unregister
@@ -15,6 +16,7 @@ from mechanisms.aggregation.similarity import foolsgold
 __all__ = [
     "Defender",
     "Rule",
+    "RuleInRounds",
     "acceptance_radius",
     "aggregate",
     "bucketing",

@@ -12,8 +12,10 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from contracts.checks import integer
+from contracts.errors import NotConverged
 from mechanisms.aggregation.coordinatewise import _mean_around_median
 from mechanisms.aggregation.diameter import least_diameter_subset
 from mechanisms.aggregation.geometry import combine, squared_distances
@@ -142,7 +144,7 @@ def minimum_diameter(updates: Any, *, malicious: int) -> Any:
 
     Raises:
         InvalidInput: too few updates, or more than f rows that are not finite.
-        NotConverged: the search passed its limit; seen only for many rows at equal distances.
+        NotConverged: the search passed its limit (NumPy; JAX gives NaN).
 
     >>> minimum_diameter([[0.0], [1.0], [1.5], [50.0], [60.0]], malicious=2)
     array([0.83333333])
@@ -164,13 +166,16 @@ def _minimum_diameter(values: Any, present: Any, *, malicious: int) -> Any:
     keys = tie_keys(values, squared)[1]
 
     def search(distances: Any, keys: Any) -> Any:
-        return least_diameter_subset(distances, keys, malicious)
+        try:
+            return least_diameter_subset(distances, keys, malicious)
+        except NotConverged:
+            return np.zeros(len(distances), bool)  # compiled code cannot raise; the result is NaN
 
     if isinstance(values, jax.Array):
         shape = jax.ShapeDtypeStruct((len(values),), jnp.bool_)
         chosen = jax.pure_callback(search, shape, squared, keys, vmap_method="sequential")
     else:
-        chosen = search(squared, keys)
+        chosen = least_diameter_subset(squared, keys, malicious)
     xp = namespace(values)
     return xp.where(chosen.any(), combine(as_weights(chosen), values), xp.nan)
 

@@ -7,8 +7,11 @@ import pytest
 
 from contracts.errors import InvalidInput
 from mechanisms import aggregation
-from mechanisms.aggregation import Defender, aggregate, rules
+from mechanisms.aggregation import Defender, RuleInRounds, aggregate, rules
+from mechanisms.attacks import attack
+from mechanisms.datasets import load, split
 from mechanisms.models import SoftmaxRegression
+from mechanisms.training import train
 
 MODEL = SoftmaxRegression(features=3, classes=2)
 SCREENED = ["zeno", "loss-rejection", "error-rejection", "roni"]
@@ -108,3 +111,38 @@ def test_bad_arguments(defender, values):
     ):
         with pytest.raises(InvalidInput, match=message):
             call()
+
+
+def digits_run(rule, corrupt, **settings):
+    digits = load("digits", validation=300, test=300)
+    parts = split(digits, participants=9, samples=60)
+    model = SoftmaxRegression(features=64, classes=10)
+    if rule is not None:
+        rule = RuleInRounds(rule=rule, malicious=2, model=model, samples=parts[0], **settings)
+    run = train(model, parts, rounds=15, aggregate=rule, corrupt=corrupt, validation=digits.validation)
+    return run.accuracy[-1]
+
+
+def flipped(updates, _moment):
+    return attack(updates[:-2], "fall-of-empires", colluders=2, scale=20.0)
+
+
+@pytest.mark.parametrize(
+    "rule", ["median", "centered-clipping", "foolsgold", "loss-rejection", "zeno-screen+median"]
+)
+def test_rules_protect_the_training_loop(rule):
+    assert digits_run(None, flipped) < 0.5
+    assert digits_run(rule, flipped) > digits_run(None, None) - 0.15
+
+
+def test_rules_in_rounds_refuse_what_they_cannot_do():
+    for message, settings in (
+        ("expected model and samples", {"rule": "roni"}),
+        ("expected model and samples", {"rule": "loss-screen+median"}),
+        ("rule = 'medina'", {"rule": "medina"}),
+        ("malicious = -1", {"rule": "median", "malicious": -1}),
+    ):
+        with pytest.raises(InvalidInput, match=message):
+            RuleInRounds(**settings)
+    with pytest.raises(InvalidInput, match="defender = 9"):
+        RuleInRounds(rule="median", defender=9).start(9, 4)
