@@ -1,7 +1,8 @@
 """A named rule with what it remembers from round to round, for the training loop of `mechanisms.training`.
 
 Centred clipping starts from the last aggregate, FoolsGold reads every participant's summed updates, and
-behaviour rules need the model of the round. `RuleInRounds` keeps the first two and makes a defender of one participant.
+behaviour rules need the model of the round. `RuleInRounds` keeps the first two and makes a defender of one
+participant.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """`modelpact conflict`: what is printed and written, and what is refused."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -53,11 +54,9 @@ def test_json_on_standard_output_is_json_alone(config, capsys):
     assert json.loads(capsys.readouterr().out)[0]["knob"] == "representativeness"
 
 
-def test_the_example_is_accepted():
-    from pathlib import Path
-
-    example = Path(__file__).parents[2] / "examples" / "conflict.toml"
-    assert len(read_conflict_file(example).sweeps) == 3
+@pytest.mark.parametrize("name", ["conflict.toml", "conflict_open_checks.toml"])
+def test_the_examples_are_accepted(name):
+    assert len(read_conflict_file(Path(__file__).parents[2] / "examples" / name).sweeps) == 3
 
 
 @pytest.mark.parametrize(
