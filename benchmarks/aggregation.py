@@ -15,6 +15,8 @@ import time
 import tracemalloc
 from pathlib import Path
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).with_name("peers")))
@@ -119,6 +121,8 @@ def main():
         sizes.malicious,
     )
     table = {name: {"ours": seconds(rule)} for name, rule in ours(rows, f).items()}
+    for name, rule in ours(jnp.asarray(rows), f).items():
+        table[name]["ours, JAX"] = seconds(lambda rule=rule: jax.block_until_ready(rule()))
     for name, rule in textbook(rows, f).items():
         table[name]["NumPy"] = seconds(rule, repeats=2)
     for _, printed in run_peers("speed", sizes.rows, sizes.columns, f):
@@ -130,9 +134,9 @@ def main():
             if name in table:
                 table[name][kind] = value
     print(f"{sizes.rows} x {sizes.columns} float32, f = {f}: seconds")
-    kinds = sorted({kind for row in table.values() for kind in row} - {"ours"})
+    kinds = sorted({kind for row in table.values() for kind in row} - {"ours", "ours, JAX"})
     print(
-        f"{'rule':28} {'ours':>9} {'memory':>8}"
+        f"{'rule':28} {'ours':>9} {'memory':>8}{'ours, JAX':>11}"
         + "".join(f"{kind:>14}" for kind in kinds)
         + f"{'best / ours':>13}"
     )
@@ -144,7 +148,7 @@ def main():
         others = [row[kind] for kind in kinds if kind in row]
         cells = "".join(f"{row[kind]:14.3f}" if kind in row else f"{'-':>14}" for kind in kinds)
         ratio = f"{min(others) / row['ours']:13.1f}" if others else f"{'-':>13}"
-        print(f"{name:28} {row['ours']:9.3f} {extra:7.2f}x{cells}{ratio}")
+        print(f"{name:28} {row['ours']:9.3f} {extra:7.2f}x{row['ours, JAX']:11.3f}{cells}{ratio}")
 
 
 if __name__ == "__main__":
