@@ -268,7 +268,7 @@ def _dirichlet(concentration: float) -> Callable[..., list[np.ndarray]]:
 def _nested_classes(
     labels: np.ndarray, classes: int, count: int, size: int | None, draw: np.random.Generator
 ) -> list[np.ndarray]:
-    held = np.linspace(1, classes, count).astype(int) if count > 1 else np.array([classes])
+    held = np.linspace(1, classes, count).astype(int).tolist() if count > 1 else [classes]
     stock = [draw.permutation(np.flatnonzero(labels == label)) for label in range(classes)]
     largest = _largest_nested_size(held, [len(rows) for rows in stock])
     if size is None:
@@ -296,7 +296,7 @@ def _nested_need(size: int, kinds: int, classes: int) -> np.ndarray:
     return need
 
 
-def _largest_nested_size(held: np.ndarray, stock: list[int]) -> int:
+def _largest_nested_size(held: list[int], stock: list[int]) -> int:
     size = 0
     while (sum(_nested_need(size + 1, kinds, len(stock)) for kinds in held) <= np.asarray(stock)).all():
         size += 1

@@ -98,6 +98,15 @@ def stack(participants: Sequence[Samples] | Stack) -> Stack:
     )
 
 
+def check_fit(model: Model, padded: Stack) -> None:
+    """Raise InvalidInput unless the model takes these features and knows all these labels."""
+    features = padded.inputs.shape[-1]
+    if features != model.features:
+        raise InvalidInput(f"participants have {features} features: expected {model.features}, as the model")
+    if padded.labels.min() < 0 or padded.labels.max() >= model.classes:
+        raise InvalidInput(f"participants' labels: expected whole numbers from 0 to {model.classes - 1}")
+
+
 def local_updates(
     model: Model,
     params: ArrayLike,
@@ -129,11 +138,8 @@ def local_updates(
     """
     local = LocalTraining() if local is None else local
     padded = stack(participants)
-    count, slots, features = padded.inputs.shape
-    if features != model.features:
-        raise InvalidInput(f"participants have {features} features: expected {model.features}, as the model")
-    if padded.labels.min() < 0 or padded.labels.max() >= model.classes:
-        raise InvalidInput(f"participants' labels: expected whole numbers from 0 to {model.classes - 1}")
+    count, slots, _ = padded.inputs.shape
+    check_fit(model, padded)
     start = np.asarray(params)
     if start.shape not in ((model.size,), (count, model.size)):
         raise InvalidInput(
@@ -176,7 +182,7 @@ def _updates(
     labels: Array,
     weights: Array,
     keys: Array,
-    rate: float,
+    rate: Array | float,
 ) -> Array:
     slots = inputs.shape[1]
     steps = -(-slots // batch)

@@ -64,6 +64,7 @@ class Reward:
     figures: dict[str, np.ndarray] = field(default_factory=dict)
 
 
+@runtime_checkable
 class RewardRule(Protocol):
     """Decides what each participant receives."""
 
@@ -71,7 +72,7 @@ class RewardRule(Protocol):
         """Return the state before the first round, given each participant's number of samples."""
         ...
 
-    def step(
+    def settle(
         self, state: Any, updates: np.ndarray, aggregate: Aggregate | None, moment: Round
     ) -> tuple[Any, Reward]:
         """Return the next state and the reward.
@@ -98,6 +99,7 @@ class TrainingRun:
 
     Attributes:
         model: the classifier.
+        initial: the server's parameters before the first round.
         params: the server's parameters: of the last round, or with `patience` of the best.
         participants: each participant's parameters at the same moment.
         loss, accuracy: of the server's model before the first round and after each, on the validation
@@ -112,6 +114,7 @@ class TrainingRun:
     """
 
     model: Model
+    initial: Float[np.ndarray, " size"]
     params: Float[np.ndarray, " size"]
     participants: Float[np.ndarray, "participants size"]
     loss: Float[np.ndarray, " moments"]

@@ -22,9 +22,11 @@ from numpy.typing import ArrayLike
 from contracts import checks
 from contracts.errors import InvalidInput, NotConverged
 from mechanisms.datasets import Samples
-from mechanisms.local_training import LocalTraining, Stack, local_updates, stack
+from mechanisms.local_training import LocalTraining, Stack, check_fit, local_updates, stack
 from mechanisms.models import Model
 from mechanisms.rounds import Aggregate, Reward, RewardRule, Round, RoundReport, StatefulRule, TrainingRun
+
+_BoundRule = Callable[[np.ndarray, Round], np.ndarray]
 
 
 def train(
@@ -80,6 +82,7 @@ def train(
         patience = checks.integer("patience", patience, low=1)
     seed = checks.integer("seed", seed)
     padded = stack(participants)
+    check_fit(model, padded)
     count, sizes = len(padded.sizes), padded.sizes
     server = model.initial(seed) if initial is None else checks.array("initial", initial, length=model.size)
     holders = np.broadcast_to(server, (count, model.size))
@@ -94,29 +97,13 @@ def train(
 
     for number in range(rounds):
         moment = Round(number=number, rounds=rounds, params=server, sizes=sizes)
-        updates = local_updates(model, holders, padded, local=local, seed=seed, round_number=number)
-        if not np.isfinite(updates).all():
-            who = int(np.flatnonzero(~np.isfinite(updates).all(axis=1))[0])
-            raise NotConverged(
-                f"local training of participant {who} diverged in round {number}: lower the rate",
-                best=run("diverged", best),
-            )
-        if corrupt is not None:
-            updates = _shaped("corrupt", corrupt(updates, moment), updates.shape)
-        if reward is None:
-            common = _mean(updates, sizes) if rule is None else rule(updates, moment)
-            step = Reward(server=common, participants=np.broadcast_to(common, (count, *np.shape(common))))
-        else:
-            memory, step = reward.step(memory, updates, _at(rule, moment), moment)
-        move = _shaped("the rule's result", step.server, server.shape)
-        gifts = _shaped("the rule's rewards", step.participants, updates.shape)
-        if not (np.isfinite(move).all() and np.isfinite(gifts).all()):
-            raise NotConverged(
-                f"the rules gave a step that is not finite in round {number}: use a robust aggregation rule, "
-                "or lower the rate",
-                best=run("diverged", best),
-            )
-        server, holders = server + move, holders + gifts
+        try:
+            updates = local_updates(model, holders, padded, local=local, seed=seed, round_number=number)
+            uploads = _uploads(updates, corrupt, moment)
+            memory, step = _settle(memory, uploads, rule, reward, moment)
+        except _DivergedError as error:
+            raise NotConverged(f"{error} in round {number}", best=run("diverged", best)) from None
+        server, holders = server + step.server, holders + step.participants
         log.record(server, holders, step.figures, reward is None)
         if on_round is not None:
             on_round(
@@ -130,11 +117,46 @@ def train(
     return run(stopped, best)
 
 
+class _DivergedError(Exception):
+    """Something in this round is not finite."""
+
+
+def _uploads(
+    updates: np.ndarray, corrupt: Callable[[np.ndarray, Round], np.ndarray] | None, moment: Round
+) -> np.ndarray:
+    """What arrives at the server."""
+    finite = np.isfinite(updates).all(axis=1)
+    if not finite.all():
+        who = int(np.argmin(finite))
+        raise _DivergedError(f"lower the rate: local training of participant {who} diverged")
+    if corrupt is None:
+        return updates
+    return _shaped("corrupt", corrupt(updates, moment), updates.shape)
+
+
+def _settle(
+    memory: Any, uploads: np.ndarray, rule: _BoundRule | None, reward: RewardRule | None, moment: Round
+) -> tuple[Any, Reward]:
+    """What the server and each participant gain in this round, and what the reward rule remembers."""
+    if reward is None:
+        common = _mean(uploads, moment.sizes) if rule is None else rule(uploads, moment)
+        move = _shaped("the rule's result", common, moment.params.shape)
+        step = Reward(server=move, participants=np.broadcast_to(move, uploads.shape))
+    else:
+        memory, step = reward.settle(memory, uploads, _at(rule, moment), moment)
+        _shaped("the rule's result", step.server, moment.params.shape)
+        _shaped("the rule's rewards", step.participants, uploads.shape)
+    if not (np.isfinite(step.server).all() and np.isfinite(step.participants).all()):
+        raise _DivergedError("use a robust aggregation rule, or lower the rate: the joint step is not finite")
+    return memory, step
+
+
 class _Log:
     """Collects what a run measures."""
 
     def __init__(self, model, count, server, checkpoints, yardstick):
         self.model, self.count, self.keep, self.yardstick = model, count, checkpoints, yardstick
+        self.initial = server
         self.losses, self.accuracies, self.shared, self.figures, self.kept = [], [], [], [], []
         self.record(server, np.broadcast_to(server, (count, model.size)), None, True)
 
@@ -155,6 +177,7 @@ class _Log:
         names = self.figures[0] if self.figures else ()
         return TrainingRun(
             model=self.model,
+            initial=self.initial,
             params=server,
             participants=np.array(holders),
             loss=np.array(self.losses),
@@ -193,9 +216,7 @@ def _yardstick(padded: Stack, validation: Samples | None, model: Model) -> tuple
     return validation.inputs, validation.labels, np.ones(len(validation))
 
 
-def _bind(
-    rule: Aggregate | StatefulRule | None, count: int, size: int
-) -> Callable[[np.ndarray, Round], np.ndarray] | None:
+def _bind(rule: Aggregate | StatefulRule | None, count: int, size: int) -> _BoundRule | None:
     """Make either kind of rule a function of (updates, moment); a memory is kept for this run only."""
     if rule is None:
         return None
@@ -211,7 +232,7 @@ def _bind(
     return step
 
 
-def _at(rule: Callable[[np.ndarray, Round], np.ndarray] | None, moment: Round) -> Aggregate | None:
+def _at(rule: _BoundRule | None, moment: Round) -> Aggregate | None:
     return None if rule is None else lambda updates: rule(updates, moment)
 
 
