@@ -9,7 +9,8 @@ Definitions:
 
 * learning gain: test accuracy of the undisturbed coalition minus that of the victim alone;
 * attack success: how much oftener than undisturbed the target group gets the label the attacker wants. The
-  difference matters: a model that never saw the group may give that label anyway.
+  difference matters: a model that never saw the group may give that label anyway. For attacks other than
+  "steer", which want no label in particular, it is the test accuracy lost.
 
 Source of the question: D. Raynal, C. Troncoso, "On the conflict of robustness and learning in collaborative
 machine learning", IEEE S&P 2025. The experiment is ours; the attack is greedy from round to round, so that
@@ -61,7 +62,7 @@ class ConflictCurves:
         attack: name of the attack.
         alone: test accuracy of the victim alone, shape (values, seeds).
         gain: learning gain, in accuracy, shape (rules, values, seeds) like all that follow.
-        success: attack success, the difference of the next two.
+        success: attack success: for "steer" the attacked less the clean rate, otherwise `lost`.
         clean_rate: fraction of the target group that gets the attacker's label undisturbed.
         attacked_rate: the same under attack.
         clean_group: accuracy on the target group undisturbed.
@@ -186,6 +187,8 @@ def measure_conflict(
     count = integer("seeds", seeds, low=1)
     if len(rules) == 0 or len(values) == 0:
         raise InvalidInput("rules and values: expected at least one each")
+    if tolerance is not None:
+        tolerance = number("tolerance", tolerance, low=0)
     settings = [number(f"values[{index}]", value, low=0) for index, value in enumerate(values)]
     for rule in rules:
         if knob == "tolerance" and not any("tolerance" in part.arguments for part in find(rule)):
@@ -213,7 +216,7 @@ def measure_conflict(
         alone=alone,
         gain=accuracy - alone,
         lost=accuracy - attacked,
-        success=rates[1] - rates[0],
+        success=rates[1] - rates[0] if attack == "steer" else accuracy - attacked,
         clean_rate=rates[0],
         attacked_rate=rates[1],
         clean_group=rates[2],

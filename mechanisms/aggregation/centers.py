@@ -42,8 +42,8 @@ def geometric_median(updates: Any) -> Any:
     Raises:
         InvalidInput: `updates` is not an (n, d) array of real numbers, or half of the rows or more are not
             finite.
-        NotConverged: the tolerance was not met in 10,000 steps (NumPy; under JAX the last iterate is
-            returned).
+        NotConverged: after 10,000 steps the sum of unit vectors is still longer than n / 1000, so that the
+            sum of distances may be 0.2 % above the least (NumPy; under JAX the last iterate is returned).
 
     >>> geometric_median([[0.0, 0.0], [2.0, 0.0], [0.0, 2.0], [2.0, 2.0], [1.0, 1.0]])
     array([1., 1.])
@@ -58,7 +58,7 @@ def _geometric_median(values: Any, present: Any) -> Any:
     present = present & (xp.isfinite(squared).sum(axis=1) > 1) if len(values) > 1 else present
     squared = xp.where(present[:, None] & present[None, :], squared, 0)
     weights, residual, at_row = geometric_median_weights(squared, present)
-    if xp is np and not at_row and residual > 1e-6 * present.sum():
+    if xp is np and not at_row and residual > 1e-3 * present.sum():
         raise NotConverged(
             f"geometric_median: pull {residual:.1e} left after {MOST_STEPS} steps",
             best=combine(weights, values),

@@ -44,8 +44,13 @@ def squared_distances(values: Any, present: Any) -> Any:
     # The central row: its median distance is the least, so most rows keep all their digits around it.
     rank = (present.sum() - 1) // 2
     central = xp.argmin(xp.where(present, xp.sort(squared, axis=1)[xp.arange(size), rank], xp.inf))
-    if xp is jnp or _cancels(products, squared):
-        squared = _from_products(inner_products(values, values[central]), present)
+    if xp is jnp or _cancelled(products, squared).any():
+        products = inner_products(values, values[central])
+        squared = _from_products(products, present)
+    if xp is np:
+        for row, other in np.argwhere(np.triu(_cancelled(products, squared))):
+            gap = values[row].astype(np.float64) - values[other]
+            squared[row, other] = squared[other, row] = gap @ gap
     return squared
 
 
@@ -71,12 +76,11 @@ def _from_products(products: Any, present: Any) -> Any:
     return xp.where(xp.eye(size, dtype=bool), 0, squared)
 
 
-def _cancels(products: np.ndarray, squared: np.ndarray) -> bool:
-    """Whether some distance is so small against the lengths it comes from that half its digits are lost."""
+def _cancelled(products: np.ndarray, squared: np.ndarray) -> np.ndarray:
+    """Which distances are so small against the lengths they come from that half of their digits are lost."""
     lengths = np.diagonal(products)
-    scale = lengths[:, None] + lengths[None, :]
-    relevant = np.isfinite(squared) & ~np.eye(len(squared), dtype=bool)
-    return bool(np.any(squared[relevant] < 1e-8 * scale[relevant]))
+    lost = squared < 1e-8 * (lengths[:, None] + lengths[None, :])
+    return lost & np.isfinite(squared) & ~np.eye(len(squared), dtype=bool)
 
 
 def combine(weights: Any, values: Any) -> Any:

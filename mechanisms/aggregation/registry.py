@@ -169,10 +169,8 @@ def aggregate(
     values = as_updates(updates)
     parts = find(rule)
     f = malicious_count(malicious)
-    if f and 2 * f >= len(values) and parts[-1].family != "average":
-        raise InvalidInput(
-            f"malicious = {f} of {len(values)} updates: every robust rule needs fewer than half"
-        )
+    if f and 2 * f >= len(values) and parts[-1].family == "distance":  # a defender needs no majority
+        raise InvalidInput(f"malicious = {f} of {len(values)} updates: {rule} needs fewer than half")
     unknown = sorted(options.keys() - frozenset().union(*(part.arguments for part in parts)))
     if unknown:
         raise InvalidInput(f"rule {rule!r} takes no option {unknown[0]!r}")

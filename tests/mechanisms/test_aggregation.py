@@ -356,7 +356,7 @@ def test_too_few_updates_say_what_the_rule_needs(name):
 
 @pytest.mark.parametrize("name", [n for n in ALL if n != "mean"])
 def test_half_malicious_is_refused(name):
-    with pytest.raises(InvalidInput, match="fewer than half"):
+    with pytest.raises(InvalidInput, match="needs fewer than half"):
         apply(name, np.zeros((8, 2)), 4)
 
 

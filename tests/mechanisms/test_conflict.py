@@ -51,6 +51,7 @@ def test_every_attack_runs_and_a_robust_rule_survives_it(attack):
         SMALL, rules=["median"], knob="representativeness", values=[3], attack=attack, seeds=2
     )
     assert np.isfinite(curves.gain).all()
+    np.testing.assert_array_equal(curves.success, curves.lost)
     assert curves.lost.mean() < 0.2
 
 
@@ -114,6 +115,7 @@ def test_bad_arguments():
         ("holders = 9", {"values": [9]}),
         ("holders = 1.5", {"values": [1.5]}),
         ("seeds = 0", {"seeds": 0}),
+        ("tolerance = 'x'", {"tolerance": "x"}),
         ("no tolerance to turn", {"knob": "tolerance"}),
         ("needs tolerance", {"rules": ["acceptance-radius"]}),
         ("bulyan needs at least", {"rules": ["bulyan"]}),
