@@ -70,7 +70,7 @@ class RuleInRounds:
     ) -> tuple[tuple[np.ndarray, np.ndarray], np.ndarray]:
         """The memory after this round, and the aggregate."""
         center, history = state
-        finite = np.isfinite(updates).all(axis=1)
+        finite = np.asarray(np.isfinite(updates).all(axis=1))
         history = history + np.where(finite[:, None], updates, 0)
         judge = None
         if self.samples is not None and self.model is not None:
