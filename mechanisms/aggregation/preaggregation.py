@@ -120,4 +120,14 @@ def bucketing(updates: Any, *, size: int, seed: int = 0) -> Any:
         values = xp.where(present[:, None], values, 0)
     weights = member * present
     weights = xp.where(weights.sum(axis=1, keepdims=True) > 0, weights, present)
-    return (weights / weights.sum(axis=1, keepdims=True)).astype(values.dtype) @ values
+    weights = (weights / weights.sum(axis=1, keepdims=True)).astype(values.dtype)
+    if xp is not np:
+        return weights @ values
+    averages = np.zeros((len(weights), values.shape[1]), values.dtype)
+
+    def add(columns: slice) -> None:  # few rows a bucket: sums beat the product with a matrix of zeros
+        for bucket, row in np.argwhere(weights):
+            averages[bucket, columns] += weights[bucket, row] * values[row, columns]
+
+    by_columns(add, values.shape[1])
+    return averages
