@@ -81,9 +81,7 @@ class Coalition:
         ):
             value = getattr(self, name)
             low = 1 if name == "groups_held" else 0
-            object.__setattr__(
-                self, name, high if value is None else integer(name, value, low=low, high=high)
-            )
+            object.__setattr__(self, name, high if value is None else integer(name, value, low=low, high=high))
         if self.concentration is not None:
             number("concentration", self.concentration, low=0, open_low=True)
 
@@ -97,9 +95,7 @@ class Coalition:
         """The classifier that is trained."""
         data = _data(self.dataset)
         shape = {"features": data.features, "classes": data.classes}
-        return (
-            MultilayerPerceptron(**shape, hidden=self.hidden) if self.hidden else SoftmaxRegression(**shape)
-        )
+        return MultilayerPerceptron(**shape, hidden=self.hidden) if self.hidden else SoftmaxRegression(**shape)
 
 
 class Task(NamedTuple):
@@ -195,9 +191,7 @@ def _victim_rows(groups: np.ndarray, held: np.ndarray, count: int, draw: np.rand
     return np.concatenate([stock[group][:count] for group in held])
 
 
-def _peer_rows(
-    coalition: Coalition, groups: np.ndarray, target: int, draw: np.random.Generator
-) -> np.ndarray:
+def _peer_rows(coalition: Coalition, groups: np.ndarray, target: int, draw: np.random.Generator) -> np.ndarray:
     honest = coalition.participants - coalition.malicious - 1
     everybody = coalition.holders == honest
     natural = np.bincount(groups, minlength=coalition.groups) / len(groups)

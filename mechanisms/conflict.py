@@ -141,8 +141,7 @@ class ConflictCurves:
         width = max(map(len, self.rules))
         rows = zip(self.rules, self.gain.mean(axis=-1), self.success.mean(axis=-1), strict=True)
         return [
-            f"{rule:{width}}  "
-            + "  ".join(f"{g:+.2f}/{s:+.2f}" for g, s in zip(gains, successes, strict=True))
+            f"{rule:{width}}  " + "  ".join(f"{g:+.2f}/{s:+.2f}" for g, s in zip(gains, successes, strict=True))
             for rule, gains, successes in rows
         ]
 

@@ -95,9 +95,7 @@ def _sweep(sweep: Any, common: dict[str, Any], where: str) -> dict[str, Any]:
     }
 
 
-def conflict(
-    config: Path, *, output: Path | None = None, plot: Path | None = None, json: bool = False
-) -> int:
+def conflict(config: Path, *, output: Path | None = None, plot: Path | None = None, json: bool = False) -> int:
     """Measure learning gain against attack success, as a configuration file says.
 
     Prints a table a sweep, mean and 95 % interval over seeds, and says which settings are both useful and
@@ -117,9 +115,7 @@ def conflict(
         BackendMissing: scikit-learn (data) or matplotlib (plot) is not installed.
     """
     settings = read_conflict_file(Path(config))
-    kind = (
-        None if plot is None else choice("the ending of plot", Path(plot).suffix[1:], ["png", "svg", "pdf"])
-    )
+    kind = None if plot is None else choice("the ending of plot", Path(plot).suffix[1:], ["png", "svg", "pdf"])
     for target in filter(None, (output, plot)):
         if not Path(target).parent.is_dir():
             raise InvalidInput(f"cannot write {target}: {Path(target).parent} is not a folder")
@@ -226,9 +222,7 @@ def plot_conflict(curves: list[ConflictCurves], *, kind: str) -> bytes:
             axes.plot(gains, successes, marker="o", markersize=4, label=rule)
             for value, x, y in zip(one.values, gains, successes, strict=True):
                 axes.annotate(f"{value:g}", (x, y), textcoords="offset points", xytext=(3, 3), fontsize=6)
-        axes.set(
-            xlabel="learning gain", ylabel="attack success", title=f"{one.coalition.dataset}: {one.knob}"
-        )
+        axes.set(xlabel="learning gain", ylabel="attack success", title=f"{one.coalition.dataset}: {one.knob}")
         axes.legend(fontsize=7)
     stream = io.BytesIO()
     figure.savefig(stream, format=kind)

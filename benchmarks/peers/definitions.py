@@ -94,9 +94,7 @@ def main():
                 worst[rule] = max(worst.get(rule, 0.0), gap)
                 differing[rule] = differing.get(rule, 0) + (gap > 1e-6)
                 if case in kept:
-                    stored.append(
-                        {"case": case, "origin": ORIGIN[peer], "rule": rule, "answer": value.tolist()}
-                    )
+                    stored.append({"case": case, "origin": ORIGIN[peer], "rule": rule, "answer": value.tolist()})
             print(f"\n{peer}: largest relative difference over {options.cases} cases, cases that differ")
             for rule, gap in worst.items():
                 print(f"  {rule:32} {gap:9.1e} {differing[rule]:4d}")

@@ -78,9 +78,7 @@ def geometric_median_weights(squared: Any, present: Any) -> tuple[Any, Any, Any]
     same = same & present[:, None] & present[None, :]
     # At row j the other rows pull with sum_i (u_i - u_j) / d_ij; the row is optimal if as many rows as the
     # length of that pull lie on it. Inner products of differences come from distances.
-    inverse = xp.where(
-        same | ~present[:, None] | ~present[None, :], 0, 1 / xp.sqrt(xp.where(same, 1, squared))
-    )
+    inverse = xp.where(same | ~present[:, None] | ~present[None, :], 0, 1 / xp.sqrt(xp.where(same, 1, squared)))
     inverse = xp.where(present[:, None] & present[None, :], inverse, 0)
     reach = inverse.sum(axis=1)
     spread = xp.einsum("ji,jk,ik->j", inverse, inverse, squared) / 2
@@ -117,9 +115,7 @@ def geometric_median_weights(squared: Any, present: Any) -> tuple[Any, Any, Any]
     return xp.where(at_row, on_rows, state[0]), state[1], at_row
 
 
-def centered_clipping(
-    updates: Any, *, center: Any = None, radius: float | None = None, steps: int = 3
-) -> Any:
+def centered_clipping(updates: Any, *, center: Any = None, radius: float | None = None, steps: int = 3) -> Any:
     """Move a centre by the average of the differences to it, each clipped to a radius; repeat.
 
     Args:

@@ -87,9 +87,7 @@ def covers(edges: list[int], budget: int) -> Iterator[int]:
         alive, cover, left = stack.pop()
         branches += 1
         if branches > MOST_BRANCHES:
-            raise NotConverged(
-                f"minimum_diameter: more than {MOST_BRANCHES} branches for {len(edges)} updates"
-            )
+            raise NotConverged(f"minimum_diameter: more than {MOST_BRANCHES} branches for {len(edges)} updates")
         degrees = [(edges[v] & alive).bit_count() if alive >> v & 1 else 0 for v in range(len(edges))]
         most = max(degrees)
         if most == 0:

@@ -70,9 +70,7 @@ def _mix(values: Any, present: Any, *, keep: int) -> Any:
     def chosen(row: Any) -> Any:
         return smallest(row, keys, keep, present)
 
-    masks = (
-        jax.vmap(chosen)(squared) if isinstance(values, jax.Array) else np.stack(list(map(chosen, squared)))
-    )
+    masks = jax.vmap(chosen)(squared) if isinstance(values, jax.Array) else np.stack(list(map(chosen, squared)))
     weights = (masks / keep).astype(values.dtype)
     if isinstance(values, jax.Array):
         return weights @ values

@@ -46,9 +46,7 @@ class Rule:
 
     def __post_init__(self):
         choice("family", self.family, FAMILIES)
-        keywords = [
-            p for p in inspect.signature(self.function).parameters.values() if p.kind == p.KEYWORD_ONLY
-        ]
+        keywords = [p for p in inspect.signature(self.function).parameters.values() if p.kind == p.KEYWORD_ONLY]
         object.__setattr__(self, "arguments", frozenset(p.name for p in keywords))
         required = frozenset(p.name for p in keywords if p.default is p.empty)
         object.__setattr__(self, "required", required)
@@ -122,8 +120,7 @@ def find(name: str) -> tuple[Rule, ...]:
     ['pre-aggregation', 'distance']
     """
     parts = [
-        _RULES[choice("rule", part, rules())]
-        for part in (name.split("+") if isinstance(name, str) else [name])
+        _RULES[choice("rule", part, rules())] for part in (name.split("+") if isinstance(name, str) else [name])
     ]
     before = [rule.family in ("pre-aggregation", "screen") for rule in parts]
     if before[-1] or not all(before[:-1]):

@@ -190,9 +190,7 @@ def test_robustness_ratio_stays_below_the_published_bound(name, n, f):
         spread = honest.std(axis=0)
         size = draw.choice([0.5, 1.0, 1.5, 2.0, 3.0, 10.0, 1e4])
         sent = honest.mean(axis=0) + size * spread * draw.choice([-1, 1], honest.shape[1])
-        values = np.vstack(
-            [honest, np.tile(sent, (f, 1)) if trial % 2 else sent * draw.uniform(0.5, 1, (f, 1))]
-        )
+        values = np.vstack([honest, np.tile(sent, (f, 1)) if trial % 2 else sent * draw.uniform(0.5, 1, (f, 1))])
         worst = max(worst, robustness_ratio(lambda rows: apply(name, rows, f), values, f))
     assert worst <= (BOUNDS[name](n, f) if name in BOUNDS else 8.0)
     values[0] += 1e4  # the measure sees a rule that is not robust
@@ -274,10 +272,7 @@ def test_the_network_sorts_every_sequence_of_zeros_and_ones(size):
 
 def test_the_pruned_network_is_shorter_and_large_inputs_are_sorted_in_slices():
     assert (
-        len(sorting_network(50, (24, 26)))
-        < len(sorting_network(50, (10, 40)))
-        < len(sorting_network(50))
-        == 403
+        len(sorting_network(50, (24, 26))) < len(sorting_network(50, (10, 40))) < len(sorting_network(50)) == 403
     )
     for count, columns in ((50, 20_000), (150, 300)):
         values = np.random.default_rng(0).standard_normal((count, columns))
@@ -331,9 +326,7 @@ def test_mixing_and_bucketing():
 def test_rules_around_the_own_update():
     draw = np.random.default_rng(0)
     values, own = draw.standard_normal((8, 3)), np.array([1.0, 0.0, 0.0])
-    np.testing.assert_allclose(
-        apply("acceptance-radius", values, own=own, tolerance=1e9), values.mean(axis=0)
-    )
+    np.testing.assert_allclose(apply("acceptance-radius", values, own=own, tolerance=1e9), values.mean(axis=0))
     np.testing.assert_array_equal(apply("acceptance-radius", values, own=own, tolerance=0), own)
     np.testing.assert_allclose(apply("clipping-radius", values, own=own, tolerance=1e9), values.mean(axis=0))
     for tolerance in (0.0, 0.3, 1.0):

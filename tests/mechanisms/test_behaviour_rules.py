@@ -61,9 +61,7 @@ def test_accepting_all_is_the_mean(name, defender, values):
 
 
 def test_error_ties_are_broken_by_the_loss_and_not_by_place(defender):
-    rows = np.outer(
-        [1.0, 1.1, 1.2, 1.3, 1.4], defender.update
-    )  # one direction: the same errors, other losses
+    rows = np.outer([1.0, 1.1, 1.2, 1.3, 1.4], defender.update)  # one direction: the same errors, other losses
     for order in ([0, 1, 2, 3, 4], [4, 2, 0, 1, 3]):
         result = aggregation.error_rejection(rows[order], defender=defender, malicious=2)
         np.testing.assert_allclose(result, rows[2:].mean(axis=0), atol=1e-12)

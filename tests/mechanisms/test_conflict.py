@@ -11,17 +11,13 @@ from mechanisms.attacks import ATTACKS
 from mechanisms.coalitions import Coalition, draw_task
 from mechanisms.conflict import ConflictCurves, measure_conflict
 
-SMALL = Coalition(
-    dataset="iris", participants=7, malicious=2, rounds=6, samples=12, group_samples=6, hidden=()
-)
+SMALL = Coalition(dataset="iris", participants=7, malicious=2, rounds=6, samples=12, group_samples=6, hidden=())
 DIGITS = Coalition()
 
 
 @pytest.fixture(scope="module")
 def small():
-    return measure_conflict(
-        SMALL, rules=["mean", "median"], knob="representativeness", values=[2, 3], seeds=2
-    )
+    return measure_conflict(SMALL, rules=["mean", "median"], knob="representativeness", values=[2, 3], seeds=2)
 
 
 def test_the_same_call_gives_the_same_numbers_and_each_seed_stands_alone(small):
