@@ -116,6 +116,7 @@ def iterate(program: Program, point: Point, belief: str, xp: Any) -> Point:
     count = x.shape[0] + s.shape[0]
     mu = (x @ z + s @ y) / count
     error = here.objective_slope * (count * mu + xp.abs(stationarity) @ x + xp.abs(infeasibility) @ y)
+    error = error + xp.max(xp.abs(infeasibility))
 
     if xp is np and types > DENSE_TYPES and program.curves is None:
         newton_step = newton.banded(program, f, z / x, s / y)
