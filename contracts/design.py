@@ -83,7 +83,7 @@ def _check_shape(problem: Problem) -> None:
             f"participants * largest value / smallest cost = {most:g} data: expected between 1e-250 and 1e250;"
             " choose other units"
         )
-    shape = inspect(problem.accuracy, high=max(most, 4.0 * problem.accuracy.floor))
+    shape = inspect(problem.accuracy, high=most)
     for low, high in shape.decreasing:
         raise InvalidInput(f"accuracy decreases between {low:g} and {high:g} data: expected an increasing curve")
     for low, high in shape.convex:

@@ -202,9 +202,7 @@ def prepare(problem: Problem) -> FirstMoment:
     alone = reservation(problem)
     value_unit = problem.largest_value
     data_unit = 0.7 * value_unit / float(np.mean(falling))
-    # No contract trains on more data than this; where even that stays on the floor, the range is empty.
-    most = max(population.participants * value_unit / falling[-1], 4.0 * problem.accuracy.floor)
-    target_mixture, value_mixture = mixtures(problem, most)
+    target_mixture, value_mixture = mixtures(problem, population.participants * value_unit / falling[-1])
     target_unit = value_unit if problem.target_is_value else float(problem.accuracy.optimum)
     rates = np.union1d(target_mixture.rates, value_mixture.rates)
     if rates.size:

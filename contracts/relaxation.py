@@ -44,9 +44,8 @@ def minorant(loss: Loss, top: float, floor: float, high: float) -> ExponentialSu
     mixture = ExponentialSum(weights=weights[kept], rates=rates[kept], low=0.0, high=high, relative_error=1.0)
     fine = np.union1d(np.linspace(0.0, 8.0 * floor, 4000), np.geomspace(floor, high, 8000))
     ratio = mixture(fine) / np.minimum(loss(np.maximum(fine, floor)), top)
-    # The grid of the program is coarse: shrink until nothing sticks out of the fine one, nor (1e-6) between its
-    # points.
-    shrink = 1.0 / max(1.0, float(ratio.max()) * (1.0 + 1e-6))
+    # The grid of the program is coarse: shrink until nothing sticks out of the fine one.
+    shrink = 1.0 / max(1.0, float(ratio.max()) * (1.0 + 1e-12))
     return ExponentialSum(
         weights=mixture.weights * shrink,
         rates=mixture.rates,
