@@ -7,9 +7,11 @@ and multipliers y. Each iteration takes a predictor and a corrector step from on
 
 from __future__ import annotations
 
+import warnings
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy.linalg import LinAlgWarning
 
 from contracts import newton
 from contracts.first_moment import Program, factors, fold, moments, unfold
@@ -65,11 +67,16 @@ def _run(program: Program, belief: str, share: float) -> Solution:
     """One run, taking a share of every step."""
     point = start(program, belief, np)
     best, best_error, since, iteration = point, np.inf, 0, 0
-    with np.errstate(all="ignore"):
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("error", LinAlgWarning)
         for iteration in range(1, MAX_ITERATIONS + 1):  # noqa: B007 - reported
             try:
                 following = iterate(program, point, belief, np)
-            except (np.linalg.LinAlgError, ValueError):  # overflow or a singular system: keep the best
+            except (
+                np.linalg.LinAlgError,
+                LinAlgWarning,
+                ValueError,
+            ):  # overflow or a singular system: keep the best
                 break
             if following.error < best_error:
                 best, best_error, since = point, float(following.error), 0
