@@ -85,8 +85,9 @@ def _run(program: Program, belief: str, share: float) -> Solution:
             if best_error <= TOLERANCE or since > PATIENCE or not np.isfinite(following.gaps).all():
                 break
             if share < 1.0:
-                steps = zip(point[:4], following[:4], strict=True)
-                following = Point(*(old + share * (new - old) for old, new in steps), following.error)
+                old, new = point[:4], following[:4]
+                x, s, z, y = (a + share * (b - a) for a, b in zip(old, new, strict=True))
+                following = Point(x, s, z, y, following.error)
             point = following
     return Solution(best.gaps * program.active, best.slack_multipliers, best_error, iteration)
 

@@ -151,8 +151,8 @@ def _lattice(levels: np.ndarray, mass: np.ndarray, mass_without: np.ndarray | No
     deviation = float(np.sqrt(mass @ (excess - mean) ** 2 * draws))
     most = draws * float(excess[-1])
     width = min(most, 2.0 * TAIL * deviation)
-    # Splitting spreads every outcome by about sqrt(draws)/2 cells, also beyond the largest: leave room for it, or
-    # it would wrap around to the other end.
+    # Splitting spreads every outcome by about sqrt(draws)/2 cells, also beyond the largest: leave room for it,
+    # or it would wrap around to the other end.
     margin = min(int(TAIL * 0.5 * np.sqrt(draws)) + 2, LATTICE // 4)
     step = width / (LATTICE - 2 * margin)
     low = min(max(0.0, draws * mean - 0.5 * width), most - width)
