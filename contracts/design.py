@@ -52,6 +52,8 @@ def design_contract(problem: Problem, *, solver: str = "interior-point") -> Cont
     checks.choice("solver", solver, SOLVERS)
     began = time.perf_counter()
     _check_shape(problem)
+    if _hopeless(problem):
+        return _null(problem, None, began)
     model = prepare(problem)
     if solver == "conic":
         from contracts.conic import solve as solver_function
@@ -75,6 +77,13 @@ def _demand_proof(contract: Contract) -> None:
         )
 
 
+def _hopeless(problem: Problem) -> bool:
+    """Whether all participants together could not afford the data with which accuracy leaves zero."""
+    population = problem.population
+    most = population.participants * problem.largest_value / float(population.costs.min())
+    return most <= problem.accuracy.floor
+
+
 def _check_shape(problem: Problem) -> None:
     population = problem.population
     most = population.participants * problem.largest_value / float(population.costs.min())
@@ -83,6 +92,8 @@ def _check_shape(problem: Problem) -> None:
             f"participants * largest value / smallest cost = {most:g} data: expected between 1e-250 and 1e250;"
             " choose other units"
         )
+    if _hopeless(problem):
+        return
     shape = inspect(problem.accuracy, high=most)
     for low, high in shape.decreasing:
         raise InvalidInput(f"accuracy decreases between {low:g} and {high:g} data: expected an increasing curve")
@@ -104,7 +115,7 @@ def _contract(
             raise NotConverged(
                 "no program was solved although training alone pays; rescale costs and values", best=best
             )
-        return _null(model, global_witness, began)
+        return _null(problem, global_witness, began)
     row = model.groups
     contribution = best.contribution[row]
     expected_reward = best.utility[row] + problem.population.costs * contribution
@@ -150,8 +161,7 @@ def _reason(best: Candidate) -> str:
     return f"asking nothing of {kinds} is better than asking little: their data would not pay"
 
 
-def _null(model: FirstMoment, global_witness: Witness | None, began: float) -> Contract:
-    problem = model.problem
+def _null(problem: Problem, global_witness: Witness | None, began: float) -> Contract:
     nothing = np.zeros(problem.population.types)
     return Contract(
         problem=problem,
@@ -168,7 +178,7 @@ def _null(model: FirstMoment, global_witness: Witness | None, began: float) -> C
         provenance=Provenance(
             solver="closed form",
             expectation="mixture of exponentials",
-            excluded=model.program.costs.size,
+            excluded=np.unique(problem.population.costs).size,
             iterations=0,
             seconds=time.perf_counter() - began,
             fit_error=0.0,

@@ -12,6 +12,7 @@ expectations are taken are themselves compared with the problem's curve first, a
 
 from __future__ import annotations
 
+import dataclasses
 from typing import NamedTuple
 
 import numpy as np
@@ -257,10 +258,12 @@ def _gaps(
     if contract.global_witness is not None and not contract.global_witness.rates.size:
         # Without a floor the program as solved is the true one.
         global_gap = gap if problem.accuracy.floor <= 0.0 else None
-    elif contract.global_witness is not None and _is_minorant(problem, contract.global_witness):
-        # A minorant needs no allowance for its error: it only has to lie below the true loss.
-        bound, _, _ = _bound(problem, contract.global_witness, alone, contract.contribution)
-        global_gap = max(top - reached - bound, 0.0)
+    elif contract.global_witness is not None:
+        below = _below(problem, contract.global_witness)
+        if below is not None:
+            # A minorant needs no allowance for its error: it only has to lie below the true loss.
+            bound, _, _ = _bound(problem, below, alone, contract.contribution)
+            global_gap = max(top - reached - bound, 0.0)
     return gap, global_gap, complaints
 
 
@@ -376,24 +379,24 @@ def _mixture_error(problem: Problem, witness: Witness) -> float:
         _losses(problem, data), (witness.target_weights, witness.value_weights), strict=True
     ):
         matters = loss > 1e-13 * loss[0]
-        worst = max(worst, float(np.abs(each @ weights / loss - 1.0)[matters].max()))
+        worst = max(worst, float(np.abs((each @ weights)[matters] / loss[matters] - 1.0).max()))
     negative = (witness.target_weights < 0).any() or (witness.value_weights < 0).any()
     return np.inf if negative or not np.isfinite(worst) else worst
 
 
-def _is_minorant(problem: Problem, witness: Witness) -> bool:
+def _below(problem: Problem, witness: Witness) -> Witness | None:
+    """The witness with its mixtures shrunk until they lie below the true losses; None if they are none."""
     population = problem.population
     high = population.participants * problem.largest_value / float(population.costs.min())
     floor = max(problem.accuracy.floor, 1e-9 * high)
-    data = np.r_[np.linspace(0.0, 8.0 * floor, 3001), np.geomspace(8.0 * floor, high, 3001)]
+    data = np.r_[np.linspace(0.0, 8.0 * floor, 4001), np.geomspace(8.0 * floor, high, 4001)]
     each = np.exp(-np.multiply.outer(data, witness.rates))
-    below = [
-        bool((each @ weights <= loss * (1.0 + 1e-9)).all()) and bool((weights >= 0).all())
-        for loss, weights in zip(
-            _losses(problem, data), (witness.target_weights, witness.value_weights), strict=True
-        )
-    ]
-    return all(below)
+    mixtures = (witness.target_weights, witness.value_weights)
+    ratios = [(each @ w / loss).max() for w, loss in zip(mixtures, _losses(problem, data), strict=True)]
+    if min(w.min(initial=0.0) for w in mixtures) < 0.0 or not max(ratios) <= 1.01:
+        return None
+    shrunk = [w / max(1.0, float(ratio)) for w, ratio in zip(mixtures, ratios, strict=True)]
+    return dataclasses.replace(witness, target_weights=shrunk[0], value_weights=shrunk[1])
 
 
 def _independently(contract: Contract, offered: np.ndarray, objective: float) -> tuple[str, list[str]]:
