@@ -21,33 +21,18 @@ scale = 100.0
 
 from __future__ import annotations
 
-import dataclasses
-import difflib
 import os
 import tomllib
-from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from contracts import accuracy, learning_curves, valuation
-from contracts.accuracy import AccuracyCurve
+from contracts import accuracy, learning_curves
 from contracts.errors import InvalidInput
 from contracts.learning_curves import CurveFit
-from contracts.population import Population
-from contracts.problem import BELIEFS, TARGETS, Problem
+from contracts.problem import Problem
+from contracts.problem_data import choice, kinds, known, problem_from_data
 from contracts.records import frozen
 
-# What each key holds; parameters of families that are not listed are numbers.
-KINDS: dict[str, str] = {
-    "costs": "a list of numbers",
-    "probabilities": "a list of numbers",
-    "data": "a list of numbers",
-    "accuracy": "a list of numbers",
-    "names": "a list of texts",
-    "family": "a text",
-    "measurements": "the path of a CSV file",
-    "fit": "a text",
-}
 LARGEST_FILE = 10_000_000
 
 
@@ -130,107 +115,21 @@ def _document(path: Path) -> dict[str, Any]:
 
 
 def _problem(document: dict[str, Any], folder: Path) -> tuple[Problem, CurveFit | None]:
-    tables, options = ("population", "accuracy", "valuation"), ("belief", "maximise")
-    _known("", document, tables, options)
-    for name in tables:
-        if not isinstance(document[name], dict):
-            raise InvalidInput(f"{name} = {document[name]!r:.60}: expected a table [{name}]")
-    _choice("", document, "belief", BELIEFS)
-    _choice("", document, "maximise", TARGETS)
-    curve, fit = _accuracy(document["accuracy"], folder)
-    required, optional = ("costs", "probabilities", "participants"), ("names",)
-    return Problem(
-        population=_build("population", Population, document["population"], required, optional),
-        accuracy=curve,
-        valuation=_family("valuation", document["valuation"], valuation.FAMILIES),
-        **{name: document[name] for name in options if name in document},
-    ), fit
+    table = document.get("accuracy")
+    if not isinstance(table, dict) or table.get("family") != "measured":
+        return problem_from_data(document, families=(*accuracy.FAMILIES, "measured")), None
+    fit = _measured(table, folder)
+    return problem_from_data(document, fit.curve), fit
 
 
-def _accuracy(table: dict[str, Any], folder: Path) -> tuple[AccuracyCurve, CurveFit | None]:
-    families = (*accuracy.FAMILIES, "measured")
-    if table.get("family") != "measured":
-        return _family("accuracy", table, accuracy.FAMILIES, families), None
-    _known("accuracy", table, ("family", "measurements"), ("fit",))
-    _kinds("accuracy", table)
-    _choice("accuracy", table, "fit", (*learning_curves.FAMILIES, "best"))
+def _measured(table: dict[str, Any], folder: Path) -> CurveFit:
+    known("accuracy", table, ("family", "measurements"), ("fit",))
+    kinds("accuracy", table)
+    choice("accuracy", table, "fit", (*learning_curves.FAMILIES, "best"))
     try:
         measurements = learning_curves.read_measurements(folder / table["measurements"])
     except InvalidInput as error:
         raise InvalidInput(f"[accuracy] measurements: {error}") from error
     if table.get("fit") == "best":
-        fit = learning_curves.compare_families(measurements)[0]
-    else:
-        fit = learning_curves.fit_curve(measurements, family=table.get("fit", "power-law"))
-    return fit.curve, fit
-
-
-def _family(
-    name: str, table: dict[str, Any], families: Mapping[str, type], accepted: Iterable[str] | None = None
-) -> Any:
-    words = tuple(accepted or families)
-    if "family" not in table:
-        raise InvalidInput(f"[{name}] no key 'family': expected one of {', '.join(words)}")
-    _choice(name, table, "family", words)
-    cls = families[table["family"]]
-    required = tuple(field.name for field in dataclasses.fields(cls))
-    return _build(name, cls, table, ("family", *required))
-
-
-def _build(name: str, cls: type, table: dict[str, Any], required: tuple, optional: tuple = ()) -> Any:
-    """An object from a table whose keys are its fields; its own checks name the key and the value."""
-    _known(name, table, required, optional)
-    _kinds(name, table)
-    try:
-        return cls(**{key: value for key, value in table.items() if key != "family"})
-    except InvalidInput as error:
-        raise InvalidInput(f"[{name}] {error}") from error
-
-
-def _known(name: str, table: dict[str, Any], required: tuple, optional: tuple = ()) -> None:
-    """Refuse unknown and missing keys, an unknown one with the likeliest correction."""
-    accepted = (*required, *optional)
-    place = f"[{name}] " if name else ""
-    for key in table:
-        if key not in accepted:
-            close = difflib.get_close_matches(key, accepted, n=1)
-            hint = f"did you mean {close[0]!r}? " if close else ""
-            raise InvalidInput(f"{place}unknown key {key!r}: {hint}accepted: {', '.join(accepted)}")
-    for key in required:
-        if key not in table:
-            what = f"key {key!r}" if name else f"table [{key}]"
-            raise InvalidInput(f"{place}no {what}: expected {', '.join(required)}")
-
-
-def _kinds(name: str, table: dict[str, Any]) -> None:
-    for key, value in table.items():
-        kind = KINDS.get(key, "a number")
-        if not _is(kind, value):
-            raise InvalidInput(f"[{name}] {key} = {_brief(value)}: expected {kind}")
-
-
-def _is(kind: str, value: Any) -> bool:
-    if kind == "a number":  # TOML's integers have 64 bits; Python reads longer ones
-        whole = isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63
-        return whole or isinstance(value, float)
-    if kind == "a list of numbers":
-        return isinstance(value, list) and all(_is("a number", entry) for entry in value)
-    if kind == "a list of texts":
-        return isinstance(value, list) and all(isinstance(entry, str) and entry for entry in value)
-    return isinstance(value, str) and value != ""
-
-
-def _choice(name: str, table: dict[str, Any], key: str, words: tuple[str, ...]) -> None:
-    if key in table and (not isinstance(table[key], str) or table[key] not in words):
-        place = f"[{name}] " if name else ""
-        close = difflib.get_close_matches(str(table[key]), words, n=1)
-        hint = f"did you mean {close[0]!r}? " if close else ""
-        raise InvalidInput(f"{place}{key} = {_brief(table[key])}: {hint}accepted: {', '.join(words)}")
-
-
-def _brief(value: Any, limit: int = 60) -> str:
-    try:
-        text = repr(value)
-    except ValueError:  # integers of more digits than Python prints
-        text = "a very large number"
-    return text if len(text) <= limit else text[: limit - 3] + "..."
+        return learning_curves.compare_families(measurements)[0]
+    return learning_curves.fit_curve(measurements, family=table.get("fit", "power-law"))
