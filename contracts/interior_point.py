@@ -72,11 +72,7 @@ def _run(program: Program, belief: str, share: float) -> Solution:
         for iteration in range(1, MAX_ITERATIONS + 1):  # noqa: B007 - reported
             try:
                 following = iterate(program, point, belief, np)
-            except (
-                np.linalg.LinAlgError,
-                LinAlgWarning,
-                ValueError,
-            ):  # overflow or a singular system: keep the best
+            except (np.linalg.LinAlgError, ValueError):  # overflow or a singular system: keep the best
                 break
             if following.error < best_error:
                 best, best_error, since = point, float(following.error), 0
