@@ -379,7 +379,7 @@ def _mixture_error(problem: Problem, witness: Witness) -> float:
         _losses(problem, data), (witness.target_weights, witness.value_weights), strict=True
     ):
         matters = loss > 1e-13 * loss[0]
-        worst = max(worst, float(np.abs(each @ weights / loss - 1.0)[matters].max()))
+        worst = max(worst, float(np.abs((each @ weights)[matters] / loss[matters] - 1.0).max()))
     negative = (witness.target_weights < 0).any() or (witness.value_weights < 0).any()
     return np.inf if negative or not np.isfinite(worst) else worst
 
@@ -392,7 +392,10 @@ def _below(problem: Problem, witness: Witness) -> Witness | None:
     data = np.r_[np.linspace(0.0, 8.0 * floor, 4001), np.geomspace(8.0 * floor, high, 4001)]
     each = np.exp(-np.multiply.outer(data, witness.rates))
     mixtures = (witness.target_weights, witness.value_weights)
-    ratios = [(each @ w / loss).max() for w, loss in zip(mixtures, _losses(problem, data), strict=True)]
+    # Where the loss is too small for a float, so must the mixture be.
+    tiny = np.finfo(float).tiny
+    pairs = zip(mixtures, _losses(problem, data), strict=True)
+    ratios = [(each @ w / np.maximum(loss, tiny)).max() for w, loss in pairs]
     if min(w.min(initial=0.0) for w in mixtures) < 0.0 or not max(ratios) <= 1.01:
         return None
     shrunk = [w / max(1.0, float(ratio)) for w, ratio in zip(mixtures, ratios, strict=True)]
