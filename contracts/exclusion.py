@@ -106,9 +106,13 @@ def _promised_too_much(model: FirstMoment, program: Program, m: np.ndarray, u: n
 def _best(model: FirstMoment, solver: Solver, best: Candidate | None) -> Candidate | None:
     rows = model.program.costs.size
 
+    full = best
+
     def improve(candidates: Iterable[int]) -> None:
         nonlocal best
         for excluded in candidates:
+            if full is not None and largest_improvement(model, full, excluded) <= CLOSE:
+                continue
             found = attempt(model, model.program, excluded, solver)
             if found is not None and (best is None or found.target > best.target):
                 best = found
@@ -122,6 +126,19 @@ def _best(model: FirstMoment, solver: Solver, best: Candidate | None) -> Candida
     middle = best.excluded if best is not None else 0
     improve(k for k in range(max(1, middle - stride + 1), min(rows, middle + stride)) if k != middle)
     return best
+
+
+def largest_improvement(model: FirstMoment, full: Candidate, excluded: int) -> float:
+    """By how much, at most, holding a prefix at zero can beat the full program (in units of the target).
+
+    The two programs differ only where nobody but the prefix takes part: there the full one counts the mixture's
+    loss at zero, the other the true one. Moving the full program's objective and constraints by that
+    difference improves its optimum by no more than the difference at its prices (concavity).
+    """
+    restricted = exclude(model.program, excluded, model.problem.belief)
+    here = moments(model.program, full.contribution / model.data_unit, model.problem.belief, np)
+    prices = full.solution.multipliers[: model.program.costs.size] * float(here.objective_slope)
+    return float(restricted.target_offset + prices @ restricted.value_offset)
 
 
 def expected_target(model: FirstMoment, contribution: np.ndarray) -> float:
