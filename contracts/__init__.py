@@ -13,6 +13,8 @@ from contracts.contract import Contract, Settlement
 from contracts.design import design_contract
 from contracts.errors import BackendMissing, Infeasible, InvalidInput, ModelpactError, NotConverged
 from contracts.full_information import FullInformation, full_information
+from contracts.learning_curves import CurveFit, compare_families, fit_curve
+from contracts.measurements import Measurements, read_measurements
 from contracts.population import Population
 from contracts.problem import Problem
 from contracts.reservation import Reservation, reservation
@@ -32,6 +34,7 @@ __all__ = [
     "BackendMissing",
     "Certificate",
     "Contract",
+    "CurveFit",
     "CustomCurve",
     "Exponential",
     "ExponentialUtility",
@@ -41,6 +44,7 @@ __all__ = [
     "InvalidInput",
     "LinearValuation",
     "LogarithmicValuation",
+    "Measurements",
     "ModelpactError",
     "NotConverged",
     "Population",
@@ -52,8 +56,11 @@ __all__ = [
     "Settlement",
     "Tabulated",
     "Valuation",
+    "compare_families",
     "design_contract",
+    "fit_curve",
     "full_information",
+    "read_measurements",
     "reservation",
     "rewards",
     "verify",
