@@ -71,10 +71,13 @@ def solve(program: Program, belief: str) -> Solution:
 
 
 def start(program: Program, belief: str, xp: Any) -> Point:
-    """The first iterate: contributions spread around .5 data units, slacks off their bounds."""
-    types = program.costs.shape[0]
-    order = xp.arange(2 * types)
-    gaps = xp.where(order == 0, 0.5, xp.where(order == 2 * types - 1, 0.01, 0.3 / types))
+    """The first iterate: contributions spread around .5 data units, slacks off their bounds.
+
+    Variables fixed at zero do not matter, so that neither do types that only fill up a batch.
+    """
+    order = xp.cumsum(program.active)
+    free = xp.sum(program.active)
+    gaps = xp.where(order == 1.0, 0.5, xp.where(order == free, 0.01, 0.6 / free))
     slacks = xp.maximum(constraints(program, gaps, belief, xp), 0.05)
     return Point(gaps, slacks, 0.1 / gaps, 0.1 / slacks, xp.asarray(xp.inf))
 
