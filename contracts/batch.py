@@ -19,6 +19,7 @@ is searched as `contracts.exclusion` does. Answers are those of `design_contract
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
@@ -35,11 +36,10 @@ from contracts.errors import InvalidInput, ModelpactError
 from contracts.exclusion import CLOSE, CONVERGED, Candidate, attempt
 from contracts.first_moment import FirstMoment, Program, exclude, prepare
 from contracts.interior_point import Solution, solve
-from contracts.population import Population
 from contracts.problem import Problem
 from contracts.records import Keyed, identity
 from contracts.relaxation import relax
-from contracts.reservation import Reservation, reservation
+from contracts.reservation import reservations
 
 
 def design_contracts(problems: Problem | Iterable[Problem]) -> list[Contract]:
@@ -128,37 +128,6 @@ def unstack(problem: Problem) -> list[Problem]:
         except InvalidInput as error:
             raise InvalidInput(f"problem {np.unravel_index(index, batch)} of the batch: {error}") from error
     return singles
-
-
-def reservations(problems: Sequence[Problem]) -> list[Reservation]:
-    """What each type of each problem gets alone; every (curve, valuation) is looked at once for all costs."""
-    shared: dict[tuple, list[int]] = defaultdict(list)
-    for index, problem in enumerate(problems):
-        shared[(identity(problem.accuracy), identity(problem.valuation))].append(index)
-    answers: dict[int, Reservation] = {}
-    for members in shared.values():
-        costs = np.unique(np.concatenate([problems[k].population.costs for k in members]))
-        first = problems[members[0]]
-        alone = _alone(costs, first)
-        for k in members:
-            place = np.searchsorted(costs, problems[k].population.costs)
-            answers[k] = Reservation(utility=alone.utility[place], contribution=alone.contribution[place])
-    return [answers[k] for k in range(len(problems))]
-
-
-def _alone(costs: np.ndarray, like: Problem) -> Reservation:
-    # Sizes are powers of two, each compiled once. Costs are taken in pieces of similar size, so that the search
-    # of each covers no wider a range than it would alone.
-    pieces = np.split(costs, np.arange(256, costs.size, 256))
-    found = []
-    for piece in pieces:
-        size = 2 ** int(np.ceil(np.log2(piece.size)))
-        filled = np.concatenate([piece, piece[-1] * (1.0 + np.arange(1, size - piece.size + 1) / size)])
-        population = Population(costs=filled, probabilities=np.full(size, 1.0 / size), participants=2)
-        alone = reservation(Problem(population=population, accuracy=like.accuracy, valuation=like.valuation))
-        found.append((alone.utility[: piece.size], alone.contribution[: piece.size]))
-    utility, contribution = (np.concatenate(parts) for parts in zip(*found, strict=True))
-    return Reservation(utility=utility, contribution=contribution)
 
 
 def _guarded(function: Callable[..., Any], *arguments: Any) -> Any:
@@ -264,7 +233,7 @@ def _recall(solution: Solution, task: _Task) -> Callable[[Program, str], Solutio
 
 
 def _relaxed(model: FirstMoment) -> Program:
-    """`relax(model)` in the model's own units, from one that shares its curve, valuation and range."""
+    """`relax(model)`, whose linear programs are shared by models of one curve, valuation and range."""
     problem = model.problem
     key = (
         identity(problem.accuracy),
@@ -272,15 +241,14 @@ def _relaxed(model: FirstMoment) -> Program:
         problem.target_is_value,
         model.value_mixture.high,
     )
-    like, relaxed = _relaxation(Keyed(key, model))
-    scale = model.data_unit / like
+    relaxed = _relaxation(Keyed(key, model))
     return model.program._replace(
-        rates=relaxed.rates * scale,
+        rates=relaxed.rates * model.data_unit,
         target_weights=relaxed.target_weights,
         value_weights=relaxed.value_weights,
     )
 
 
 @lru_cache(maxsize=512)
-def _relaxation(keyed: Keyed) -> tuple[float, Program]:
-    return keyed.value.data_unit, relax(keyed.value)
+def _relaxation(keyed: Keyed) -> Program:
+    return relax(dataclasses.replace(keyed.value, data_unit=1.0))

@@ -21,7 +21,7 @@ from contracts.interior_point import MAX_ITERATIONS, PATIENCE, TOLERANCE, Point,
 
 MOST_TYPES = 64
 TYPES = (2, 3, 4, 6, 8, 12, 16, 24, 32, 48, MOST_TYPES)
-TERMS = 32
+TERMS = 64
 # A small block for a few programs, a large one for many. Memory limits the large ones (4 types squared a lane).
 SMALL, LARGE, LARGEST_ENTRIES = 8, 512, 2**22
 ROUND = 14  # iterations after which unfinished lanes are collected
