@@ -14,7 +14,7 @@ is searched as `contracts.exclusion` does. Answers are those of `design_contract
 ...     for participants in (10, 20, 40)
 ... ]
 >>> [round(contract.objective, 4) for contract in design_contracts(problems)]
-[93.5937, 95.3125, 96.6122]
+[93.5937, 95.5038, 96.822]
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ def unstack(problem: Problem) -> list[Problem]:
     Raises:
         InvalidInput: shapes that do not broadcast, single-precision arrays, or a value out of range.
 
-    >>> from contracts import LinearValuation, PowerLaw
+    >>> from contracts import LinearValuation, Population, PowerLaw
     >>> curve = PowerLaw(optimum=[0.9, 0.95, 1.0], coefficient=1.0, exponent=0.5)
     >>> population = Population(costs=[0.2, 0.1], probabilities=[0.5, 0.5], participants=10)
     >>> batch = Problem(population=population, accuracy=curve, valuation=LinearValuation(scale=100.0))
@@ -126,7 +126,7 @@ def unstack(problem: Problem) -> list[Problem]:
         try:
             singles.append(jax.tree_util.tree_unflatten(structure, parts))
         except InvalidInput as error:
-            raise InvalidInput(f"problem {np.unravel_index(index, batch)} of the batch: {error}") from error
+            raise InvalidInput(f"problem {tuple(map(int, np.unravel_index(index, batch)))} of the batch: {error}") from error
     return singles
 
 

@@ -94,9 +94,9 @@ def _pad(program: Program, types: int, terms: int) -> Program:
         rates=np.concatenate([program.rates, np.full(blank, program.rates[0])]),
         target_weights=weights(program.target_weights),
         value_weights=weights(program.value_weights),
-        # A loss this small is always feasible.
-        value_offset=front(program.value_offset, program.value_weights.sum() + 1.0),
+        value_offset=front(program.value_offset, 1.0),  # a gain: nothing that is asked of them is too much
         active=front(program.active, 0.0, 2 * extra),
+        real=front(np.ones(program.costs.size), 0.0),
     )
 
 

@@ -41,6 +41,7 @@ class Program(NamedTuple):
         target_offset: what the mixture adds to E L where nobody contributes.
         value_offset: the same for E_i L, shape (types,).
         active: 0 for variables x that are fixed at zero, else 1, shape (2 types,).
+        real: 0 for types that only fill up a batch and expect no loss, else 1, shape (types,); None if all are.
     """
 
     costs: Any
@@ -53,6 +54,7 @@ class Program(NamedTuple):
     target_offset: Any
     value_offset: Any
     active: Any
+    real: Any = None
 
 
 def unfold(program: Program, gaps: Any, xp: Any) -> tuple[Any, Any]:
@@ -98,6 +100,8 @@ def moments(program: Program, contribution: Any, belief: str, xp: Any) -> Moment
     at = transform(contribution, program.probabilities, program.rates, xp)
     arguments = (contribution, program.probabilities, program.participants, program.rates, at, xp)
     partials = BELIEFS[belief](*arguments)
+    if program.real is not None:
+        partials = Partials(*(program.real * part for part in partials))
     powers = xp.exp(program.participants * at.log_phi)
     return Moments(
         target_loss=program.target_weights @ powers - program.target_offset,

@@ -193,7 +193,9 @@ def _controlled(
 ) -> tuple[float, float]:
     """Mean of `values` with linear and quadratic control variates of known expectation, and its error."""
     mean, covariance = moments
-    scale = np.sqrt(np.diag(covariance)) + 1e-300
+    # What never varies (equal costs) is no help, nor a number to divide by.
+    scale = np.sqrt(np.diag(covariance))
+    scale = np.where(scale > 1e-12 * np.abs(mean), scale, np.maximum(np.abs(mean), 1e-100))
     k, f = (statistics - mean[:, None]) / scale[:, None]
     unit = covariance / np.outer(scale, scale)
     controls = np.stack([k, f, k * k - unit[0, 0], k * f - unit[0, 1], f * f - unit[1, 1]], axis=1)

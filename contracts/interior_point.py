@@ -78,6 +78,8 @@ def start(program: Program, belief: str, xp: Any) -> Point:
     order = xp.cumsum(program.active)
     free = xp.sum(program.active)
     gaps = xp.where(order == 1.0, 0.5, xp.where(order == free, 0.01, 0.6 / free))
+    # Fixed variables have the price 1 and start with the product of variable and price that all start with.
+    gaps = xp.where(program.active > 0.0, gaps, 0.1)
     slacks = xp.maximum(constraints(program, gaps, belief, xp), 0.05)
     return Point(gaps, slacks, 0.1 / gaps, 0.1 / slacks, xp.asarray(xp.inf))
 

@@ -128,7 +128,7 @@ def test_more_types_than_a_batch_holds_and_curves_that_are_no_mixture_are_solved
         population=Population(
             costs=np.geomspace(0.2, 0.01, 70), probabilities=np.full(70, 1 / 70), participants=500
         ),
-        accuracy=PowerLaw(optimum=0.95, coefficient=2.0, exponent=0.5),
+        accuracy=GeneralizationBound(),
         valuation=LinearValuation(scale=100.0),
     )
     other = two_types(accuracy=Arctan(optimum=0.9, scale=200.0))
