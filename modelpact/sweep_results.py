@@ -131,17 +131,13 @@ def _coordinate(labels: Any) -> np.ndarray:
 
 
 def to_netcdf(data: xarray.Dataset) -> bytes:
-    """The data set as a NetCDF-4 file."""
-    try:
-        import h5netcdf  # noqa: F401
-    except ImportError as error:
-        raise BackendMissing("h5netcdf", "writing NetCDF files", "sweeps") from error
-    return bytes(data.to_netcdf(engine="h5netcdf"))
+    """The data set as a NetCDF file (classic format, 64-bit offsets: every reader of NetCDF knows it)."""
+    return bytes(data.to_netcdf(engine="scipy", format="NETCDF3_64BIT"))
 
 
 def from_netcdf(content: bytes) -> xarray.Dataset:
-    """The data set of a NetCDF-4 file."""
-    return _xarray().open_dataset(io.BytesIO(content), engine="h5netcdf").load()
+    """The data set of a file that `to_netcdf` made."""
+    return _xarray().open_dataset(io.BytesIO(content), engine="scipy").load()
 
 
 def _xarray() -> Any:
