@@ -29,10 +29,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from contracts import checks
+from contracts.accuracy import AccuracyCurve
 from contracts.errors import InvalidInput
+from contracts.population import Population
 from contracts.problem import Problem
-from contracts.problem_data import problem_to_data
 from contracts.storage import write_atomically
+from contracts.valuation import Valuation
 from modelpact import sweep_results
 from modelpact.axes import Axis, changed
 from modelpact.sweep_results import Columns
@@ -76,7 +78,7 @@ def sweep(
             already stored stay.
         BackendMissing: xarray, h5netcdf or dask is not installed.
     """
-    plan = _plan(problem, axes, checks.integer("chunk", chunk, low=1, high=100_000))
+    plan = _Plan(problem, axes, checks.integer("chunk", chunk, low=1, high=100_000))
     store = _Store(Path(output), plan) if output is not None else None
     done = store.stored() if store else {}
     finished = store.finished() if store and not done else None
@@ -124,8 +126,7 @@ class _Plan:
         if self.count > MOST_PROBLEMS:
             raise InvalidInput(f"the axes make {self.count:.3g} problems: expected at most {MOST_PROBLEMS}")
         for name, axis in axes.items():  # an unknown field fails everywhere: say so at once
-            for field in axis.settings[0]:
-                _check_field(problem, name, field, axis)
+            _check_fields(problem, name, axis)
         self.types, self.names = self._types()
         self.digest = self._digest()
 
@@ -172,10 +173,7 @@ class _Plan:
         return hashlib.sha256(json.dumps(stated, sort_keys=False).encode()).hexdigest()
 
 
-_plan = _Plan
-
-
-def _check_field(problem: Problem, name: str, field: str, axis: Axis) -> None:
+def _check_fields(problem: Problem, name: str, axis: Axis) -> None:
     try:
         changed(problem, axis.settings[0])
     except InvalidInput as error:
@@ -186,15 +184,18 @@ def _check_field(problem: Problem, name: str, field: str, axis: Axis) -> None:
 def _text(value: Any) -> str:
     """A faithful text of a problem, a curve, or plain values; a user's function is told by its values."""
     if isinstance(value, Problem):
+        parts = (value.population, value.accuracy, value.valuation, value.belief, value.maximise)
+        return repr([_text(part) for part in parts])
+    if isinstance(value, Population):
+        return repr([value.costs.tolist(), value.probabilities.tolist(), value.participants, value.names])
+    if isinstance(value, AccuracyCurve | Valuation):
         try:
-            return json.dumps(problem_to_data(value))
+            return repr(value.parameters())
         except InvalidInput:
-            sampled = value.accuracy(np.geomspace(1e-3, 1e12, 301)).tobytes()
-            return repr((value.population, value.valuation, value.belief, value.maximise, sampled))
+            assert isinstance(value, AccuracyCurve)
+            return repr((value.floor, value(np.geomspace(1e-3, 1e12, 301)).tolist()))
     if isinstance(value, dict):
         return repr({key: _text(entry) for key, entry in value.items()})
-    if hasattr(value, "parameters"):
-        return repr(value.parameters())
     return repr(value.tolist() if isinstance(value, np.ndarray) else value)
 
 
@@ -234,7 +235,8 @@ class _Store:
         found: dict[int, Columns] = {}
         for k in range(len(self.plan)):
             with contextlib.suppress(OSError, ValueError, EOFError, KeyError, _zip_error()):
-                with np.load(self._path(k), allow_pickle=False) as stored:
+                content = io.BytesIO(self._path(k).read_bytes())
+                with np.load(content, allow_pickle=False) as stored:
                     columns = {name: stored[name] for name in stored.files}
                 if columns["error"].shape == (self.plan.size(k),):
                     found[k] = columns

@@ -32,7 +32,11 @@ SCALARS = {
     "expected_accuracy": ("expected accuracy of the trained model", "1"),
     "full_information": ("expected value of the trained model if types were known", "cost"),
     "full_information_error": ("standard error of full_information; 0 where it is exact", "cost"),
-    "information_cost": ("full_information less objective: what not knowing the types costs", "cost"),
+    "information_cost": (
+        "full_information less objective: what not knowing the types costs; with few participants it can be"
+        " negative, for the benchmark keeps everybody in whoever comes, the contract on average",
+        "cost",
+    ),
     "optimality_gap": (
         "proved bound on how much better another contract can be, for the program as solved",
         "of the target: cost, or 1 where accuracy is maximised and the valuation is not linear",
