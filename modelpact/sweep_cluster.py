@@ -45,7 +45,7 @@ def compute_on(
             for k in chunks
         }
         try:
-            for future in as_completed(futures):
+            for future in as_completed(futures, loop=client.loop):
                 yield futures[future], future.result()
                 future.release()
         except (CancelledError, KilledWorker, OSError, TimeoutError) as error:
