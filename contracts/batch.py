@@ -225,9 +225,10 @@ def _attempts(models: Sequence[FirstMoment], tasks: Sequence[_Task], many: bool)
 
 
 def _recall(solution: Solution, task: _Task) -> Callable[[Program, str], Solution]:
-    """A solver that knows the answer. Where the batch found none, the single one is asked once more, unless
-    types are left out: such programs often have none."""
-    if solution.error <= CONVERGED or task.excluded:
+    """A solver that knows the answer. Where the batch found none, the single one is asked, unless that would
+    only repeat why a program without some types has no solution."""
+    types = task.program.costs.size
+    if solution.error <= CONVERGED or (task.excluded and padded_types(types) == types):
         return lambda _program, _belief: solution
     return solve
 
