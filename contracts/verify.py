@@ -12,6 +12,7 @@ expectations are taken are themselves compared with the problem's curve first, a
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -19,7 +20,7 @@ import numpy as np
 from contracts.contract import Contract, Witness
 from contracts.outcomes import believed_total, total_data
 from contracts.problem import Problem
-from contracts.records import frozen
+from contracts.records import Keyed, frozen, identity
 
 TOLERANCE = 1e-9  # of the largest value: rounding of sums of a few thousand terms, far below any promise
 OPTIMALITY_TOLERANCE = 5e-6  # of the largest target: what the conic solver reaches
@@ -117,6 +118,18 @@ def verify(contract: Contract) -> Certificate:
 
 def reservation_by_zooming(problem: Problem) -> np.ndarray:
     """f_i by a grid over all amounts of data that can pay, zoomed into three times; shape (types,)."""
+    key = (*_family(problem), problem.population.costs.tobytes())
+    return _zoomed(Keyed(key, problem)).copy()
+
+
+def _family(problem: Problem) -> tuple:
+    return identity(problem.accuracy), identity(problem.valuation), problem.target_is_value
+
+
+# Contracts of one sweep share curves, costs and mixtures: what depends on these alone is remembered.
+@lru_cache(maxsize=1024)
+def _zoomed(keyed: Keyed) -> np.ndarray:
+    problem = keyed.value
     costs, place = np.unique(problem.population.costs, return_inverse=True)
     high = problem.largest_value / costs
     low = np.minimum(max(problem.accuracy.floor, 1e-9 * high.min()), 0.5 * high)
@@ -252,7 +265,7 @@ def _gaps(
     elif not contract.contribution.any():
         gap = 0.0
     global_gap: float | None = None
-    if contract.global_witness is not None and _is_minorant(problem, contract.global_witness):
+    if contract.global_witness is not None and _is_minorant(_mixture_key(problem, contract.global_witness)):
         # A minorant needs no allowance for its error: it only has to lie below the true loss.
         bound, _, _ = _bound(problem, contract.global_witness, alone, contract.contribution)
         global_gap = max(top - reached - bound, 0.0)
@@ -326,6 +339,19 @@ def _losses(problem: Problem, data: np.ndarray) -> tuple[np.ndarray, np.ndarray]
 
 def _mixture_error(problem: Problem, witness: Witness) -> float:
     """The largest relative difference between the proof's mixtures and the losses above the floor."""
+    return _measured_error(_mixture_key(problem, witness))
+
+
+def _mixture_key(problem: Problem, witness: Witness) -> Keyed:
+    population = problem.population
+    high = population.participants * problem.largest_value / float(population.costs.min())
+    arrays = (witness.rates, witness.target_weights, witness.value_weights)
+    return Keyed((*_family(problem), high, *(values.tobytes() for values in arrays)), (problem, witness))
+
+
+@lru_cache(maxsize=1024)
+def _measured_error(keyed: Keyed) -> float:
+    problem, witness = keyed.value
     population = problem.population
     high = population.participants * problem.largest_value / float(population.costs.min())
     low = problem.accuracy.floor if problem.accuracy.floor > 0 else 1e-9 * high
@@ -336,12 +362,14 @@ def _mixture_error(problem: Problem, witness: Witness) -> float:
         _losses(problem, data), (witness.target_weights, witness.value_weights), strict=True
     ):
         matters = loss > 1e-13 * loss[0]
-        worst = max(worst, float(np.abs(each @ weights / loss - 1.0)[matters].max()))
+        worst = max(worst, float(np.abs((each @ weights)[matters] / loss[matters] - 1.0).max()))
     negative = (witness.target_weights < 0).any() or (witness.value_weights < 0).any()
     return np.inf if negative or not np.isfinite(worst) else worst
 
 
-def _is_minorant(problem: Problem, witness: Witness) -> bool:
+@lru_cache(maxsize=1024)
+def _is_minorant(keyed: Keyed) -> bool:
+    problem, witness = keyed.value
     population = problem.population
     high = population.participants * problem.largest_value / float(population.costs.min())
     floor = max(problem.accuracy.floor, 1e-9 * high)
