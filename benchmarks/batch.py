@@ -157,13 +157,20 @@ def floor(stated: Sequence[Program], iterations: int) -> float:
         stacked = jax.tree.map(lambda *leaves: jnp.asarray(np.stack(leaves)), *lanes)
         m = jnp.full(stacked.costs.shape, 0.5)
         _evaluate(stacked, m, iterations).block_until_ready()
-        return min(
-            clocked(lambda: _evaluate(stacked, m, iterations).block_until_ready())[0] for _ in range(3)
-        )
+        return min(clocked(lambda: _evaluate(stacked, m, iterations).block_until_ready())[0] for _ in range(3))
 
 
 def throughput(sizes: Sequence[int], types: Sequence[int]) -> None:
-    table = Table("types", "batch", "contracts/s", "ms each", "floor, ms each", "of the floor", "worst error", "peak memory")
+    table = Table(
+        "types",
+        "batch",
+        "contracts/s",
+        "ms each",
+        "floor, ms each",
+        "of the floor",
+        "worst error",
+        "peak memory",
+    )
     for count in types:
         for size in sizes:
             stated = programs(count, size)

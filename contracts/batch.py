@@ -126,7 +126,9 @@ def unstack(problem: Problem) -> list[Problem]:
         try:
             singles.append(jax.tree_util.tree_unflatten(structure, parts))
         except InvalidInput as error:
-            raise InvalidInput(f"problem {tuple(map(int, np.unravel_index(index, batch)))} of the batch: {error}") from error
+            raise InvalidInput(
+                f"problem {tuple(map(int, np.unravel_index(index, batch)))} of the batch: {error}"
+            ) from error
     return singles
 
 

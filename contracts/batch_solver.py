@@ -1,4 +1,4 @@
-r"""Many first-moment programs solved together: the interior-point method under `jax.vmap`, compiled once a shape.
+r"""Many first-moment programs solved together, by the interior-point method under `jax.vmap`.
 
 Programs are made equal in shape without changing their answers. Types are filled up from the front with types
 that never occur, are held at zero contribution and have nothing to demand (the device that also leaves dear
@@ -181,4 +181,3 @@ def _advance(programs: Program, lanes: Lanes, belief: str) -> Lanes:
         return carry[1].running.any() & (carry[0] < ROUND)
 
     return jax.lax.while_loop(unfinished, sweep, (0, lanes))[1]
-

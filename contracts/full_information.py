@@ -94,7 +94,9 @@ def full_informations(problems: Sequence[Problem], *, seed: int = 0) -> list[Ful
         statistics = [each @ counts.T for each, (counts, _) in zip(per_type, drawn, strict=True)]
         data, errors = largest_total(problems[members[0]], *np.concatenate(statistics, axis=1))
         ends = np.cumsum([len(counts) for counts, _ in drawn])[:-1]
-        parts = zip(members, drawn, per_type, statistics, np.split(data, ends), np.split(errors, ends), strict=True)
+        parts = zip(
+            members, drawn, per_type, statistics, np.split(data, ends), np.split(errors, ends), strict=True
+        )
         for k, (_, weights), each, known, total, error in parts:
             answers[k] = _summary(problems[k], weights, each, known, total, float(error.max()))
     return [answer for answer in answers if answer is not None]

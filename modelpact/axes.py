@@ -62,7 +62,9 @@ class Axis:
         if len(labels) != len(settings):
             raise InvalidInput(f"labels has length {len(labels)}: expected {len(settings)}, one per value")
         texts = [isinstance(label, str) for label in labels]
-        numbers = [isinstance(label, int | float | np.number) and not isinstance(label, bool) for label in labels]
+        numbers = [
+            isinstance(label, int | float | np.number) and not isinstance(label, bool) for label in labels
+        ]
         if not all(texts) and not all(numbers):
             raise InvalidInput("labels: expected all numbers or all texts")
         if len(set(labels)) != len(labels):
@@ -94,7 +96,11 @@ class Axis:
         return cls.of(field, _spaced(field, start, stop, count, np.geomspace))
 
 
-UNITS = {"population.participants": "participants", "population.costs": "cost per datum", "valuation.scale": "cost"}
+UNITS = {
+    "population.participants": "participants",
+    "population.costs": "cost per datum",
+    "valuation.scale": "cost",
+}
 
 
 def _spaced(field: str, start: float, stop: float, count: int, spacing: Any) -> list[Any]:

@@ -119,7 +119,9 @@ class _Plan:
         for name, axis in axes.items():
             for field in {field for setting in axis.settings for field in setting}:
                 if fields.setdefault(field, name) != name:
-                    raise InvalidInput(f"axes {fields[field]!r} and {name!r} both set {field}: expected one of them")
+                    raise InvalidInput(
+                        f"axes {fields[field]!r} and {name!r} both set {field}: expected one of them"
+                    )
         self.problem, self.axes, self.chunk = problem, axes, chunk
         self.shape = tuple(len(axis.labels) for axis in axes.values())
         self.count = int(np.prod([float(size) for size in self.shape]))
@@ -150,7 +152,7 @@ class _Plan:
         except InvalidInput as error:
             return f"InvalidInput: {error}"
 
-    def _types(self) -> tuple[int, tuple[str, ...] | None]:
+    def _types(self) -> tuple[int, Sequence[str] | None]:
         """The largest number of types, and their names if they never change."""
         population = self.problem.population
         sizes, renamed = {population.types}, False

@@ -64,7 +64,9 @@ def _client(scheduler: Any, kind: Any) -> Iterator[Any]:
         yield scheduler
         return
     if not isinstance(scheduler, str):
-        raise InvalidInput(f"scheduler = {scheduler!r:.60}: expected an address such as tcp://host:8786, or a Client")
+        raise InvalidInput(
+            f"scheduler = {scheduler!r:.60}: expected an address such as tcp://host:8786, or a Client"
+        )
     with _quiet():
         try:
             client = kind(scheduler, timeout=CONNECT_SECONDS, set_as_default=False)

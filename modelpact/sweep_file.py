@@ -108,7 +108,9 @@ def _problem(stated: Any, folder: Path) -> Problem:
             text = str(error)
             raise InvalidInput(text if text.startswith(str(path)) else f"{path}: {text}") from error
     if not isinstance(stated, dict):
-        raise InvalidInput(f"problem = {stated!r:.60}: expected the path of a problem file, or a table [problem]")
+        raise InvalidInput(
+            f"problem = {stated!r:.60}: expected the path of a problem file, or a table [problem]"
+        )
     return problem_from_data(stated)
 
 
@@ -117,7 +119,9 @@ def _axis(name: str, table: Any) -> Axis:
         raise InvalidInput(f"axes.{name} = {table!r:.60}: expected a table [axes.{name}]")
     kinds = [kind for kind in ("values", "linear", "logarithmic", "table") if kind in table]
     if len(kinds) != 1:
-        raise InvalidInput(f"[axes.{name}] {len(kinds)} of values, linear, logarithmic, table: expected exactly one")
+        raise InvalidInput(
+            f"[axes.{name}] {len(kinds)} of values, linear, logarithmic, table: expected exactly one"
+        )
     kind = kinds[0]
     entries = table[kind]
     try:

@@ -98,7 +98,9 @@ def _record(columns: Columns, k: int, contract: Contract, benchmark: Any) -> Non
         columns[name][k] = np.nan if value is None else value
 
 
-def dataset(columns: Columns, axes: Mapping[str, Axis], names: Sequence[str] | None, title: str) -> xarray.Dataset:
+def dataset(
+    columns: Columns, axes: Mapping[str, Axis], names: Sequence[str] | None, title: str
+) -> xarray.Dataset:
     """The records with named dimensions, coordinates and units.
 
     Args:

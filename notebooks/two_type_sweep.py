@@ -111,7 +111,7 @@ def seconds(stated):
 
 
 participants = [10, 100, 1000, 10_000, 100_000, 1_000_000]
-types = [2, 5, 10, 20, 40]
+types = [2, 4, 8, 16]
 by_participants = [seconds(evenly(5, n)) for n in participants]
 by_types = [seconds(evenly(k, 1000)) for k in types]
 figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3), layout="constrained")

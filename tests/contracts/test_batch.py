@@ -24,8 +24,8 @@ from contracts import (
 from contracts.batch import attempt_contracts, design_contracts, unstack
 from contracts.batch_solver import solve_programs
 from contracts.first_moment import exclude, moments, prepare, unfold
-from contracts.interior_point import solve
 from contracts.full_information import full_information, full_informations
+from contracts.interior_point import solve
 from contracts.reservation import reservation, reservations
 
 CURVES = (GeneralizationBound(), PowerLaw(optimum=0.95, coefficient=2.0, exponent=0.5), Exponential(rate=1e-4))
@@ -173,7 +173,9 @@ def test_every_leaf_may_carry_a_batch():
             participants=jnp.asarray([5, 10, 20]),
         )
     batch = Problem(
-        population=population, accuracy=GeneralizationBound(), valuation=LinearValuation(scale=[90.0, 100.0, 110.0])
+        population=population,
+        accuracy=GeneralizationBound(),
+        valuation=LinearValuation(scale=[90.0, 100.0, 110.0]),
     )
     singles = unstack(batch)
     assert len(singles) == 6
@@ -198,7 +200,9 @@ def test_bad_batches_are_refused_in_one_line():
         unstack(Problem(population=single, accuracy=CURVES[0], valuation=VALUATIONS[0]))
     with jax.enable_x64(True):
         wrong = Population(
-            costs=jnp.asarray([[0.02, 0.01], [0.02, -0.01]]), probabilities=jnp.asarray([0.5, 0.5]), participants=10
+            costs=jnp.asarray([[0.02, 0.01], [0.02, -0.01]]),
+            probabilities=jnp.asarray([0.5, 0.5]),
+            participants=10,
         )
     with pytest.raises(InvalidInput, match=r"problem \(1,\) of the batch: costs\[1\]"):
         unstack(Problem(population=wrong, accuracy=CURVES[0], valuation=VALUATIONS[0]))

@@ -139,8 +139,13 @@ def test_axes_may_change_the_number_of_types():
             {"a": Axis.of("population.participants", [2]), "b": Axis.of("population.participants", [3])},
             "both set population.participants",
         ),
-        ({"n": Axis.of("population.participants", range(2, 5000)), "p": Axis.linear("valuation.scale", 1, 2, 9999)},
-         "at most 10000000"),
+        (
+            {
+                "n": Axis.of("population.participants", range(2, 5000)),
+                "p": Axis.linear("valuation.scale", 1, 2, 9999),
+            },
+            "at most 10000000",
+        ),
     ],
 )  # fmt: skip
 def test_wrong_axes_are_refused_at_once(axes, message):
@@ -228,8 +233,8 @@ sweep(PROBLEM, axes, output=sys.argv[1])
 def run(tmp_path, name, size):
     (tmp_path / "test_sweep_problem.py").write_text(
         "from contracts import *\n"
-        "PROBLEM = Problem(population=Population(costs=[0.02, 0.01], probabilities=[0.5, 0.5], participants=10),\n"
-        "    accuracy=GeneralizationBound(), valuation=LinearValuation(scale=100.0))\n"
+        "population = Population(costs=[0.02, 0.01], probabilities=[0.5, 0.5], participants=10)\n"
+        "PROBLEM = Problem(population=population, accuracy=GeneralizationBound(), valuation=LinearValuation(scale=100.0))\n"
     )
     script = SCRIPT.format(tests=str(tmp_path), n=size[0], p=size[1])
     arguments = [sys.executable, "-c", script, str(tmp_path / f"{name}.nc"), str(tmp_path / f"{name}.log")]

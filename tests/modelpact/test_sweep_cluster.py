@@ -77,9 +77,7 @@ def test_a_worker_killed_in_mid_sweep_loses_nothing(cluster, tmp_path):
             workers[0].send_signal(signal.SIGKILL)
             killed.append(done)
 
-    remote = sweep(
-        PROBLEM, AXES, output=tmp_path / "remote.nc", scheduler=address, chunk=CHUNK, report=kill_one
-    )
+    remote = sweep(PROBLEM, AXES, output=tmp_path / "remote.nc", scheduler=address, chunk=CHUNK, report=kill_one)
     assert killed
     assert workers[0].wait() == -signal.SIGKILL
     assert (remote["error"] == "").all()
@@ -109,9 +107,7 @@ def test_a_scheduler_lost_on_the_way_leaves_the_chunks_that_were_stored(cluster,
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        sweep(
-            PROBLEM, AXES, output=tmp_path / "lost.nc", scheduler=address, chunk=CHUNK, report=lose_everybody
-        )
+        sweep(PROBLEM, AXES, output=tmp_path / "lost.nc", scheduler=address, chunk=CHUNK, report=lose_everybody)
     stored = list((tmp_path / "lost.nc.chunks").glob("chunk-*.npz"))
     assert len(stored) == done_so_far[-1] // CHUNK
     local = sweep(PROBLEM, AXES, output=tmp_path / "lost.nc", chunk=CHUNK)

@@ -27,7 +27,9 @@ complexity = 1.0
 family = "linear"
 scale = 100.0
 """
-SMALL = PROBLEM + """
+SMALL = (
+    PROBLEM
+    + """
 [axes.participants]
 field = "population.participants"
 values = [10, 20]
@@ -35,6 +37,7 @@ values = [10, 20]
 field = "belief"
 values = ["interim", "ex-ante"]
 """
+)
 
 
 @pytest.mark.parametrize("name", ["two_types", "scenarios"])
