@@ -234,7 +234,8 @@ def run(tmp_path, name, size):
     (tmp_path / "test_sweep_problem.py").write_text(
         "from contracts import *\n"
         "population = Population(costs=[0.02, 0.01], probabilities=[0.5, 0.5], participants=10)\n"
-        "PROBLEM = Problem(population=population, accuracy=GeneralizationBound(), valuation=LinearValuation(scale=100.0))\n"
+        "parts = dict(accuracy=GeneralizationBound(), valuation=LinearValuation(scale=100.0))\n"
+        "PROBLEM = Problem(population=population, **parts)\n"
     )
     script = SCRIPT.format(tests=str(tmp_path), n=size[0], p=size[1])
     arguments = [sys.executable, "-c", script, str(tmp_path / f"{name}.nc"), str(tmp_path / f"{name}.log")]
