@@ -31,7 +31,7 @@ import numpy as np
 
 from contracts.batch_solver import MOST_TYPES, SMALL, padded_types, solve_programs
 from contracts.contract import Contract
-from contracts.design import _check_shape, _contract, design_contract
+from contracts.design import _check_shape, _contract, _hopeless, design_contract
 from contracts.errors import InvalidInput, ModelpactError
 from contracts.exclusion import CLOSE, CONVERGED, Candidate, attempt
 from contracts.first_moment import FirstMoment, Program, exclude, prepare
@@ -147,11 +147,12 @@ def _prepared(
     sound: list[int] = []
     for index, problem in enumerate(problems):
         answers[index] = _guarded(_check, problem)
-        if answers[index] is None and np.unique(problem.population.costs).size <= MOST_TYPES:
+        few = np.unique(problem.population.costs).size <= MOST_TYPES
+        if answers[index] is None and few and not _hopeless(problem):
             sound.append(index)
     alone = reservations([problems[index] for index in sound])
     models = {index: prepare(problems[index], own) for index, own in zip(sound, alone, strict=True)}
-    return {index: model for index, model in models.items() if getattr(model.program, "curves", None) is None}
+    return {index: model for index, model in models.items() if model.program.curves is None}
 
 
 def _check(problem: Problem) -> None:

@@ -108,7 +108,7 @@ def _table(document: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 def _vector(document: dict[str, Any], name: str, length: int | None, low: float = -np.inf) -> np.ndarray:
-    return checks.array(name, _get(document, name), length=length, low=low, empty=length is None)
+    return checks.array(name, _get(document, name), length=length, low=low, empty=not length)
 
 
 def _provenance(table: dict[str, Any]) -> Provenance:

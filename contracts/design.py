@@ -52,6 +52,8 @@ def design_contract(problem: Problem, *, solver: str = "interior-point") -> Cont
     checks.choice("solver", solver, SOLVERS)
     began = time.perf_counter()
     _check_shape(problem)
+    if _hopeless(problem):
+        return _null(problem, None, began)
     model = prepare(problem)
     if solver == "conic":
         from contracts.conic import solve as solver_function
@@ -75,6 +77,13 @@ def _demand_proof(contract: Contract) -> None:
         )
 
 
+def _hopeless(problem: Problem) -> bool:
+    """Whether all participants together could not afford the data with which accuracy leaves zero."""
+    population = problem.population
+    most = population.participants * problem.largest_value / float(population.costs.min())
+    return most <= problem.accuracy.floor
+
+
 def _check_shape(problem: Problem) -> None:
     population = problem.population
     most = population.participants * problem.largest_value / float(population.costs.min())
@@ -83,6 +92,8 @@ def _check_shape(problem: Problem) -> None:
             f"participants * largest value / smallest cost = {most:g} data: expected between 1e-250 and 1e250;"
             " choose other units"
         )
+    if _hopeless(problem):
+        return
     shape = inspect(problem.accuracy, high=most)
     for low, high in shape.decreasing:
         raise InvalidInput(f"accuracy decreases between {low:g} and {high:g} data: expected an increasing curve")
@@ -104,7 +115,7 @@ def _contract(
             raise NotConverged(
                 "no program was solved although training alone pays; rescale costs and values", best=best
             )
-        return _null(model, global_witness, began)
+        return _null(problem, global_witness, began)
     row = model.groups
     contribution = best.contribution[row]
     expected_reward = best.utility[row] + problem.population.costs * contribution
@@ -119,11 +130,13 @@ def _contract(
         reason=_reason(best),
         provenance=Provenance(
             solver=solver,
-            expectation="mixture of exponentials",
+            expectation="mixture of exponentials" if model.program.curves is None else "Gauss rule",
             excluded=best.excluded,
             iterations=best.solution.iterations,
             seconds=time.perf_counter() - began,
-            fit_error=max(model.target_mixture.relative_error, model.value_mixture.relative_error),
+            fit_error=0.0
+            if model.program.curves is not None
+            else max(model.target_mixture.relative_error, model.value_mixture.relative_error),
         ),
         witness=witness,
         global_witness=witness if global_witness is None and not problem.accuracy.floor > 0 else global_witness,
@@ -148,8 +161,7 @@ def _reason(best: Candidate) -> str:
     return f"asking nothing of {kinds} is better than asking little: their data would not pay"
 
 
-def _null(model: FirstMoment, global_witness: Witness | None, began: float) -> Contract:
-    problem = model.problem
+def _null(problem: Problem, global_witness: Witness | None, began: float) -> Contract:
     nothing = np.zeros(problem.population.types)
     return Contract(
         problem=problem,
@@ -166,7 +178,7 @@ def _null(model: FirstMoment, global_witness: Witness | None, began: float) -> C
         provenance=Provenance(
             solver="closed form",
             expectation="mixture of exponentials",
-            excluded=model.program.costs.size,
+            excluded=np.unique(problem.population.costs).size,
             iterations=0,
             seconds=time.perf_counter() - began,
             fit_error=0.0,
@@ -181,9 +193,9 @@ def _witness(model: FirstMoment, candidate: Candidate) -> Witness:
     restricted = exclude(program, candidate.excluded, model.problem.belief)
     rows = program.costs.size
     m = candidate.contribution / model.data_unit
-    # The solver's multipliers belong to log E L; those of E L follow by the chain rule.
-    loss = float(moments(restricted, m, model.problem.belief, np).target_loss)
-    prices = candidate.solution.multipliers * loss * model.target_unit / model.value_unit
+    # The solver's multipliers belong to its objective; those of E L follow by the chain rule.
+    slope = float(moments(restricted, m, model.problem.belief, np).objective_slope)
+    prices = candidate.solution.multipliers * slope * model.target_unit / model.value_unit
     return Witness(
         rates=program.rates / model.data_unit,
         target_weights=program.target_weights * model.target_unit,

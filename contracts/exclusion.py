@@ -8,6 +8,7 @@ for the true curve; the best by its true objective is kept. A relaxation bounds 
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
@@ -15,7 +16,8 @@ import numpy as np
 
 from contracts.first_moment import FirstMoment, Program, exclude, moments, unfold
 from contracts.interior_point import Solution, solve
-from contracts.outcomes import total_data
+from contracts.outcomes import believed_total, total_data
+from contracts.population import Population
 from contracts.relaxation import relax
 
 EXHAUSTIVE = 64
@@ -66,10 +68,17 @@ def search(model: FirstMoment, solver: Solver = solve) -> tuple[Candidate | None
 def attempt(model: FirstMoment, program: Program, excluded: int, solver: Solver) -> Candidate | None:
     """Solve one program; None if it is infeasible or did not converge."""
     belief = model.problem.belief
-    solution = solver(exclude(program, excluded, belief), belief)
-    if not solution.error <= CONVERGED:
+    restricted = exclude(program, excluded, belief)
+    solution = solver(restricted, belief)
+    while solution.error <= CONVERGED:
+        m, u = unfold(restricted, solution.gaps, np)
+        short = _promised_too_much(model, restricted, m, u)
+        if short <= 0.0:
+            break
+        restricted = restricted._replace(value_offset=restricted.value_offset - 2.0 * short)
+        solution = solver(restricted, belief)
+    else:
         return None
-    m, u = unfold(exclude(program, excluded, belief), solution.gaps, np)
     contribution = m * model.data_unit
     return Candidate(
         excluded=excluded,
@@ -79,6 +88,19 @@ def attempt(model: FirstMoment, program: Program, excluded: int, solver: Solver)
         utility=u * model.value_unit,
         target=expected_target(model, contribution),
     )
+
+
+def _promised_too_much(model: FirstMoment, program: Program, m: np.ndarray, u: np.ndarray) -> float:
+    """By how much a Gauss rule's small error lets promises exceed what can be given, in program units."""
+    if program.curves is None:
+        return 0.0
+    problem, p = model.problem, program.probabilities
+    population = Population(costs=program.costs, probabilities=p, participants=problem.population.participants)
+    rows = dataclasses.replace(problem, population=population)
+    promised = (u + program.costs * m) * model.value_unit
+    laws = (believed_total(rows, m * model.data_unit, i) for i in range(p.size))
+    excess = max(t - law.expectation(problem.value) for t, law in zip(promised, laws, strict=True))
+    return excess / model.value_unit if excess > 1e-10 * model.value_unit else 0.0
 
 
 def _best(model: FirstMoment, solver: Solver, best: Candidate | None) -> Candidate | None:

@@ -23,11 +23,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from contracts import gauss_program
 from contracts.exponential_sum import ExponentialSum, fit_exponentials
+from contracts.gauss import Curves, LossCurve
 from contracts.participation import BELIEFS, Partials, Transform, transform
 from contracts.problem import Problem
 from contracts.records import Keyed, frozen, identity
 from contracts.reservation import Reservation, reservation
+
+# Above this relative error a loss is taken not to be a mixture of exponentials.
+MIXTURE_ERROR = 1e-8
 
 
 class Program(NamedTuple):
@@ -42,6 +47,7 @@ class Program(NamedTuple):
         value_offset: the same for E_i L, shape (types,).
         active: 0 for variables x that are fixed at zero, else 1, shape (2 types,).
         real: 0 for types that only fill up a batch and expect no loss, else 1, shape (types,); None if all are.
+        curves: the losses themselves where they are not mixtures of exponentials (then there are no rates).
     """
 
     costs: Any
@@ -55,6 +61,7 @@ class Program(NamedTuple):
     value_offset: Any
     active: Any
     real: Any = None
+    curves: Any = None
 
 
 def unfold(program: Program, gaps: Any, xp: Any) -> tuple[Any, Any]:
@@ -94,9 +101,16 @@ class Moments(NamedTuple):
     powers: Any
     partials: Partials
 
+    @property
+    def objective_slope(self) -> Any:
+        """dE L / d objective: the objective is log E L."""
+        return self.target_loss
 
-def moments(program: Program, contribution: Any, belief: str, xp: Any) -> Moments:
+
+def moments(program: Program, contribution: Any, belief: str, xp: Any) -> Moments | gauss_program.GaussMoments:
     """Evaluate E L and E_i L at a contribution vector m, shape (types,)."""
+    if program.curves is not None:
+        return gauss_program.moments(program, contribution, belief)
     at = transform(contribution, program.probabilities, program.rates, xp)
     arguments = (contribution, program.probabilities, program.participants, program.rates, at, xp)
     partials = BELIEFS[belief](*arguments)
@@ -130,8 +144,10 @@ class Factors(NamedTuple):
     cross: Any
 
 
-def factors(program: Program, here: Moments, multipliers: Any) -> Factors:
+def factors(program: Program, here: Moments | gauss_program.GaussMoments, multipliers: Any) -> Factors:
     """Derivatives at a point, for multipliers y >= 0 of the feasibility constraints, shape (types,)."""
+    if isinstance(here, gauss_program.GaussMoments):
+        return Factors(**gauss_program.derivatives(program, here, multipliers))
     s, n, w = program.rates, program.participants, program.value_weights
     tilted, part = here.at.tilted, here.partials
     psi = program.target_weights * here.powers / here.target_loss
@@ -188,6 +204,13 @@ def prepare(problem: Problem, alone: Reservation | None = None) -> FirstMoment:
     target_mixture, value_mixture = mixtures(problem, population.participants * value_unit / falling[-1])
     target_unit = value_unit if problem.target_is_value else float(problem.accuracy.optimum)
     rates = np.union1d(target_mixture.rates, value_mixture.rates)
+    curves = None
+    if max(target_mixture.relative_error, value_mixture.relative_error) > MIXTURE_ERROR:
+        curves = Curves(
+            LossCurve(problem=problem, of_value=problem.target_is_value, unit=(data_unit, target_unit)),
+            LossCurve(problem=problem, of_value=True, unit=(data_unit, value_unit)),
+        )
+        rates = np.zeros(0)
     program = Program(
         costs=falling * data_unit / value_unit,
         probabilities=np.bincount(groups, weights=population.probabilities, minlength=falling.size),
@@ -199,6 +222,7 @@ def prepare(problem: Problem, alone: Reservation | None = None) -> FirstMoment:
         target_offset=0.0,
         value_offset=np.zeros(falling.size),
         active=np.ones(2 * falling.size),
+        curves=curves,
     )
     return FirstMoment(
         problem=problem,
@@ -232,9 +256,12 @@ def exclude(program: Program, excluded: int, belief: str) -> Program:
         share = np.minimum(own / max(nobody, 1e-300), 1.0)
         occurs = -np.expm1(n * np.log1p(-np.minimum(own, 1.0 - 1.2e-16)))
         alone[:excluded] = nobody**n * -np.expm1(n * np.log1p(-np.minimum(share, 1.0 - 1.2e-16))) / occurs
+    target_at_zero, value_at_zero = program.target_weights.sum(), program.value_weights.sum()
+    if program.curves is not None:
+        target_at_zero, value_at_zero = float(program.curves.target(0.0)), float(program.curves.value(0.0))
     return program._replace(
-        target_offset=nobody**n * (program.target_weights.sum() - 1.0),
-        value_offset=alone * (program.value_weights.sum() - 1.0),
+        target_offset=nobody**n * (target_at_zero - 1.0),
+        value_offset=alone * (value_at_zero - 1.0),
         active=active,
     )
 
@@ -275,5 +302,7 @@ def _per_group(values: np.ndarray, groups: np.ndarray) -> np.ndarray:
 
 def _on(rates: np.ndarray, mixture: ExponentialSum) -> np.ndarray:
     weights = np.zeros(rates.size)
+    if rates.size == 0:
+        return weights
     weights[np.searchsorted(rates, mixture.rates)] = mixture.weights
     return weights

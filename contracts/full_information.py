@@ -7,9 +7,14 @@ largest root of one scalar equation,
     D = K v(a(D)) - F,    K = sum_i n_i / c_i,    F = sum_i n_i f_i / c_i.
 
 The right-hand side is concave above the curve's floor, so Newton's method from the right descends to that root.
-(It exists, with v >= f_i for all present, whenever training alone pays for somebody present.) Outcomes matter
-only through (K, F): they are enumerated where they are few, else sampled with the second moments of (K, F),
-which are known exactly, as control variates.
+(It exists, with v >= f_i for all present, whenever training alone pays for somebody present.)
+
+The benchmark keeps everybody at its reservation utility in every outcome, a contract only in expectation:
+where training is dear, averaging over outcomes can be worth more than knowing the costs, and the information
+cost is negative.
+
+Outcomes matter only through (K, F): they are enumerated where they are few, else sampled with the second
+moments of (K, F), which are known exactly, as control variates.
 
 Source: Wang et al., AAAI 2025 (arXiv 2412.11122), complete-information case.
 """

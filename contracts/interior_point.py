@@ -7,9 +7,11 @@ and multipliers y. Each iteration takes a predictor and a corrector step from on
 
 from __future__ import annotations
 
+import warnings
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy import linalg
 
 from contracts import newton
 from contracts.first_moment import Program, factors, fold, moments, unfold
@@ -54,7 +56,8 @@ def solve(program: Program, belief: str) -> Solution:
     """
     point = start(program, belief, np)
     best, best_error, since, iteration = point, np.inf, 0, 0
-    with np.errstate(all="ignore"):
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", linalg.LinAlgWarning)  # a singular system ends the run below
         for iteration in range(1, MAX_ITERATIONS + 1):  # noqa: B007 - reported
             try:
                 following = iterate(program, point, belief, np)
@@ -108,9 +111,9 @@ def iterate(program: Program, point: Point, belief: str, xp: Any) -> Point:
     count_x, count_s = program.active, _counted(program, xp)
     count = xp.sum(count_x) + xp.sum(count_s)
     mu = (count_x @ (x * z) + count_s @ (s * y)) / count
-    error = here.target_loss * (x @ z + s @ y + xp.abs(stationarity) @ x + xp.abs(infeasibility) @ y)
+    error = here.objective_slope * (x @ z + s @ y + xp.abs(stationarity) @ x + xp.abs(infeasibility) @ y)
 
-    if xp is np and types > DENSE_TYPES:
+    if xp is np and types > DENSE_TYPES and program.curves is None:
         newton_step = newton.banded(program, f, z / x, s / y)
     else:
         newton_step = newton.dense(program, f, z / x, s / y, xp)

@@ -131,11 +131,16 @@ def _compositions(levels: np.ndarray, mass: np.ndarray, draws: int) -> tuple[np.
     return data + levels[-1] * left, weight
 
 
+def merge(data: np.ndarray, mass: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Sort atoms and bring together those that differ by rounding only (equal sums in different orders)."""
+    order = np.argsort(data, kind="stable")
+    data, mass = data[order], mass[order]
+    first = np.concatenate([[True], np.diff(data) > 1e-12 * abs(data[-1])])
+    return data[first], np.bincount(np.cumsum(first) - 1, weights=mass)
+
+
 def _sorted(data: np.ndarray, mass: np.ndarray) -> Law:
-    # Equal outcomes reached in different orders differ by rounding: bring them together.
-    unit = 1e-13 * float(data.max()) or 1.0
-    values, place = np.unique(np.round(data / unit) * unit, return_inverse=True)
-    probabilities = np.bincount(place, weights=mass)
+    values, probabilities = merge(data, mass)
     kept = probabilities > 0.0
     return Law(data=values[kept], probabilities=probabilities[kept], step=0.0)
 

@@ -50,12 +50,18 @@ def problem_to_data(problem: Problem) -> dict[str, Any]:
     }
 
 
-def problem_from_data(document: dict[str, Any], curve: AccuracyCurve | None = None) -> Problem:
+def problem_from_data(
+    document: dict[str, Any],
+    curve: AccuracyCurve | None = None,
+    *,
+    families: Iterable[str] = tuple(accuracy.FAMILIES),
+) -> Problem:
     """A problem from nested tables.
 
     Args:
         document: tables "population", "accuracy", "valuation" and the words "belief", "maximise".
         curve: the accuracy curve, where the caller has read that table already.
+        families: the families of curves to name where an unknown one is asked for.
 
     Raises:
         InvalidInput: an unknown or missing key, a wrong kind of value, or a value out of range.
@@ -67,10 +73,11 @@ def problem_from_data(document: dict[str, Any], curve: AccuracyCurve | None = No
             raise InvalidInput(f"{name} = {document[name]!r:.60}: expected a table [{name}]")
     choice("", document, "belief", BELIEFS)
     choice("", document, "maximise", TARGETS)
+    read = curve if curve is not None else family("accuracy", document["accuracy"], accuracy.FAMILIES, families)
     required, optional = ("costs", "probabilities", "participants"), ("names",)
     return Problem(
         population=build("population", Population, document["population"], required, optional),
-        accuracy=curve if curve is not None else family("accuracy", document["accuracy"], accuracy.FAMILIES),
+        accuracy=read,
         valuation=family("valuation", document["valuation"], valuation.FAMILIES),
         **{name: document[name] for name in options if name in document},
     )

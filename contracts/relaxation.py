@@ -73,4 +73,5 @@ def relax(model: FirstMoment) -> Program:
         rates=rates * model.data_unit,
         target_weights=weights[0] / model.target_unit,
         value_weights=weights[1] / model.value_unit,
+        curves=None,
     )

@@ -12,12 +12,14 @@ expectations are taken are themselves compared with the problem's curve first, a
 
 from __future__ import annotations
 
+import dataclasses
 from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 
 from contracts.contract import Contract, Witness
+from contracts.outcome_gradients import ContinuedLoss, expected_loss, type_losses
 from contracts.outcomes import believed_total, total_data
 from contracts.problem import Problem
 from contracts.records import Keyed, frozen, identity
@@ -25,6 +27,7 @@ from contracts.records import Keyed, frozen, identity
 TOLERANCE = 1e-9  # of the largest value: rounding of sums of a few thousand terms, far below any promise
 OPTIMALITY_TOLERANCE = 5e-6  # of the largest target: what the conic solver reaches
 DRAWS = 4000
+LATTICE_ERROR = 1e-9  # relative error of expectations over the law of the outcomes
 
 
 @frozen
@@ -220,7 +223,7 @@ def _idle_outcomes(problem: Problem, p: np.ndarray, excluded: int) -> tuple[floa
 def _largest_rewards(contract: Contract) -> tuple[np.ndarray, str]:
     """T_i, what could be given at most, by the proof's mixture if there is one."""
     problem, m = contract.problem, contract.contribution
-    if contract.witness is None:
+    if contract.witness is None or not contract.witness.rates.size:
         laws = [believed_total(problem, m, i) for i in range(m.size)]
         return np.array([law.expectation(problem.value) for law in laws]), "expectations over outcomes"
     witness = contract.witness
@@ -252,7 +255,7 @@ def _gaps(
     complaints: list[str] = []
     if contract.witness is not None:
         bound, loss, sensitivity = _bound(problem, contract.witness, alone, contract.contribution)
-        error = _mixture_error(problem, contract.witness)
+        error = _mixture_error(problem, contract.witness) if contract.witness.rates.size else LATTICE_ERROR
         gap = loss - bound + error * sensitivity
         if error > 1e-6:
             complaints.append(
@@ -265,10 +268,15 @@ def _gaps(
     elif not contract.contribution.any():
         gap = 0.0
     global_gap: float | None = None
-    if contract.global_witness is not None and _is_minorant(_mixture_key(problem, contract.global_witness)):
-        # A minorant needs no allowance for its error: it only has to lie below the true loss.
-        bound, _, _ = _bound(problem, contract.global_witness, alone, contract.contribution)
-        global_gap = max(top - reached - bound, 0.0)
+    if contract.global_witness is not None and not contract.global_witness.rates.size:
+        # Without a floor the program as solved is the true one.
+        global_gap = gap if problem.accuracy.floor <= 0.0 else None
+    elif contract.global_witness is not None:
+        below = _below(problem, contract.global_witness)
+        if below is not None:
+            # A minorant needs no allowance for its error: it only has to lie below the true loss.
+            bound, _, _ = _bound(problem, below, alone, contract.contribution)
+            global_gap = max(top - reached - bound, 0.0)
     return gap, global_gap, complaints
 
 
@@ -284,6 +292,8 @@ def _bound(
     y = np.maximum(witness.feasibility_multipliers, 0.0)
     w = np.maximum(witness.participation_multipliers, 0.0)
     m, u, k = witness.contribution, witness.utility, witness.excluded
+    if not witness.rates.size:
+        return _bound_over_outcomes(problem, witness, f, contribution)
     mix = _mix(witness.rates, m, p)
     powers = np.exp(n * mix.log_phi)
     idle, idle_each = _idle_outcomes(problem, p, k)
@@ -297,15 +307,48 @@ def _bound(
     lagrangian = witness.target_weights @ powers - excess - y @ slack - w @ (u - f)
     by_m = -(witness.target_weights * mix.rates * n * powers) @ mix.tilted + y * costs
     by_m = by_m + _type_loss_gradient(problem, witness.value_weights, mix, m, p, y)
-    residual, point = _by_gaps(costs, by_m, y - w, m, u, f[0], k)
-    # Every contract has m_I <= V / c_I (the sum of the gaps of the chain) and e <= V.
-    lowest = min(0.0, float(residual[:-1].min(initial=0.0))) * value_top / costs[-1]
-    bound = lagrangian - residual @ point + lowest + min(0.0, float(residual[-1])) * value_top
+    bound = lagrangian + _least_change(problem, costs, by_m, y - w, witness, f[0])
     order = np.zeros(costs.size, dtype=int)
     order[row] = np.arange(row.size)
     given = _mix(witness.rates, contribution[order], p)
     loss = float(witness.target_weights @ np.exp(n * given.log_phi) - excess)
     return float(bound), loss, loss + float(y.sum()) * value_top
+
+
+def _least_change(
+    problem: Problem, costs: np.ndarray, by_m: np.ndarray, by_u: np.ndarray, witness: Witness, first: float
+) -> float:
+    """The least that the linearised Lagrangian can change from the witness's point to any contract."""
+    residual, point = _by_gaps(costs, by_m, by_u, witness.contribution, witness.utility, first, witness.excluded)
+    # Every contract has m_I <= V / c_I (the sum of the gaps of the chain) and e <= V.
+    top = problem.largest_value
+    lowest = min(0.0, float(residual[:-1].min(initial=0.0))) * top / costs[-1]
+    return float(lowest - residual @ point + min(0.0, float(residual[-1])) * top)
+
+
+def _bound_over_outcomes(
+    problem: Problem, witness: Witness, f: np.ndarray, contribution: np.ndarray
+) -> tuple[float, float, float]:
+    """The same bound with expectations over the law of the outcomes, for curves of any shape."""
+    costs, p, row = _rows(problem)
+    n, top = problem.population.participants, problem.largest_value
+    y = np.maximum(witness.feasibility_multipliers, 0.0)
+    w = np.maximum(witness.participation_multipliers, 0.0)
+    m, u, k = witness.contribution, witness.utility, witness.excluded
+    target, value = ContinuedLoss(problem, problem.target_is_value), ContinuedLoss(problem, True)
+    target_top = top if problem.target_is_value else float(problem.accuracy.optimum)
+    idle, idle_each = _idle_outcomes(problem, p, k)
+    excess = idle * (float(target(np.zeros(1))[0]) - target_top) if k else 0.0
+    value_excess = idle_each * (float(value(np.zeros(1))[0]) - top) if k else 0.0 * idle_each
+    mean, by_m = expected_loss(target, m, p, n)
+    losses, gradient = type_losses(value, problem.belief, m, p, n, y)
+    slack = top - losses + value_excess - costs * m - u
+    lagrangian = mean - excess - y @ slack - w @ (u - f)
+    bound = lagrangian + _least_change(problem, costs, by_m + gradient + y * costs, y - w, witness, f[0])
+    order = np.zeros(costs.size, dtype=int)
+    order[row] = np.arange(row.size)
+    loss, _ = expected_loss(target, contribution[order], p, n)
+    return float(bound), float(loss - excess), float(loss + y.sum() * top)
 
 
 def _by_gaps(
@@ -367,21 +410,26 @@ def _measured_error(keyed: Keyed) -> float:
     return np.inf if negative or not np.isfinite(worst) else worst
 
 
+def _below(problem: Problem, witness: Witness) -> Witness | None:
+    """The witness with its mixtures shrunk until they lie below the true losses; None if they are none."""
+    shrunk = _shrunk(_mixture_key(problem, witness))
+    return shrunk and dataclasses.replace(witness, target_weights=shrunk[0], value_weights=shrunk[1])
+
+
 @lru_cache(maxsize=1024)
-def _is_minorant(keyed: Keyed) -> bool:
+def _shrunk(keyed: Keyed) -> tuple[np.ndarray, np.ndarray] | None:
     problem, witness = keyed.value
     population = problem.population
     high = population.participants * problem.largest_value / float(population.costs.min())
     floor = max(problem.accuracy.floor, 1e-9 * high)
-    data = np.r_[np.linspace(0.0, 8.0 * floor, 3001), np.geomspace(8.0 * floor, high, 3001)]
+    data = np.r_[np.linspace(0.0, 8.0 * floor, 4001), np.geomspace(8.0 * floor, high, 4001)]
     each = np.exp(-np.multiply.outer(data, witness.rates))
-    below = [
-        bool((each @ weights <= loss * (1.0 + 1e-9)).all()) and bool((weights >= 0).all())
-        for loss, weights in zip(
-            _losses(problem, data), (witness.target_weights, witness.value_weights), strict=True
-        )
-    ]
-    return all(below)
+    mixtures = (witness.target_weights, witness.value_weights)
+    ratios = [(each @ w / loss).max() for w, loss in zip(mixtures, _losses(problem, data), strict=True)]
+    if min(w.min(initial=0.0) for w in mixtures) < 0.0 or not max(ratios) <= 1.01:
+        return None
+    target, value = (w / max(1.0, float(ratio)) for w, ratio in zip(mixtures, ratios, strict=True))
+    return target, value
 
 
 def _independently(contract: Contract, offered: np.ndarray, objective: float) -> tuple[str, list[str]]:

@@ -1,1 +1,73 @@
 """Will they come, and stay: games, equilibria, unravelling and verification."""
+
+from equilibria.bayesian import ThresholdEquilibrium, bayesian_thresholds
+from equilibria.contribution import ContributionGame, StandardFederatedRule
+from equilibria.correlated import CorrelatedEquilibrium, correlated_equilibrium
+from equilibria.declared import DeclaredTypesRule, ReportingGame
+from equilibria.dynamics import BestResponsePath, best_response_dynamics
+from equilibria.extremal import ExtremalEquilibrium, extremal_equilibrium
+from equilibria.game import BestResponses, Game, NashCertificate
+from equilibria.guarantee import Guarantee
+from equilibria.menu import ContractMenu, MenuCertificate, contract_menu
+from equilibria.mixed import MixedEquilibrium, mixed_gains, mixed_profile, symmetric_equilibria
+from equilibria.nfg import from_nfg, to_nfg
+from equilibria.normal_form import NormalFormGame, tabulate
+from equilibria.participation import ParticipationGame
+from equilibria.phase import PhaseDiagram, phase_diagram
+from equilibria.pooled import ClubRule, EqualShareRule, FixedShareRule, PooledRule
+from equilibria.pure import PureEquilibria, PureEquilibrium, pure_equilibria
+from equilibria.rule import Rule
+from equilibria.unravelling import Unravelling, UnravellingStep, unravel
+from equilibria.verification_trial import VerificationTrial, verification_trial
+from equilibria.verified import VerifiedRule
+from equilibria.welfare import FullInformationRule, WelfareOptimum, welfare_optimum
+
+__all__ = [
+    "BestResponsePath",
+    "BestResponses",
+    "ClubRule",
+    "ContractMenu",
+    "ContributionGame",
+    "CorrelatedEquilibrium",
+    "DeclaredTypesRule",
+    "EqualShareRule",
+    "ExtremalEquilibrium",
+    "FixedShareRule",
+    "FullInformationRule",
+    "Game",
+    "Guarantee",
+    "MenuCertificate",
+    "MixedEquilibrium",
+    "NashCertificate",
+    "NormalFormGame",
+    "ParticipationGame",
+    "PhaseDiagram",
+    "PooledRule",
+    "PureEquilibria",
+    "PureEquilibrium",
+    "ReportingGame",
+    "Rule",
+    "StandardFederatedRule",
+    "ThresholdEquilibrium",
+    "Unravelling",
+    "UnravellingStep",
+    "VerificationTrial",
+    "VerifiedRule",
+    "WelfareOptimum",
+    "bayesian_thresholds",
+    "best_response_dynamics",
+    "contract_menu",
+    "correlated_equilibrium",
+    "extremal_equilibrium",
+    "from_nfg",
+    "mixed_gains",
+    "mixed_profile",
+    "phase_diagram",
+    "pure_equilibria",
+    "symmetric_equilibria",
+    "tabulate",
+    "to_nfg",
+    "unravel",
+    "verification_trial",
+    "welfare_optimum",
+]

@@ -1,1 +1,46 @@
 """How a contract is carried out: training, verification, rewards, aggregation, delivery."""
+
+from mechanisms.accuracy_shaping import AccuracyShaping
+from mechanisms.cosine_game import cosine_contributions, cosine_shapley, cosine_values
+from mechanisms.data_sharing import DataSharing, data_sharing
+from mechanisms.datasets import Dataset, Samples, load, split
+from mechanisms.delivery import audit, deliver, train_full
+from mechanisms.fairness import fairness, over_runs, rationality
+from mechanisms.gradient_rewards import CosineGradientRewards
+from mechanisms.models import Model, MultilayerPerceptron, SoftmaxRegression
+from mechanisms.shapley import ShapleyValues, sample_shapley, shapley, shapley_from_table
+from mechanisms.training import train
+from mechanisms.verification import accept, estimate_types, hoeffding_radius, samples_for_radius, vc_radius
+
+__all__ = [
+    "AccuracyShaping",
+    "CosineGradientRewards",
+    "DataSharing",
+    "Dataset",
+    "Model",
+    "MultilayerPerceptron",
+    "Samples",
+    "ShapleyValues",
+    "SoftmaxRegression",
+    "accept",
+    "audit",
+    "cosine_contributions",
+    "cosine_shapley",
+    "cosine_values",
+    "data_sharing",
+    "deliver",
+    "estimate_types",
+    "fairness",
+    "hoeffding_radius",
+    "load",
+    "over_runs",
+    "rationality",
+    "sample_shapley",
+    "samples_for_radius",
+    "shapley",
+    "shapley_from_table",
+    "split",
+    "train",
+    "train_full",
+    "vc_radius",
+]

@@ -1,0 +1,106 @@
+"""How fast equilibria are found: J up to a million, against enumeration and against tabulating for quantecon.
+
+    python benchmarks/participation_games.py
+
+Times are the best of three in one run on one machine; compare the ratios, not the seconds.
+"""
+
+import time
+import tracemalloc
+from collections.abc import Callable
+
+import numpy as np
+
+from equilibria.correlated import correlated_equilibrium
+from equilibria.mixed import mixed_gains
+from equilibria.normal_form import tabulate
+from equilibria.participation import ParticipationGame
+from equilibria.pure import _by_enumeration
+from equilibria.verification_trial import verification_trial
+from equilibria.verified import VerifiedRule
+from equilibria.welfare import FullInformationRule, welfare_optimum
+
+CONSTANTS = {"loss_weight": 1.0, "complexity": 40.0, "exponent": 0.5, "cost": 3.125e-7}
+
+
+def seconds(work: Callable[[], object], repeats: int = 3) -> float:
+    taken = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        work()
+        taken.append(time.perf_counter() - start)
+    return min(taken)
+
+
+def uniform(agents: int) -> ParticipationGame:
+    return ParticipationGame(types=(np.arange(agents) + 0.5) / agents, **CONSTANTS)
+
+
+def large_games() -> None:
+    print("Uniform types on [0, 1]: seconds, and peak bytes for each agent")
+    print(f"{'agents':>9} {'equilibria':>11} {'cascade':>9} {'full information':>17} {'bytes/agent':>12}")
+    for agents in (1_000, 10_000, 100_000, 1_000_000):
+        game = uniform(agents)
+        full = game.with_rule(FullInformationRule())
+        times = [seconds(work) for work in (game.pure_equilibria, game.unravel, full.contributions)]
+        tracemalloc.start()
+        game.pure_equilibria()
+        cascade = game.unravel()
+        amounts = full.contributions()
+        peak = tracemalloc.get_traced_memory()[1] / agents
+        tracemalloc.stop()
+        outcome = (
+            f"{len(cascade) - 1} rounds to {cascade.sizes[-1]:,}; {int((amounts > 0).sum()):,} contributors"
+        )
+        print(f"{agents:>9,} {times[0]:>11.4f} {times[1]:>9.4f} {times[2]:>17.4f} {peak:>12.0f}  {outcome}")
+
+
+def against_enumeration() -> None:
+    from quantecon.game_theory import NormalFormGame as Reference
+    from quantecon.game_theory import Player, pure_nash_brute
+
+    print("\nAll pure equilibria of the pooled rule: theorem, enumeration, tabulating for quantecon")
+    print(f"{'agents':>7} {'theorem':>10} {'enumerate':>10} {'ratio':>8} {'quantecon':>11} {'ratio':>8}")
+    for agents in (4, 8, 12, 16):
+        game = uniform(agents)
+
+        def through_quantecon(game=game, agents=agents):
+            payoffs = tabulate(game).payoffs
+            # quantecon wants each player's own action first, then the others' in cyclic order.
+            players = [
+                Player(np.ascontiguousarray(np.transpose(payoffs[j], [(j + k) % agents for k in range(agents)])))
+                for j in range(agents)
+            ]
+            return pure_nash_brute(Reference(players), tol=game.tolerance)
+
+        theorem = seconds(game.pure_equilibria)
+        brute = seconds(lambda game=game: _by_enumeration(game), repeats=1)
+        other = seconds(through_quantecon, repeats=1) if agents <= 12 else np.nan
+        ours = sorted(tuple(game.profile(e.members).astype(int)) for e in game.pure_equilibria())
+        assert agents > 12 or ours == sorted(through_quantecon())
+        print(
+            f"{agents:>7} {theorem:>10.5f} {brute:>10.4f} {brute / theorem:>7.0f}x "
+            f"{other:>11.4f} {other / theorem:>7.0f}x"
+        )
+
+
+def other_answers() -> None:
+    worst_first = 0.6 - 0.1 * np.concatenate([[0.0], np.cumsum(1 / np.arange(1, 10))])
+    worked = ParticipationGame(types=worst_first[::-1].copy(), **CONSTANTS)
+    rule = VerifiedRule(samples=39_441)
+    many = uniform(10_000)
+    rows = {
+        "full information, 10 agents": lambda: welfare_optimum(worked),
+        "1000 verifications, 10 agents": lambda: verification_trial(worked, rule, runs=1000),
+        "best correlated equilibrium, 2^10 coalitions": lambda: correlated_equilibrium(worked),
+        "mixed profile, 10,000 distinct agents": lambda: mixed_gains(many, np.full(10_000, 0.3)),
+    }
+    print("\nOther answers, seconds")
+    for name, work in rows.items():
+        print(f"{name:<46} {seconds(work, repeats=2):>8.4f}")
+
+
+if __name__ == "__main__":
+    large_games()
+    against_enumeration()
+    other_answers()

@@ -1,0 +1,175 @@
+r"""Expectations for any smooth concave curve: Gauss rules of the total data, by doubling.
+
+The law of one participant's contribution is compressed to few points that integrate polynomials of high degree
+exactly (Lanczos on its atoms), convolved with itself, compressed again, and so on: log2 N convolutions for N
+participants, exact on polynomials of degree 2 POINTS - 1 for every N, and exact altogether while there are no
+more than POINTS outcomes. Derivatives need only the laws of one, two and three participants fewer:
+
+    d/dm_j E g(S_N) = N p_j E g'(m_j + S_{N-1}).
+
+Source: ours (Golub and Welsch 1969 for the rules).
+"""
+
+from __future__ import annotations
+
+from math import comb
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from contracts.accuracy import AccuracyCurve
+from contracts.outcomes import merge
+from contracts.problem import Problem
+from contracts.records import frozen
+
+POINTS = 48
+EXACT = 1500
+
+
+class Rule(NamedTuple):
+    """Points and weights that stand for a law."""
+
+    points: np.ndarray
+    weights: np.ndarray
+
+
+def compress(points: np.ndarray, weights: np.ndarray, size: int = POINTS) -> Rule:
+    """The Gauss rule of a discrete law: at most `size` points with the same first moments."""
+    kept = weights > 1e-30 * weights.max()
+    points, weights = merge(points[kept], weights[kept])
+    if points.size <= size:
+        return Rule(points, weights)
+    middle, half = 0.5 * (points[-1] + points[0]), 0.5 * (points[-1] - points[0])
+    scaled = (points - middle) / half
+    basis = np.zeros((size, points.size))
+    basis[0] = np.sqrt(weights / weights.sum())
+    alpha, beta = np.zeros(size), np.zeros(size)
+    count = size
+    for k in range(size):
+        vector = scaled * basis[k]
+        alpha[k] = basis[k] @ vector
+        # Twice is enough (Kahan and Parlett): keeps the basis orthogonal to rounding.
+        for _ in range(2):
+            vector = vector - basis[: k + 1].T @ (basis[: k + 1] @ vector)
+        beta[k] = np.linalg.norm(vector)
+        if k + 1 == size or beta[k] < 1e-14:
+            count = k + 1
+            break
+        basis[k + 1] = vector / beta[k]
+    jacobi = np.diag(alpha[:count]) + np.diag(beta[: count - 1], 1) + np.diag(beta[: count - 1], -1)
+    nodes, vectors = np.linalg.eigh(jacobi)
+    return Rule(middle + half * nodes, weights.sum() * vectors[0] ** 2)
+
+
+def convolve(a: Rule, b: Rule, size: int = POINTS) -> Rule:
+    """The rule of the sum of two independent amounts."""
+    points, weights = np.add.outer(a.points, b.points).ravel(), np.outer(a.weights, b.weights).ravel()
+    return compress(points, weights, size)
+
+
+def total(one: Rule, draws: int, size: int = POINTS) -> Rule:
+    """The rule of the sum of `draws` independent amounts."""
+    result = Rule(np.zeros(1), np.ones(1))
+    power = one
+    while draws > 0:
+        if draws & 1:
+            result = convolve(result, power, size)
+        draws >>= 1
+        if draws:
+            power = convolve(power, power, size)
+    return result
+
+
+@frozen
+class LossCurve:
+    """A loss with its first two derivatives, continued along its tangent below the floor.
+
+    Attributes:
+        problem: whose loss it is.
+        of_value: whether it is the loss of value (else of accuracy).
+        unit: data and loss are counted in these units, (data_unit, loss_unit).
+    """
+
+    problem: Problem
+    of_value: bool
+    unit: tuple[float, float]
+
+    def __call__(self, data: Any, order: int = 0) -> np.ndarray:
+        """The loss (order 0) or its derivative of order 1 or 2 at `data`, any shape."""
+        data_unit, loss_unit = self.unit
+        problem = self.problem
+        x = np.asarray(data, dtype=float) * data_unit
+        floor = float(problem.accuracy.floor)
+        inside = np.maximum(x, floor)
+        value = _derivative(problem.accuracy, problem.valuation, inside, order, self.of_value)
+        if floor > 0.0 and order != 1:
+            slope = _derivative(problem.accuracy, problem.valuation, np.array([floor]), 1, self.of_value)[0]
+            value = np.where(x < floor, value + slope * (x - floor) if order == 0 else 0.0, value)
+        return value * data_unit**order / loss_unit
+
+
+def _derivative(
+    curve: AccuracyCurve, valuation: Any, data: np.ndarray, order: int, of_value: bool
+) -> np.ndarray:
+    # Padded to a power of two, so that the number of points does not decide on a new compilation.
+    padded = np.full(1 << int(np.ceil(np.log2(max(data.size, 64)))), data.flat[0])
+    padded[: data.size] = data.ravel()
+    with jax.enable_x64(True):
+        found = np.asarray(_evaluate(curve, valuation, jnp.asarray(padded), order, of_value))
+    return found[: data.size].reshape(data.shape)
+
+
+def _loss(curve: AccuracyCurve, valuation: Any, x: Any, of_value: bool) -> Any:
+    top = curve.optimum
+    shortfall = jnp.minimum(curve.shortfall(x, jnp), top)
+    return valuation.loss(top, shortfall, jnp) if of_value else shortfall
+
+
+def _evaluate_plain(curve: AccuracyCurve, valuation: Any, x: Any, order: int, of_value: bool) -> Any:
+    function = lambda t: _loss(curve, valuation, t, of_value)  # noqa: E731
+    for _ in range(order):
+        function = jax.grad(function)
+    return jax.vmap(function)(x)
+
+
+_evaluate = jax.jit(_evaluate_plain, static_argnames=("order", "of_value"))
+
+
+class Curves(NamedTuple):
+    """The losses of a program that is not a mixture of exponentials."""
+
+    target: LossCurve
+    value: LossCurve
+
+
+class Rules(NamedTuple):
+    """Rules of the total of N, N-1, N-2 and N-3 participants (the last ones None if negative).
+
+    Attributes:
+        participants: N.
+        draws: the four rules.
+    """
+
+    participants: int
+    draws: tuple[Rule | None, Rule | None, Rule | None, Rule | None]
+
+
+def rules(contribution: np.ndarray, probabilities: np.ndarray, participants: int) -> Rules:
+    """The rules needed for an expectation and its first two derivatives."""
+    types = contribution.size
+    few = types + participants < 100 and comb(participants + types - 1, types - 1) <= EXACT
+    # Few outcomes are kept as they are: a curve with kinks in its curvature is no polynomial.
+    size = EXACT if few else POINTS
+    one = compress(contribution, probabilities, size)
+    fewest = max(participants - 3, 0)
+    found: dict[int, Rule] = {fewest: total(one, fewest, size)}
+    for n in range(fewest + 1, participants + 1):
+        found[n] = convolve(found[n - 1], one, size)
+    return Rules(participants, tuple(found.get(participants - k) for k in range(4)))  # type: ignore[arg-type]
+
+
+def mean(loss: LossCurve, rule: Rule, shift: Any = 0.0, order: int = 0) -> np.ndarray:
+    """E of the loss's derivative at shift + S, for each shift."""
+    return loss(np.add.outer(np.asarray(shift, dtype=float), rule.points), order) @ rule.weights

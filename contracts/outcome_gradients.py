@@ -1,0 +1,108 @@
+r"""Expected losses and their gradients over the law of the outcomes, for the proof of contracts on any curve.
+
+    d/dm_j E L(S_N) = N p_j E L'(m_j + S_{N-1})
+
+with the laws of `contracts.outcomes`; slopes by automatic differentiation of the problem's own curve.
+"""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from contracts.outcomes import Law, total_data
+from contracts.problem import Problem
+
+CELLS = 4096
+
+
+class ContinuedLoss:
+    """The loss of a problem, continued along its tangent below the curve's floor, and its slope."""
+
+    def __init__(self, problem: Problem, of_value: bool):
+        self.problem, self.of_value = problem, of_value
+        self.floor = float(problem.accuracy.floor)
+        self._slope = jax.jit(jax.vmap(jax.grad(self._smooth)))
+
+    def _smooth(self, x: jax.Array) -> jax.Array:
+        top = self.problem.accuracy.optimum
+        shortfall = jnp.minimum(self.problem.accuracy.shortfall(x, jnp), top)
+        return self.problem.valuation.loss(top, shortfall, jnp) if self.of_value else shortfall
+
+    def __call__(self, data: np.ndarray) -> np.ndarray:
+        """The loss at `data`, any shape."""
+        inside = np.maximum(data, self.floor)
+        if self.of_value:
+            value = self.problem.value_loss(inside)
+        else:
+            optimum = float(self.problem.accuracy.optimum)
+            value = np.minimum(self.problem.accuracy.shortfall(inside, np), optimum)
+        if self.floor > 0.0:
+            value = value + self.slope(np.array([self.floor]))[0] * np.minimum(data - self.floor, 0.0)
+        return value
+
+    def slope(self, data: np.ndarray) -> np.ndarray:
+        """Its derivative at `data`, shape (n,), constant below the floor."""
+        size = 1 << int(np.ceil(np.log2(max(data.size, 64))))
+        padded = np.full(size, max(float(data.flat[0]), self.floor))
+        padded[: data.size] = np.maximum(data, self.floor)
+        with jax.enable_x64(True):
+            return np.asarray(self._slope(jnp.asarray(padded)))[: data.size]
+
+
+def expected_loss(loss: ContinuedLoss, m: np.ndarray, p: np.ndarray, n: int) -> tuple[float, np.ndarray]:
+    """E L(S_N) for N independent draws, and its gradient by m, shape (types,)."""
+    fewer = _binned(total_data(m, p, n - 1))
+    slopes = [float(loss.slope(fewer.data + own) @ fewer.probabilities) for own in m]
+    return total_data(m, p, n).expectation(loss), n * p * np.array(slopes)
+
+
+def type_losses(
+    loss: ContinuedLoss, belief: str, m: np.ndarray, p: np.ndarray, n: int, prices: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """E_i L for each type, and the gradient of sum_i prices_i E_i L by m."""
+    if belief == "interim":
+        return _interim(loss, m, p, n, prices)
+    mean, gradient = expected_loss(loss, m, p, n)
+    losses, total = np.zeros(m.size), np.zeros(m.size)
+    for i in range(m.size):
+        rest = np.where(np.arange(m.size) == i, 0.0, p)
+        if p[i] <= 0.0:
+            only = np.where(np.arange(m.size) == i, prices, 0.0)
+            each, by_m = _interim(loss, m, p, n, only)
+            losses[i], total = each[i], total + by_m
+        elif rest.sum() <= 0.0:
+            losses[i], total = mean, total + prices[i] * gradient
+        else:
+            absent = float(np.exp(n * np.log1p(-p[i])))
+            without, by_m = expected_loss(loss, m, rest / rest.sum(), n)
+            losses[i] = (mean - absent * without) / (1.0 - absent)
+            total = total + prices[i] * (gradient - absent * by_m) / (1.0 - absent)
+    return losses, total
+
+
+def _interim(
+    loss: ContinuedLoss, m: np.ndarray, p: np.ndarray, n: int, prices: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    one = total_data(m, p, n - 1)
+    losses = np.array([one.shifted(float(own)).expectation(loss) for own in m])
+    gradient = np.zeros(m.size)
+    fewer, two = _binned(one), _binned(total_data(m, p, n - 2))
+    for i in np.flatnonzero(prices > 0.0):
+        gradient[i] += prices[i] * float(loss.slope(fewer.data + m[i]) @ fewer.probabilities)
+        shifts = np.add.outer(m + m[i], two.data)
+        slopes = loss.slope(shifts.ravel()).reshape(shifts.shape) @ two.probabilities
+        gradient += prices[i] * (n - 1) * p * slopes
+    return losses, gradient
+
+
+def _binned(law: Law) -> Law:
+    """A law of many atoms gathered in cells at their means: slopes, hence the bound, change to second order."""
+    if law.data.size <= CELLS:
+        return law
+    cell = np.linspace(0, CELLS, law.data.size, endpoint=False).astype(int)
+    mass = np.bincount(cell, weights=law.probabilities)
+    kept = mass > 0.0
+    middle = np.bincount(cell, weights=law.probabilities * law.data)[kept] / mass[kept]
+    return Law(data=middle, probabilities=mass[kept], step=law.step)

@@ -1,0 +1,163 @@
+"""What a game is, and the certificate that a profile of actions is an approximate Nash equilibrium.
+
+A game here is three questions about a profile (one action per player): is it well formed, what does each
+player get, and what would each player get at best by changing their own action alone. Everything else,
+regret, epsilon, best-response dynamics, is derived from those answers. Participation games answer with join
+or stay out, contribution games with an amount of data, tabulated games with an index.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from contracts.checks import number
+
+
+def brief(value: Any, limit: int = 60) -> str:
+    """A value as one short line, for messages."""
+    text = " ".join(repr(value).split())
+    return text if len(text) <= limit else text[: limit - 3] + "..."
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class BestResponses:
+    """The best unilateral deviation of every player from one profile.
+
+    Attributes:
+        actions: each player's best action, in the form the game uses for actions, shape (players,).
+        gains: what it adds to the player's utility, at least zero, shape (players,); found by evaluating
+            `actions`, hence a lower bound on the largest gain possible.
+        gain_bounds: a proved upper bound on the largest gain possible, shape (players,). Equal to `gains`
+            for games with finitely many actions.
+        method: how the deviations were found.
+    """
+
+    actions: np.ndarray
+    gains: Float[np.ndarray, " players"]
+    gain_bounds: Float[np.ndarray, " players"]
+    method: str
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class NashCertificate:
+    """How far a profile is from a Nash equilibrium, with the deviations that show it.
+
+    Attributes:
+        profile: the profile examined, shape (players,).
+        utilities: each player's utility at the profile, shape (players,).
+        deviations: each player's best action against the others, shape (players,).
+        gains: what that deviation adds, at least zero, shape (players,).
+        gain_bounds: proved upper bounds on the gain of any deviation, shape (players,).
+        tolerance: gains up to here count as none.
+        method: how deviations were optimised.
+
+    >>> from equilibria.participation import ParticipationGame
+    >>> game = ParticipationGame(types=[0.1, 0.2, 0.6], loss_weight=1.0, complexity=40.0, cost=3.125e-7)
+    >>> print(game.certificate("all"))
+    not a Nash equilibrium: player 0 gains 0.154004 by choosing False
+    """
+
+    profile: np.ndarray
+    utilities: Float[np.ndarray, " players"]
+    deviations: np.ndarray
+    gains: Float[np.ndarray, " players"]
+    gain_bounds: Float[np.ndarray, " players"]
+    tolerance: float
+    method: str
+
+    @property
+    def epsilon(self) -> float:
+        """Largest gain found for any player, at least zero: the profile is an epsilon-Nash equilibrium."""
+        return float(self.gains.max(initial=0.0))
+
+    @property
+    def epsilon_bound(self) -> float:
+        """Proved upper bound on `epsilon`, at least zero."""
+        return float(self.gain_bounds.max(initial=0.0))
+
+    @property
+    def holds(self) -> bool:
+        """Whether no deviation found gains more than the tolerance."""
+        return self.epsilon <= self.tolerance
+
+    @property
+    def deviator(self) -> int | None:
+        """The player who gains most by deviating, or None when nobody gains more than the tolerance."""
+        return None if self.holds else int(np.argmax(self.gains))
+
+    def __str__(self) -> str:
+        if self.deviator is None:
+            return f"Nash equilibrium: no deviation gains more than {max(self.epsilon, self.tolerance):.3g}"
+        best = self.deviations[self.deviator]
+        return f"not a Nash equilibrium: player {self.deviator} gains {self.epsilon:.6g} by choosing {best}"
+
+
+class Game(ABC):
+    """A game in strategic form: utilities and best unilateral deviations at any profile of actions."""
+
+    @property
+    @abstractmethod
+    def players(self) -> int:
+        """Number of players, at least two."""
+
+    @property
+    @abstractmethod
+    def tolerance(self) -> float:
+        """Gains up to here are rounding, in units of utility."""
+
+    @abstractmethod
+    def profile(self, value: Any) -> np.ndarray:
+        """Return `value` as a valid profile, shape (players,).
+
+        Raises:
+            InvalidInput: it is not one action for each player.
+        """
+
+    @abstractmethod
+    def utilities(self, profile: Any) -> np.ndarray:
+        """Utility of every player at `profile`, shape (players,)."""
+
+    @abstractmethod
+    def best_responses(self, profile: Any) -> BestResponses:
+        """The best deviation of every player when all others keep to `profile`."""
+
+    def best_response(self, player: int, profile: Any) -> tuple[Any, float]:
+        """One player's best action against `profile` and what it gains (zero when none is better)."""
+        responses = self.best_responses(profile)
+        return responses.actions[player], float(responses.gains[player])
+
+    def certificate(self, profile: Any, *, tolerance: float | None = None) -> NashCertificate:
+        """Certify how close `profile` is to a Nash equilibrium.
+
+        Args:
+            profile: one action for each player.
+            tolerance: gains up to here count as none, in units of utility; the game's own when omitted.
+
+        Returns:
+            The certificate, with every player's best deviation and what it gains.
+
+        Raises:
+            InvalidInput: the profile is malformed, or the tolerance is negative or not finite.
+        """
+        accepted = self.tolerance if tolerance is None else number("tolerance", tolerance, low=0.0)
+        checked = self.profile(profile)
+        responses = self.best_responses(checked)
+        return NashCertificate(
+            profile=checked,
+            utilities=self.utilities(checked),
+            deviations=responses.actions,
+            gains=responses.gains,
+            gain_bounds=responses.gain_bounds,
+            tolerance=accepted,
+            method=responses.method,
+        )
+
+    def epsilon(self, profile: Any) -> float:
+        """Largest gain of any unilateral deviation from `profile`; zero, within the tolerance, means Nash."""
+        certificate = self.certificate(profile)
+        return 0.0 if certificate.holds else certificate.epsilon

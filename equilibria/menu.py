@@ -1,0 +1,188 @@
+"""Contracts as games: does everybody choose the option of a menu that was written for their cost?
+
+A menu offers option k: give contributions[k], get a reward worth values[k] in expectation, when all others
+choose the options meant for them. A participant of type i, cost c_i, picks the best option or trains alone.
+Truthful choice is a Bayesian equilibrium when no type gains by another option (incentive compatibility) or by
+leaving (individual rationality).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from contracts.checks import array, number, probabilities
+from contracts.errors import InvalidInput
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class MenuCertificate:
+    """How far truthful choice is from a Bayesian equilibrium.
+
+    Attributes:
+        utilities: what each type gets from its own option, shape (types,).
+        envy: what type i would gain by option k instead of its own, shape (types, options); zero on the
+            diagonal.
+        rationality: utility minus reservation utility, shape (types,).
+        gains: largest gain of each type by another option or by leaving, at least zero, shape (types,).
+        choices: each type's best choice, its own option when none is better, -1 for leaving, shape (types,).
+        expected_gain: expectation of `gains` under the types' probabilities; NaN when none were given.
+        tolerance: gains up to here count as none.
+    """
+
+    utilities: Float[np.ndarray, " types"]
+    envy: Float[np.ndarray, "types types"]
+    rationality: Float[np.ndarray, " types"]
+    gains: Float[np.ndarray, " types"]
+    choices: Int[np.ndarray, " types"]
+    expected_gain: float
+    tolerance: float
+
+    @property
+    def epsilon(self) -> float:
+        """Largest gain of any type, at least zero: truthful choice is an epsilon-Bayesian equilibrium."""
+        return float(self.gains.max())
+
+    @property
+    def holds(self) -> bool:
+        """Whether truthful choice is a Bayesian equilibrium within the tolerance."""
+        return self.epsilon <= self.tolerance
+
+    def __str__(self) -> str:
+        if self.holds:
+            return f"truthful choice is a Bayesian equilibrium: no type gains more than {self.tolerance:.3g}"
+        worst = int(np.argmax(self.gains))
+        where = "leaving" if self.choices[worst] < 0 else f"option {self.choices[worst]}"
+        return f"not a Bayesian equilibrium: type {worst} gains {self.epsilon:.6g} by {where}"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ContractMenu:
+    """A menu of options for participants whose costs are private.
+
+    Attributes:
+        costs: cost per unit of contribution of each type, above zero, shape (types,).
+        contributions: what each option asks for, at least zero, shape (types,); option i is meant for type i.
+        values: expected value of each option's reward when everybody else chooses truthfully, shape (types,);
+            or shape (types, types), row i the values to type i, when types see different odds.
+        reservation_utilities: what each type gets alone, shape (types,).
+        probabilities: of the types, shape (types,); only for the expected gain.
+
+    Raises:
+        InvalidInput: lengths that do not fit, or values outside their range.
+
+    >>> menu = ContractMenu(
+    ...     costs=[1.0, 2.0], contributions=[0.4, 0.1], values=[0.6, 0.25], reservation_utilities=[0.1, 0.05]
+    ... )
+    >>> print(menu.certificate())
+    truthful choice is a Bayesian equilibrium: no type gains more than 6e-10
+    """
+
+    costs: Any
+    contributions: Any
+    values: Any
+    reservation_utilities: Any
+    probabilities: Any = None
+
+    def __post_init__(self):
+        costs = array("costs", self.costs, low=0.0, open_low=True)
+        types = costs.size
+        values = array("values", self.values, ndim=None, length=types)
+        if values.ndim > 2 or values.shape != (types,) * values.ndim:
+            raise InvalidInput(f"values has shape {values.shape}: expected ({types},) or ({types}, {types})")
+        checked: dict[str, Any] = {
+            "costs": costs,
+            "contributions": array("contributions", self.contributions, low=0.0, length=types),
+            "values": values,
+            "reservation_utilities": array("reservation_utilities", self.reservation_utilities, length=types),
+        }
+        if self.probabilities is not None:
+            checked["probabilities"] = probabilities("probabilities", self.probabilities, length=types)
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)
+
+    def utilities(self) -> np.ndarray:
+        """Utility of every type from every option, shape (types, options)."""
+        return np.atleast_2d(self.values) - self.costs[:, None] * self.contributions
+
+    def certificate(self, *, tolerance: float | None = None) -> MenuCertificate:
+        """Check every type's choice against all others.
+
+        Args:
+            tolerance: gains up to here count as none; a billionth of the largest value when omitted.
+
+        Returns:
+            The envy of every type for every option, individual rationality, and the largest gain.
+        """
+        scale = 1e-9 * float(np.abs(self.values).max())
+        accepted = scale if tolerance is None else number("tolerance", tolerance, low=0.0)
+        everything = self.utilities()
+        own = np.diag(everything)
+        envy = everything - own[:, None]
+        rationality = own - self.reservation_utilities
+        best = envy.argmax(axis=1)
+        envious = np.maximum(envy.max(axis=1), 0.0)
+        gains = np.maximum(envious, -rationality)
+        choices = np.where(envious > 0.0, best, np.arange(self.costs.size))
+        choices = np.where(-rationality > envious, -1, choices)
+        expected = np.nan if self.probabilities is None else float(self.probabilities @ gains)
+        return MenuCertificate(
+            utilities=own,
+            envy=envy,
+            rationality=rationality,
+            gains=gains,
+            choices=choices,
+            expected_gain=expected,
+            tolerance=accepted,
+        )
+
+
+@runtime_checkable
+class ContractLike(Protocol):
+    """What a contract has to offer to be read as a menu; `contracts.Contract` does.
+
+    Attributes:
+        contribution: data each option asks for, shape (types,).
+        expected_reward: expected value of each option's reward, shape (types,).
+        reservation_utility: what each type gets alone, shape (types,).
+        problem: has a `population` with `costs` and `probabilities`, shape (types,).
+    """
+
+    contribution: Any
+    expected_reward: Any
+    reservation_utility: Any
+    problem: Any
+
+
+def contract_menu(contract: ContractLike) -> ContractMenu:
+    """The game of choosing from a contract's menu.
+
+    Args:
+        contract: a designed contract.
+
+    Returns:
+        The menu; its certificate repeats the contract's incentive compatibility and individual rationality
+        from the side of the participants.
+
+    >>> from types import SimpleNamespace
+    >>> population = SimpleNamespace(costs=[1.0, 2.0], probabilities=[0.5, 0.5])
+    >>> contract = SimpleNamespace(
+    ...     problem=SimpleNamespace(population=population),
+    ...     contribution=[0.4, 0.1],
+    ...     expected_reward=[0.6, 0.25],
+    ...     reservation_utility=[0.1, 0.05],
+    ... )
+    >>> contract_menu(contract).certificate().holds
+    True
+    """
+    population = contract.problem.population
+    return ContractMenu(
+        costs=population.costs,
+        contributions=contract.contribution,
+        values=contract.expected_reward,
+        reservation_utilities=contract.reservation_utility,
+        probabilities=population.probabilities,
+    )

@@ -1,0 +1,142 @@
+"""Any small finite game as an array of payoffs, and its pure equilibria by inspection of the whole array."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from contracts.checks import array, number
+from contracts.errors import InvalidInput
+from equilibria.game import BestResponses, Game, brief
+from equilibria.participation import ParticipationGame
+from equilibria.table import all_coalitions, require_memory
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class NormalFormGame(Game):
+    """A finite game by its payoffs.
+
+    Attributes:
+        payoffs: utility of each player at each profile of actions, shape (players, actions of player 0,
+            actions of player 1, ...), finite.
+
+    Raises:
+        InvalidInput: the shape does not fit the number of players, or an entry is not finite.
+
+    >>> dilemma = NormalFormGame(payoffs=[[[-1, -3], [0, -2]], [[-1, 0], [-3, -2]]])
+    >>> dilemma.pure_equilibria()
+    array([[1, 1]])
+    """
+
+    payoffs: Any
+
+    def __post_init__(self):
+        payoffs = array("payoffs", self.payoffs, ndim=None)
+        if payoffs.ndim < 3 or payoffs.ndim != payoffs.shape[0] + 1 or min(payoffs.shape) < 1:
+            raise InvalidInput(
+                f"payoffs has shape {payoffs.shape}: expected (players, actions of the first, of the second, "
+                "...) with at least two players"
+            )
+        object.__setattr__(self, "payoffs", payoffs)
+
+    @property
+    def players(self) -> int:
+        """Number of players."""
+        return self.payoffs.shape[0]
+
+    @property
+    def actions(self) -> tuple[int, ...]:
+        """Number of actions of each player."""
+        return self.payoffs.shape[1:]
+
+    @property
+    def tolerance(self) -> float:
+        """A billionth of the range of payoffs."""
+        return 1e-9 * float(np.ptp(self.payoffs))
+
+    def profile(self, value: Any) -> np.ndarray:
+        """The profile as action numbers, shape (players,).
+
+        Raises:
+            InvalidInput: not one known action for each player.
+        """
+        given = np.asarray(value)
+        if given.shape != (self.players,) or given.dtype.kind not in "iub":
+            raise InvalidInput(f"profile = {brief(value)}: expected {self.players} action numbers")
+        chosen = given.astype(np.int64)
+        wrong = np.flatnonzero((chosen < 0) | (chosen >= self.actions))
+        if wrong.size:
+            player = int(wrong[0])
+            last = self.actions[player] - 1
+            raise InvalidInput(f"profile[{player}] = {chosen[player]}: expected an action from 0 to {last}")
+        return chosen
+
+    def utilities(self, profile: Any) -> np.ndarray:
+        """Payoff of every player."""
+        return self.payoffs[(slice(None), *self.profile(profile))]
+
+    def best_responses(self, profile: Any) -> BestResponses:
+        """The best action of every player, the lowest-numbered of equals; staying put if nothing is
+        better."""
+        chosen = self.profile(profile)
+        actions, gains = chosen.copy(), np.zeros(self.players)
+        for player in range(self.players):
+            at: list[Any] = list(chosen)
+            at[player] = slice(None)
+            options = self.payoffs[(player, *at)]
+            if options.max() > options[chosen[player]]:
+                actions[player] = int(options.argmax())
+                gains[player] = options.max() - options[chosen[player]]
+        return BestResponses(actions=actions, gains=gains, gain_bounds=gains, method="every action")
+
+    def regrets(self) -> np.ndarray:
+        """Largest gain of any player by deviating, at every profile, shape (actions, ...)."""
+        gains = [self.payoffs[p].max(axis=p, keepdims=True) - self.payoffs[p] for p in range(self.players)]
+        return np.max(gains, axis=0)
+
+    def pure_equilibria(self, *, tolerance: float | None = None) -> np.ndarray:
+        """All pure Nash equilibria as rows of action numbers, shape (equilibria, players)."""
+        accepted = self.tolerance if tolerance is None else number("tolerance", tolerance, low=0.0)
+        return np.argwhere(self.regrets() <= accepted)
+
+
+def tabulate(game: ParticipationGame | Game, actions: Sequence[Any] | None = None) -> NormalFormGame:
+    """Write a game as an array of payoffs.
+
+    Args:
+        game: a participation game (action 0 is out, 1 is in), or any other game together with `actions`.
+        actions: for games whose actions are not join or stay out, the actions to tabulate, one sequence for
+            each player.
+
+    Returns:
+        The tabulated game.
+
+    Raises:
+        InvalidInput: the table needs more memory than is free, or `actions` are missing.
+
+    >>> game = ParticipationGame(types=[0.1, 0.6], loss_weight=1.0, complexity=40.0, cost=3.125e-7)
+    >>> tabulate(game).pure_equilibria()
+    array([[0, 0],
+           [0, 1]])
+    """
+    if isinstance(game, ParticipationGame) and actions is None:
+        coalitions = all_coalitions(game.players)
+        utilities = np.stack([game.utilities(members) for members in coalitions])
+        # Row i of the table has agent j in if bit j is set: the first agent varies fastest, as in column
+        # order.
+        return NormalFormGame(payoffs=utilities.T.reshape((game.players, *([2] * game.players)), order="F"))
+    if isinstance(game, NormalFormGame) and actions is None:
+        return game
+    listed = isinstance(actions, Sequence) and all(isinstance(a, Sequence | np.ndarray) for a in actions)
+    if actions is None or not listed or len(actions) != game.players or min(map(len, actions)) == 0:
+        raise InvalidInput(f"actions: expected one sequence of actions for each of the {game.players} players")
+    shape = tuple(len(options) for options in actions)
+    require_memory(16 * game.players * int(np.prod(shape, dtype=object)), f"a table of {shape} profiles")
+    payoffs = np.empty((game.players, *shape))
+    for index in np.ndindex(shape):
+        profile = np.array([options[i] for options, i in zip(actions, index, strict=True)])
+        payoffs[(slice(None), *index)] = game.utilities(profile)
+    return NormalFormGame(payoffs=payoffs)

@@ -1,0 +1,7 @@
+"""`python -m modelpact`."""
+
+import sys
+
+from modelpact.cli import main
+
+sys.exit(main())

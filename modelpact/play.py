@@ -1,0 +1,317 @@
+"""`modelpact play game.toml`: will they come, and stay, under each rule.
+
+A game file has the constants of the game, the types of the agents, and the rules to compare:
+
+    loss_weight = 1.0
+    complexity = 40.0
+    exponent = 0.5
+    cost = 3.125e-7
+    types = [0.1, 0.2, 0.6]        # or a table: family = "harmonic" or "linear"
+
+    [rules.pooled]
+    [rules.full_information]
+    [rules.verified]
+    samples = 39441
+    runs = 200                     # repeat verification this often, and count
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json as jsonlib
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from contracts.checks import choice, integer, number
+from contracts.errors import InvalidInput
+from contracts.storage import write_atomically
+from equilibria.declared import DeclaredTypesRule
+from equilibria.participation import ParticipationGame
+from equilibria.pooled import ClubRule, EqualShareRule, FixedShareRule, PooledRule
+from equilibria.rule import Rule
+from equilibria.unravelling import Unravelling
+from equilibria.verification_trial import verification_trial
+from equilibria.verified import VerifiedRule
+from equilibria.welfare import FullInformationRule
+
+RULES: dict[str, Callable[..., Rule]] = {
+    "pooled": PooledRule,
+    "fixed_share": FixedShareRule,
+    "club": ClubRule,
+    "full_information": FullInformationRule,
+    "declared": DeclaredTypesRule,
+    "verified": VerifiedRule,
+}
+CONSTANTS = ("loss_weight", "complexity", "exponent", "cost")
+#: Beyond this many agents, equilibria of rules without a theorem are not enumerated.
+ENUMERATED = 12
+
+
+@dataclass(frozen=True, kw_only=True)
+class GameFile:
+    """What a game file says.
+
+    Attributes:
+        title: of the tables and the plot.
+        game: the agents and constants, under the first rule.
+        rules: the rules to compare, by name.
+        runs: repetitions of verification for each verified rule, zero for none, by name.
+    """
+
+    title: str
+    game: ParticipationGame
+    rules: Mapping[str, Rule]
+    runs: Mapping[str, int]
+
+
+def read_game(path: Path) -> GameFile:
+    """Read and check a game file.
+
+    Raises:
+        InvalidInput: the file cannot be read, is not TOML, or has a key or value that is not accepted; the
+            message names it.
+    """
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InvalidInput(f"cannot read {path}: {error.strerror or error}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InvalidInput(f"{path} is not TOML: {error}") from error
+    _known(path.name, document, ("title", *CONSTANTS, "types", "rules"))
+    missing = [key for key in (*CONSTANTS[:2], "cost", "types") if key not in document]
+    if missing:
+        raise InvalidInput(f"{path.name} lacks {', '.join(missing)}")
+    title = document.get("title", path.stem)
+    if not isinstance(title, str):
+        raise InvalidInput(f"title = {title!r}: expected text")
+    tables = document.get("rules", {name: {} for name in ("pooled", "full_information", "club")})
+    if not isinstance(tables, dict) or not tables:
+        raise InvalidInput("rules: expected tables such as [rules.pooled]")
+    rules, runs = {}, {}
+    for name, table in tables.items():
+        rules[name], runs[name] = _rule(name, table)
+    game = ParticipationGame(
+        types=_types(document["types"]),
+        rule=next(iter(rules.values())),
+        **{key: document[key] for key in CONSTANTS if key in document},
+    )
+    return GameFile(title=title, game=game, rules=rules, runs=runs)
+
+
+def _known(where: str, table: Mapping[str, Any], accepted: tuple[str, ...]) -> None:
+    unknown = [key for key in table if key not in accepted]
+    if unknown:
+        raise InvalidInput(f"{where}: unknown key {unknown[0]!r}: expected {', '.join(accepted)}")
+
+
+def _types(value: Any) -> Any:
+    if not isinstance(value, dict):
+        return value
+    _known("types", value, ("family", "agents", "best", "worst", "spread"))
+    family = choice("types.family", value.get("family"), ["harmonic", "linear"])
+    agents = integer("types.agents", value.get("agents"), low=2, high=10_000_000)
+    worst = number("types.worst", value.get("worst"), low=0.0, high=1.0)
+    if family == "linear":
+        return np.linspace(number("types.best", value.get("best"), low=0.0, high=worst), worst, agents)
+    spread = number("types.spread", value.get("spread"), low=0.0)
+    return (worst - spread * np.concatenate([[0.0], np.cumsum(1.0 / np.arange(1, agents))]))[::-1].copy()
+
+
+def _rule(name: str, table: Any) -> tuple[Rule, int]:
+    if not isinstance(table, dict):
+        raise InvalidInput(f"rules.{name} = {table!r}: expected a table, [rules.{name}]")
+    options = dict(table)
+    kind = choice(f"rules.{name}.kind", options.pop("kind", name), list(RULES))
+    runs = options.pop("runs", 0) if kind == "verified" else 0
+    fields = tuple(field.name for field in dataclasses.fields(RULES[kind]))  # type: ignore[arg-type]
+    _known(f"rules.{name}", options, fields)
+    if kind == "verified" and "samples" not in options:
+        raise InvalidInput(f"rules.{name} lacks samples")
+    try:
+        return RULES[kind](**options), integer(f"rules.{name}.runs", runs, high=1_000_000)
+    except InvalidInput as error:
+        raise InvalidInput(f"rules.{name}: {error}") from error
+
+
+def analyse(file: GameFile) -> tuple[dict[str, Any], dict[str, Unravelling]]:
+    """Cascade, equilibria and surplus of a game under each rule, as JSON-ready records, and the cascades."""
+    cascades = {name: file.game.with_rule(rule).unravel() for name, rule in file.rules.items()}
+    game = file.game
+    report = {
+        "title": file.title,
+        "agents": game.players,
+        **{key: getattr(game, key) for key in CONSTANTS},
+        "standalone_contribution": game.standalone_contribution,
+        "standalone_loss": game.standalone_loss,
+        "rules": {
+            name: _record(game.with_rule(rule), cascades[name], file.runs[name])
+            for name, rule in file.rules.items()
+        },
+    }
+    return report, cascades
+
+
+def _record(game: ParticipationGame, cascade: Unravelling, runs: int) -> dict[str, Any]:
+    given = game.contributions()
+    record: dict[str, Any] = {
+        "grand_coalition": {
+            "epsilon": game.epsilon("all"),
+            "total_surplus": float(cascade.total_surpluses[0]),
+            "learning_error": _finite(cascade.learning_errors[0]),
+            "samples": float(given.sum()),
+            "contributors": int((given > 0).sum()),
+        },
+        "cascade": {
+            "sizes": cascade.sizes.tolist(),
+            "least_gains": [_finite(gain) for gain in cascade.least_gains],
+            "learning_errors": [_finite(error) for error in cascade.learning_errors],
+            "total_surpluses": cascade.total_surpluses.tolist(),
+            "stays": np.flatnonzero(cascade.final).tolist() if game.players <= 1000 else None,
+        },
+        "equilibria": None,
+    }
+    # Equilibria under verification depend on the estimates drawn, so a list of them would say little.
+    drawn = isinstance(game.rule, VerifiedRule)
+    if isinstance(game.rule, EqualShareRule) or (game.players <= ENUMERATED and not drawn):
+        found = game.pure_equilibria()
+        record["equilibria"] = {
+            "sizes": found.sizes.tolist(),
+            "total_surpluses": found.total_surpluses.tolist(),
+            "method": found.method,
+        }
+    if isinstance(game.rule, VerifiedRule):
+        record["guarantee"] = str(game.rule.guarantee(game))
+        if runs:
+            trial = verification_trial(game, game.rule, runs=runs)
+            record["trial"] = {
+                "text": str(trial),
+                "frequency": trial.frequency,
+                "interval": list(trial.interval),
+            }
+    return record
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+def play(game: Path, *, output: Path | None = None, plot: Path | None = None, json: bool = False) -> int:
+    """Show whether the agents of a game come, and stay, under each rule of its file.
+
+    Args:
+        game: the game file, TOML.
+        output: where to write the results as JSON.
+        plot: where to draw the cascades; the ending chooses the format.
+        json: print the results as JSON instead of tables.
+
+    Returns:
+        Zero.
+
+    Raises:
+        InvalidInput: the file is not as described, or an output cannot be written.
+        BackendMissing: a plot was asked for and matplotlib is not installed.
+    """
+    file = read_game(Path(game))
+    report, cascades = analyse(file)
+    text = jsonlib.dumps(report, indent=2) + "\n"
+    if output is not None:
+        write_atomically(output, text)
+    if plot is not None:
+        _draw(cascades, file.title, Path(plot))
+    if json:
+        print(text, end="")
+    else:
+        _show(report, cascades)
+    return 0
+
+
+def _draw(cascades: Mapping[str, Unravelling], title: str, path: Path) -> None:
+    import io
+
+    from equilibria.plots import plot_cascades
+
+    figure = plot_cascades({name.replace("_", " "): cascade for name, cascade in cascades.items()})
+    figure.suptitle(title)
+    ending = path.suffix.lstrip(".").lower() or "png"
+    accepted = sorted(figure.canvas.get_supported_filetypes())
+    choice("plot's ending", ending, accepted)
+    picture = io.BytesIO()
+    figure.savefig(picture, format=ending)
+    write_atomically(path, picture.getvalue())
+
+
+def _show(report: Mapping[str, Any], cascades: Mapping[str, Unravelling]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    console.print(
+        f"[bold]{report['title']}[/bold]: {report['agents']} agents, alone each would train on "
+        f"{report['standalone_contribution']:,.0f} samples"
+    )
+    table = Table("rule", "deviation", "surplus", "error", "givers", "stay", "Nash sizes")
+    for column in table.columns[1:6]:
+        column.justify, column.no_wrap = "right", True
+    table.columns[0].overflow, table.columns[2].min_width, table.columns[3].min_width = "fold", 7, 6
+    for name, record in report["rules"].items():
+        grand, equilibria = record["grand_coalition"], record["equilibria"]
+        error = grand["learning_error"]
+        table.add_row(
+            name.replace("_", " "),
+            f"{grand['epsilon']:.4f}" if grand["epsilon"] else "none",
+            f"{grand['total_surplus']:.4f}",
+            "-" if error is None else f"{error:.4f}",
+            str(grand["contributors"]),
+            str(record["cascade"]["sizes"][-1]),
+            "-" if equilibria is None else _brief(equilibria["sizes"]),
+        )
+    console.print(table)
+    for name, cascade in cascades.items():
+        if len(cascade) > 1:
+            console.print(_cascade_table(name, cascade))
+    for name, record in report["rules"].items():
+        if "guarantee" in record:
+            console.print(f"{name}: {record['guarantee']}", soft_wrap=True)
+        if "trial" in record:
+            console.print(f"{name}: {record['trial']['text']}", soft_wrap=True)
+
+
+def _brief(sizes: list[int]) -> str:
+    return ", ".join(map(str, sizes[:3])) + (f" .. {sizes[-1]}" if len(sizes) > 3 else "") or "none"
+
+
+def _cascade_table(name: str, cascade: Unravelling):
+    from rich.table import Table
+
+    table = Table(
+        "round",
+        "members",
+        "leave",
+        "least gain",
+        "error bound",
+        "surplus",
+        title=f"{name.replace('_', ' ')}: who leaves",
+    )
+    for column in table.columns:
+        column.justify = "right"
+    count = len(cascade)
+    shown = list(range(count)) if count <= 24 else [*range(12), *range(count - 12, count)]
+    for row in shown:
+        if row and row - 1 not in shown:
+            table.add_row(*["..."] * 6)
+        following = cascade.sizes[row + 1] if row + 1 < count else cascade.sizes[row]
+        error = cascade.learning_errors[row]
+        table.add_row(
+            str(row),
+            str(cascade.sizes[row]),
+            str(cascade.sizes[row] - following),
+            f"{cascade.least_gains[row]:.4f}",
+            f"{error:.5f}" if np.isfinite(error) else "-",
+            f"{cascade.total_surpluses[row]:.4f}",
+        )
+    return table

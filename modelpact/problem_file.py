@@ -1,0 +1,135 @@
+"""Read a contract-design problem from a TOML file; errors name the file, the key and what is accepted.
+
+```toml
+belief = "interim"                  # or "ex-ante"; optional
+maximise = "accuracy"               # or "value"; optional
+[population]
+costs = [0.2, 0.1]                  # of one datum, by type
+probabilities = [0.5, 0.5]
+participants = 10
+names = ["small", "large"]          # optional
+[accuracy]
+family = "power-law"                # and its parameters; or "measured" with a CSV file
+optimum = 0.95
+coefficient = 2.0
+exponent = 0.5
+[valuation]
+family = "linear"
+scale = 100.0
+```
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from contracts import accuracy, learning_curves
+from contracts.errors import InvalidInput
+from contracts.learning_curves import CurveFit
+from contracts.problem import Problem
+from contracts.problem_data import choice, kinds, known, problem_from_data
+from contracts.records import frozen
+
+LARGEST_FILE = 10_000_000
+
+
+@frozen
+class ProblemFile:
+    """What a problem file says.
+
+    Attributes:
+        path: the file.
+        problem: the problem it states.
+        fit: the learning curve fitted to its measurements; None unless the accuracy is "measured".
+    """
+
+    path: Path
+    problem: Problem
+    fit: CurveFit | None
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the reader should know about the measurements before trusting the curve; usually nothing."""
+        if self.fit is None:
+            return ()
+        notes = [
+            f"measurements: {found}"
+            for found in self.fit.measurements.irregularities()
+            if found.significant is not False
+        ]
+        if self.fit.at_bound:
+            notes.append(f"fitted curve: {', '.join(self.fit.at_bound)} at the bound of its range")
+        if self.fit.p_value is not None and self.fit.p_value < 1e-3:
+            notes.append(
+                f"fitted curve: misses the measurements by {self.fit.rmse:.2g} on average, more than their"
+                f" standard errors explain (chi² {self.fit.chi_square:.0f} on {self.fit.degrees_of_freedom}"
+                " degrees of freedom)"
+            )
+        return tuple(notes)
+
+
+def read_problem(path: str | os.PathLike[str]) -> ProblemFile:
+    """Read a problem file.
+
+    Args:
+        path: a TOML file, as this module's documentation shows; the accuracy's family is one of
+            "power-law", "generalization-bound", "exponential", "arctan", "tabulated" (`data`, `accuracy`) or
+            "measured" (`measurements`: a CSV file, relative to the problem file; `fit`: the family to fit,
+            "power-law" by default, or "best" for the one that explains the measurements best).
+
+    Returns:
+        The `ProblemFile`.
+
+    Raises:
+        InvalidInput: one line that names the file, the key, the value found and what is accepted.
+
+    >>> read_problem("nowhere.toml")
+    Traceback (most recent call last):
+    contracts.errors.InvalidInput: nowhere.toml: No such file or directory: expected a TOML file
+    """
+    document = _document(Path(path))
+    try:
+        problem, fit = _problem(document, Path(path).parent)
+    except InvalidInput as error:
+        raise InvalidInput(f"{path}: {error}") from error
+    return ProblemFile(path=Path(path), problem=problem, fit=fit)
+
+
+def _document(path: Path) -> dict[str, Any]:
+    try:
+        if path.is_file() and path.stat().st_size > LARGEST_FILE:
+            raise InvalidInput(f"{path}: {path.stat().st_size} bytes: expected at most {LARGEST_FILE}")
+        return tomllib.loads(path.read_bytes().decode("utf-8"))
+    except OSError as error:
+        raise InvalidInput(f"{path}: {error.strerror}: expected a TOML file") from error
+    except UnicodeDecodeError as error:
+        raise InvalidInput(f"{path}: byte {error.start} is not UTF-8: expected a TOML file") from error
+    except (ValueError, RecursionError) as error:  # TOMLDecodeError, or integers of thousands of digits
+        if isinstance(error, InvalidInput):
+            raise
+        reason = "nested too deeply" if isinstance(error, RecursionError) else str(error).split(";")[0]
+        raise InvalidInput(f"{path}: not TOML: {reason}") from error
+
+
+def _problem(document: dict[str, Any], folder: Path) -> tuple[Problem, CurveFit | None]:
+    table = document.get("accuracy")
+    if not isinstance(table, dict) or table.get("family") != "measured":
+        return problem_from_data(document, families=(*accuracy.FAMILIES, "measured")), None
+    fit = _measured(table, folder)
+    return problem_from_data(document, fit.curve), fit
+
+
+def _measured(table: dict[str, Any], folder: Path) -> CurveFit:
+    known("accuracy", table, ("family", "measurements"), ("fit",))
+    kinds("accuracy", table)
+    choice("accuracy", table, "fit", (*learning_curves.FAMILIES, "best"))
+    try:
+        measurements = learning_curves.read_measurements(folder / table["measurements"])
+    except InvalidInput as error:
+        raise InvalidInput(f"[accuracy] measurements: {error}") from error
+    if table.get("fit") == "best":
+        return learning_curves.compare_families(measurements)[0]
+    return learning_curves.fit_curve(measurements, family=table.get("fit", "power-law"))

@@ -1,0 +1,99 @@
+"""What the command line prints: tables that are plain text when nobody watches."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from contracts.contract import Contract, Settlement
+
+MOST_ROWS = 40
+
+
+def console(*, error: bool = False) -> Console:
+    """A console as wide as the terminal, or as the text when written to a file or a pipe."""
+    stream = sys.stderr if error else sys.stdout
+    return Console(file=stream, width=None if stream.isatty() else 500, highlight=False, soft_wrap=True)
+
+
+def menu(contract: Contract) -> Table:
+    """The options of a contract, one row per type: what it gives, what it gets, what it gains, also alone."""
+    population, alone = contract.problem.population, contract.reservation_utility
+    offered = {}
+    if population.types <= MOST_ROWS:  # a law of rewards for each type: costly for many
+        offered = {"accuracy up to": _caps(contract)}
+    return _table(
+        "type",
+        population.names or (),
+        {
+            "cost": numbers(population.costs),
+            "chance": numbers(population.probabilities),
+            "contribute": numbers(contract.contribution),
+            **offered,
+            "value": numbers(contract.expected_reward),
+            "gain": numbers(contract.utility),
+            "alone": numbers(alone),
+        },
+    )
+
+
+def settlement(settled: Settlement, contribution: np.ndarray) -> Table:
+    """Who receives which model, one row per type."""
+    return _table(
+        "type",
+        settled.names,
+        {
+            "participants": [str(int(count)) for count in settled.counts],
+            "contributed each": numbers(contribution),
+            "model's accuracy": numbers(settled.accuracy),
+            "model's value": numbers(settled.value),
+            "gain": numbers(settled.utility),
+        },
+    )
+
+
+def numbers(values: np.ndarray, digits: int = 6) -> list[str]:
+    """Numbers of one column with as many decimals as its largest needs to show `digits` digits.
+
+    >>> import numpy as np
+    >>> numbers(np.array([1234.5, 0.25]))
+    ['1,234.50', '0.25']
+    """
+    values = np.asarray(values, dtype=float)
+    largest = float(np.abs(values).max(initial=0.0))
+    if largest >= 1e12 or 0 < largest < 1e-4:
+        return [f"{value:.{digits - 1}g}" for value in values]
+    before = int(np.floor(np.log10(largest))) + 1 if largest >= 1 else 1
+    texts = [f"{value:,.{max(digits - before, 0)}f}" for value in values]
+    spare = min((len(text) - len(text.rstrip("0")) for text in texts if "." in text), default=0)
+    return [text[: len(text) - spare].rstrip(".") if spare else text for text in texts]
+
+
+def _caps(contract: Contract) -> list[str]:
+    capped = contract.rewards("capped")
+    accuracy = numbers(capped.accuracy_cap)
+    rows = zip(accuracy, capped.levels, contract.expected_reward, strict=True)
+    return [
+        "none" if reward == 0.0 else text if np.isfinite(level) else "all trained"
+        for text, level, reward in rows
+    ]
+
+
+def _table(first: str, names: Sequence[str], columns: dict[str, list[str]]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD if sys.stdout.isatty() else None, pad_edge=False)
+    table.add_column(first, overflow="fold")
+    for title in columns:
+        table.add_column(title, justify="right", overflow="fold")
+    rows = list(zip(names, *columns.values(), strict=True))
+    for row in rows[:MOST_ROWS]:
+        table.add_row(*row)
+    if len(rows) > MOST_ROWS:
+        table.add_row(f"... {len(rows) - MOST_ROWS} more types")
+    return table

@@ -1,0 +1,92 @@
+"""Certificates: they hold for designs, and name what breaks when a number is changed."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from contracts import Contract, design_contract, verify
+from contracts.contract import Witness
+
+NUMBERS = [
+    (("contribution", 0), 1.01, ("individual rationality", "incentive compatibility", "objective")),
+    (("contribution", 4), 0.99, ("incentive compatibility", "objective", "feasibility")),
+    (("expected_reward", 0), 0.999, ("individual rationality", "incentive compatibility")),
+    (("expected_reward", 2), 1.05, ("incentive compatibility", "feasibility")),
+    (("reservation_utility", 1), 1.1, ("reservation utility",)),
+    (("objective",), 1.0001, ("objective",)),
+    (("expected_accuracy",), 0.999, ("expected accuracy",)),
+    (("problem", "population", "costs", 0), 1.1, ("individual rationality", "reservation utility")),
+    (("problem", "population", "participants"), 2, ("objective", "feasibility")),
+    (("problem", "accuracy", "complexity"), 1.2, ("reservation utility", "objective")),
+    (("problem", "valuation", "scale"), 0.9, ("reservation utility", "objective")),
+    (("witness", "target_weights", 3), 1.1, ("optimality",)),
+    (("witness", "feasibility_multipliers", 4), 3.0, ("optimality",)),
+]
+
+
+@pytest.fixture(scope="module", name="text")
+def text_fixture():
+    from contracts import GeneralizationBound, LinearValuation, Population, Problem
+
+    population = Population(costs=[0.2, 0.16, 0.12, 0.08, 0.04], probabilities=[0.2] * 5, participants=10)
+    problem = Problem(
+        population=population, accuracy=GeneralizationBound(), valuation=LinearValuation(scale=100.0)
+    )
+    return design_contract(problem).to_json()
+
+
+@pytest.mark.parametrize(("path", "factor", "named"), NUMBERS, ids=lambda v: str(v)[:40])
+def test_a_changed_number_is_found_and_named(text, path, factor, named):
+    document = json.loads(text)
+    place = document
+    for key in path[:-1]:
+        place = place[key]
+    place[path[-1]] = place[path[-1]] * factor
+    certificate = verify(Contract.from_json(json.dumps(document)))
+    assert not certificate.holds
+    assert any(sentence.startswith(word) for sentence in certificate.violations for word in named), certificate
+
+
+def test_the_untouched_file_holds(text):
+    assert verify(Contract.from_json(text)).holds
+
+
+@pytest.mark.parametrize("belief", ["interim", "ex-ante"])
+def test_a_worse_contract_is_refused_for_optimality_alone(build, belief):
+    problem = build([0.2, 0.04], 10, belief=belief)
+    best = design_contract(problem)
+    worse = design_contract(build([0.2, 0.04], 10, belief=belief, probabilities=[0.6, 0.4]))
+    menu = {name: getattr(worse, name) for name in ("contribution", "expected_reward")}
+    mixed = dataclasses.replace(best, **menu)
+    sentences = " ".join(verify(mixed).violations)
+    assert "optimality" in sentences or "feasibility" in sentences
+
+
+def test_bounds_hold_for_any_prices(build):
+    """Weak duality does not depend on the solver: random prices give bounds that are valid, only looser."""
+    contract = design_contract(build([0.2, 0.1, 0.04], 10))
+    rng = np.random.default_rng(0)
+    assert contract.witness is not None
+    for _ in range(20):
+        prices = rng.random(3) * 2
+        witness = dataclasses.replace(contract.witness, feasibility_multipliers=prices)
+        gap = verify(dataclasses.replace(contract, witness=witness)).optimality_gap
+        assert gap is not None
+        assert gap >= -1e-10
+
+
+def test_without_a_proof_no_bound_is_claimed(build):
+    contract = design_contract(build([0.2, 0.04], 10))
+    bare = dataclasses.replace(contract, witness=None, global_witness=None)
+    certificate = verify(bare)
+    assert certificate.optimality_gap is None
+    assert certificate.global_gap is None
+    assert certificate.feasibility_slack.min() == pytest.approx(
+        verify(contract).feasibility_slack.min(), abs=1e-8
+    )
+
+
+def test_the_proof_is_plain_numbers():
+    assert {field.name for field in dataclasses.fields(Witness)} >= {"rates", "feasibility_multipliers"}

@@ -1,0 +1,323 @@
+import pickle
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from contracts.errors import InvalidInput
+from mechanisms.datasets import Samples, load, split
+from mechanisms.delivery import (
+    METHODS,
+    SAFE_METHODS,
+    UNSAFE_METHODS,
+    FullModel,
+    RandomisedResponse,
+    audit,
+    deliver,
+    train_full,
+)
+from mechanisms.delivery.families import FAMILIES
+from mechanisms.models import MultilayerPerceptron, SoftmaxRegression
+from mechanisms.training import train
+
+DIGITS = load("digits", validation=450, test=497)
+HELD = DIGITS.validation.take(range(400))
+OWN = DIGITS.validation.take(range(400, 450))
+MODEL = MultilayerPerceptron(features=64, classes=10)
+FULL = train_full(MODEL, DIGITS.train)
+TARGETS = [0.7, 0.8, 0.9]
+
+
+def give(accuracies, method, **options):
+    return deliver(FULL, accuracies, held_out=HELD, method=method, allow_unsafe=True, **options)
+
+
+def on_test(params):
+    return FULL.accuracy(params, DIGITS.test)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_promises_are_met_on_held_out_and_on_fresh_samples(method):
+    given_models = give(TARGETS, method, seed=5)
+    assert given_models.met
+    for model, target in zip(given_models.models, TARGETS, strict=True):
+        assert abs(model.achieved - target) <= model.standard_error
+        fresh = float(np.mean(model.predict(DIGITS.test.inputs) == DIGITS.test.labels))
+        # both measurements have a sampling error, and calibration adds that of the held-out samples
+        both = np.hypot(model.standard_error, np.sqrt(target * (1 - target) / len(DIGITS.test)))
+        assert abs(fresh - target) < 3 * both
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", SAFE_METHODS)
+def test_promises_are_met_without_bias_over_seeds(method):
+    errors = []
+    for seed in range(5):
+        digits = load("digits", validation=400, test=497, seed=seed)
+        full = train_full(MODEL, digits.train, seed=seed)
+        delivery = deliver(full, TARGETS, held_out=digits.validation, method=method, seed=seed)
+        assert delivery.met
+        errors.append([full.accuracy(m.params, digits.test) - m.promised for m in delivery.models])
+    # over 5 seeds the mean error's own deviation is about .028 / sqrt(5) (validation and test sampling)
+    assert (np.abs(np.mean(errors, axis=0)) < 3 * 0.028 / np.sqrt(5)).all()
+
+
+# retraining takes its time
+SAFE_WITH_SLOW = [pytest.param(m, marks=pytest.mark.slow) if m == "nested-subset" else m for m in SAFE_METHODS]
+
+
+@pytest.mark.parametrize("method", SAFE_WITH_SLOW)
+def test_a_coalition_gains_nothing_from_the_safe_methods(method):
+    for accuracies in (TARGETS, [0.8] * 5, [0.6, 0.79, 0.8, 0.81]):
+        delivery = give(accuracies, method, seed=2)
+        assert delivery.safe
+        found = audit(delivery, own=OWN, test=DIGITS.test)
+        assert found.leaks == ()
+        assert found.average <= found.delivered.max() + found.margin
+        assert found.union <= found.delivered.max() + found.margin
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", [m for m in SAFE_METHODS if m != "nested-subset"])
+def test_coalitions_gain_nothing_over_seeds(method):
+    gains = []
+    for seed in range(6):
+        digits = load("digits", validation=450, test=497, seed=seed)
+        held, own = digits.validation.take(range(400)), digits.validation.take(range(400, 450))
+        full = train_full(MODEL, digits.train, seed=seed)
+        delivery = deliver(full, [0.6, 0.7, 0.8], held_out=held, method=method, seed=seed)
+        found = audit(delivery, own=own, test=digits.test)
+        tuned = max(found.delivered.max(), found.fine_tuned.max())
+        gains.append([found.average - found.delivered.max(), found.union - found.delivered.max()])
+        assert found.extrapolated <= tuned + found.margin
+        assert found.ray.max() <= tuned + found.margin
+    assert np.mean(gains, axis=0).max() < 0.02
+
+
+def test_negative_controls_leak_the_full_model():
+    for method, attack in (
+        ("independent-masks", "union"),
+        ("independent-noise", "average"),
+        ("interpolated", "ray"),
+        ("randomised-response", "repeated"),
+    ):
+        delivery = give([0.8] * 10, method, seed=2)
+        found = audit(delivery, own=OWN, test=DIGITS.test)
+        assert not delivery.safe
+        assert attack in found.leaks
+        recovered = np.max(getattr(found, attack))
+        assert recovered > found.full - 0.03
+    one = audit(give(0.8, "interpolated"), own=OWN, test=DIGITS.test)
+    assert "ray" in one.leaks
+
+
+def test_equal_promises_get_equal_models_from_the_safe_methods_only():
+    for method in METHODS:
+        first, second = give([0.8, 0.8], method).models
+        same = np.array_equal(first.predict(DIGITS.test.inputs), second.predict(DIGITS.test.inputs))
+        assert same == (not method.startswith("independent"))
+
+
+@settings(max_examples=30, deadline=None)
+@given(low=st.floats(0, 1), high=st.floats(0, 1), seed=st.integers(0, 50))
+def test_masked_and_quantised_models_follow_from_better_ones(low, high, seed):
+    low, high = sorted((low, high))
+    for method in ("masked", "top-changes", "quantised"):
+        family = FAMILIES[method](full=FULL, seed=seed)
+        worse = family.at(int(low * family.levels))
+        better = family.at(int(high * family.levels))
+        if method == "quantised":
+            # a family built on the better model alone gives the same worse model
+            change = better - FULL.initial
+            scale = np.abs(FULL.params - FULL.initial).max()
+            cell = 2 * scale / 3.0 ** depth_of(family, int(low * family.levels))
+            if int(low * family.levels) == family.levels:
+                continue
+            again = np.clip(np.rint(change / cell), *bounds(cell, scale)) * cell
+            np.testing.assert_allclose(again, worse - FULL.initial, atol=1e-9 * scale)
+        else:
+            untouched = worse == FULL.initial
+            assert np.array_equal(worse[~untouched], better[~untouched])
+
+
+def depth_of(family, level):
+    everywhere, further = divmod(level, len(FULL.params))
+    depth = np.full(len(FULL.params), everywhere)
+    depth[np.random.default_rng([family.seed, 3]).permutation(len(depth))[:further]] += 1
+    return depth
+
+
+def bounds(cell, scale):
+    half = np.rint((2 * scale / cell - 1) / 2)
+    return -half, half
+
+
+def test_noise_of_a_worse_model_is_that_of_the_better_and_independent_more():
+    size, deviations, crossings = len(FULL.params), [], []
+    for seed in range(40):
+        family = FAMILIES["noisy"](full=FULL, seed=seed)
+        better, worse = (family.at(family.levels - level) - FULL.params for level in (324, 724))
+        unit = 16 * np.linalg.norm(family.change) / np.sqrt(size) / 4096
+        deviations.append([np.std(better) / unit / 324, np.std(worse) / unit / 724])
+        crossings.append(np.corrcoef(better, worse - better)[0, 1])
+        assert np.array_equal(family.at(family.levels), FULL.params)
+    np.testing.assert_allclose(np.mean(deviations, axis=0), 1, atol=4 / np.sqrt(2 * 40 * size))
+    assert abs(np.mean(crossings)) < 4 / np.sqrt(40 * size)
+
+
+@pytest.mark.parametrize("method", [m for m in METHODS if m in FAMILIES])
+def test_families_lead_from_the_initial_to_the_full_model(method):
+    family = FAMILIES[method](full=FULL, seed=1)
+    assert np.array_equal(family.at(family.levels), FULL.params)
+    if "nois" not in method:
+        np.testing.assert_allclose(family.at(0), FULL.initial, atol=1e-15)
+    levels = np.linspace(0, family.levels, 21).astype(int).tolist()
+    accuracies = np.array([on_test(family.at(level)) for level in levels])
+    useful = accuracies[np.argmax(accuracies >= 0.5) :]  # models below are as good as random, and scatter
+    dip = (np.maximum.accumulate(useful) - useful).max()
+    # rounding to few cells is not monotone; the others dip by no more than sampling
+    assert dip < (0.12 if method == "quantised" else 0.06)
+
+
+def test_randomised_response_is_exact_cached_and_nested():
+    answers = [RandomisedResponse(full=FULL, replaced=p, secret=11) for p in (0.2, 0.5)]
+    inputs = DIGITS.train.inputs
+    honest = MODEL.predict(FULL.params, inputs)
+    better, worse = (a.predict(inputs) for a in answers)
+    assert np.array_equal(better, answers[0].predict(inputs))
+    # an answer the better one got replaced is replaced alike in the worse one
+    assert np.array_equal(better[better != honest], worse[better != honest])
+    for p, given_answers in zip((0.2, 0.5), (better, worse), strict=True):
+        expected = p * 0.9
+        sd = np.sqrt(expected * (1 - expected) / len(inputs))
+        assert abs(np.mean(given_answers != honest) - expected) < 4 * sd
+    other = RandomisedResponse(full=FULL, replaced=0.5, secret=12).predict(inputs)
+    assert not np.array_equal(other, worse)
+
+
+def test_promises_out_of_reach_say_what_was_met():
+    best = FULL.accuracy(FULL.params, HELD)
+    for method in METHODS:
+        above, full, below = give([0.999, best, 0.0], method).models
+        assert not above.met
+        assert above.achieved == pytest.approx(best)
+        assert "above the full model" in above.remark
+        assert full.met
+        assert full.achieved == pytest.approx(best)
+        assert not below.met
+        assert below.remark
+        assert below.achieved < 0.25
+        assert below.remark in repr(below)
+
+
+def test_a_family_that_skips_an_accuracy_says_so():
+    # from zero parameters the first step already decides all classes: no path point lies at .5
+    jump = train_full(SoftmaxRegression(features=64, classes=10), DIGITS.train)
+    (model,) = deliver(jump, 0.5, held_out=HELD).models
+    assert not model.met
+    assert model.remark == "the nearest that early-stop reaches"
+    (masked,) = deliver(jump, 0.5, held_out=HELD, method="masked").models
+    assert masked.met
+
+
+def test_a_federated_run_can_be_delivered():
+    parts = split(DIGITS, participants=5)
+    run = train(MODEL, parts, rounds=40, validation=HELD, patience=10, checkpoints=True)
+    full = FullModel.of(run)
+    assert np.array_equal(full.initial, MODEL.initial(0))
+    (model,) = deliver(full, 0.6, held_out=HELD).models
+    assert model.met
+    (masked,) = deliver(full, 0.6, held_out=HELD, method="masked", seed=3).models
+    assert masked.met
+
+
+@pytest.mark.parametrize("method", ["early-stop", "randomised-response"])
+def test_delivered_models_can_be_sent(method):
+    (model,) = give(0.8, method).models
+    received = pickle.loads(pickle.dumps(model))
+    inputs = DIGITS.test.inputs
+    assert np.array_equal(received.predict(inputs), model.predict(inputs))
+
+
+def test_audit_reports_what_own_samples_alone_give_and_repeats():
+    delivery = give([0.7, 0.8], "early-stop")
+    first, second = (audit(delivery, own=OWN, test=DIGITS.test) for _ in range(2))
+    assert np.array_equal(first.fine_tuned, second.fine_tuned)
+    assert first.alone < first.full
+    assert first.delivered.tolist() == [on_test(model.params) for model in delivery.models]
+    assert "leaks: none" in repr(first)
+
+
+@pytest.mark.slow
+def test_early_stopped_models_are_recovered_less_than_masked_ones():
+    early, masked = [], []
+    for seed in range(4):
+        digits = load("digits", validation=450, test=497, seed=seed)
+        held, own = digits.validation.take(range(400)), digits.validation.take(range(400, 450))
+        full = train_full(MODEL, digits.train, seed=seed)
+        for method, found in (("early-stop", early), ("top-changes", masked)):
+            delivery = deliver(full, 0.8, held_out=held, method=method, seed=seed)
+            found.append(audit(delivery, own=own, test=digits.test).fine_tuned[0])
+    assert np.mean(early) < np.mean(masked) - 0.05
+
+
+EMPTY = Samples(inputs=np.zeros((0, 64)), labels=np.zeros(0, int))
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: give(1.2, "early-stop"), "accuracies[0] = 1.2"),
+        (lambda: give([0.5, np.nan], "early-stop"), "accuracies[1] = nan"),
+        (lambda: give([], "early-stop"), "accuracies is empty"),
+        (lambda: give(0.5, "distil"), "method = 'distil'"),
+        (lambda: deliver(FULL, 0.5, held_out=HELD, method="interpolated"), "is unsafe"),
+        (lambda: deliver(FULL, 0.5, held_out=EMPTY), "held_out has no samples"),
+        (lambda: deliver(FULL, 0.5, held_out=load("iris").test), "held_out has 4 features"),
+        (lambda: give(0.5, "early-stop", tolerance=-1), "tolerance = -1"),
+        (lambda: give(0.5, "masked", seed=-1), "seed = -1"),
+        (lambda: give(0.5, "randomised-response", seed=10**40), "from 0 to 4294967295"),
+        (lambda: audit(give(0.5, "masked"), own=EMPTY, test=DIGITS.test), "own has no samples"),
+        (lambda: audit(give(0.5, "masked"), own=OWN, test=load("iris").test), "test has 4 features"),
+        (lambda: audit(give(0.5, "masked"), own=OWN, test=OWN, seed=-1), "seed = -1"),
+        (lambda: audit(give(0.5, "masked"), own=OWN, test=OWN, steps=0), "steps = 0"),
+        (lambda: train_full(MODEL, EMPTY), "samples is empty"),
+        (lambda: train_full(MODEL, load("iris").train), "samples have 4 features"),
+        (lambda: train_full(MODEL, HELD, steps=0), "steps = 0"),
+        (
+            lambda: FullModel(model=MODEL, initial=FULL.initial, params=np.zeros(3)),
+            "params has length 3",
+        ),
+        (
+            lambda: FullModel(model=MODEL, initial=FULL.initial, params=FULL.params * np.nan),
+            "params[0] = nan",
+        ),
+        (
+            lambda: deliver(
+                FullModel(model=MODEL, initial=FULL.initial, params=FULL.params), 0.5, held_out=HELD
+            ),
+            "full.path is missing",
+        ),
+        (
+            lambda: deliver(
+                FullModel(model=MODEL, initial=FULL.initial, params=FULL.params),
+                0.5,
+                held_out=HELD,
+                method="nested-subset",
+            ),
+            "full.samples is missing",
+        ),
+    ],
+)
+def test_bad_input_is_named(call, message):
+    with pytest.raises(InvalidInput) as caught:
+        call()
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_every_unsafe_method_says_why():
+    for method, why in UNSAFE_METHODS.items():
+        with pytest.raises(InvalidInput, match=why.split(" is ")[0]):
+            deliver(FULL, 0.5, held_out=HELD, method=method)

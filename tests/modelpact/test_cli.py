@@ -1,0 +1,259 @@
+"""The command line: what it prints, what it writes, how it exits."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from modelpact.cli import main
+
+ROOT = Path(__file__).parents[2]
+CLINICS = ROOT / "examples" / "tumour-clinics" / "problem.toml"
+PAPER = ROOT / "examples" / "paper"
+KEYS = {"objective", "contribution", "expected_reward", "reservation_utility", "certificate"}
+CERTIFICATE = {"holds", "participation_slack", "envy", "feasibility_slack", "optimality_gap", "global_gap"}
+
+
+@pytest.fixture(scope="module")
+def contract_file(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("contract") / "contract.json"
+    assert main(["design", str(PAPER / "s1.toml"), "--output", str(path)]) == 0
+    return path
+
+
+def refused(capsys, arguments: list[str], message: str) -> None:
+    """Exit code 2, one line on stderr that says what is wrong, nothing on stdout."""
+    capsys.readouterr()
+    assert main(arguments) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.count("\n") == 1
+    assert message in err
+
+
+def test_design_prints_the_menu_and_writes_contract_and_picture(tmp_path, capsys):
+    output, plot = tmp_path / "contract.json", tmp_path / "contract.png"
+    assert main(["design", str(CLINICS), "--output", str(output), "--plot", str(plot)]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    for text in ("rural practice", "screening centre", "power-law", "everything holds", str(output), str(plot)):
+        assert text in out
+    assert "\x1b" not in out
+    assert plot.read_bytes().startswith(b"\x89PNG")
+    document = json.loads(output.read_text())
+    assert set(document) >= KEYS
+    assert set(document["certificate"]) >= CERTIFICATE
+    assert document["certificate"]["holds"] is True
+
+
+def test_design_prints_the_contract_file_on_request(contract_file, capsys):
+    assert main(["design", str(PAPER / "s1.toml"), "--json"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    stored = json.loads(contract_file.read_text())
+    for key in KEYS - {"certificate"}:
+        assert printed[key] == stored[key]
+
+
+def test_verify_accepts_what_design_wrote(contract_file, capsys):
+    assert main(["verify", str(contract_file)]) == 0
+    assert "everything holds" in capsys.readouterr().out
+    assert main(["verify", str(contract_file), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["holds"] is True
+
+
+CHANGES = [
+    (("contribution", 0), 1.1, "type 1"),
+    (("contribution", 4), 0.8, "type"),
+    (("expected_reward", 2), 1.01, "type"),
+    (("expected_reward", 4), 0.9, "type 5"),
+    (("reservation_utility", 1), 0.5, "type 2"),
+    (("objective",), 1.0001, "objective"),
+    (("expected_accuracy",), 0.999, "accuracy"),
+    (("problem", "population", "costs", 0), 1.05, "type 1"),
+    (("problem", "population", "participants"), 0.5, "type"),
+    (("problem", "valuation", "scale"), 0.98, ""),
+    (("problem", "accuracy", "complexity"), 2.0, ""),
+]
+
+
+@pytest.mark.parametrize(("where", "factor", "who"), CHANGES, ids=[".".join(map(str, c[0])) for c in CHANGES])
+def test_one_changed_number_fails_verification_and_says_who_by_how_much(
+    contract_file, tmp_path, capsys, where, factor, who
+):
+    document = json.loads(contract_file.read_text())
+    inner = document
+    for key in where[:-1]:
+        inner = inner[key]
+    inner[where[-1]] *= factor
+    path = tmp_path / "forged.json"
+    path.write_text(json.dumps(document))
+    assert main(["verify", str(path)]) == 1
+    out, err = capsys.readouterr()
+    assert "everything holds" not in out
+    assert err.startswith("modelpact: ")
+    assert who in err
+
+
+def test_settle_says_who_receives_which_model(contract_file, capsys):
+    assert main(["settle", str(contract_file), "--counts", "3,2,2,2,1"]) == 0
+    out = capsys.readouterr().out
+    assert "type 5" in out
+    assert "trained on" in out
+    assert main(["settle", str(contract_file), "--counts", "3,2,2,2,1", "--json"]) == 0
+    settled = json.loads(capsys.readouterr().out)
+    assert settled["counts"] == [3, 2, 2, 2, 1]
+    assert max(settled["accuracy"]) <= settled["trained_accuracy"]
+
+
+def test_a_lottery_is_drawn_by_its_seed(contract_file, capsys):
+    command = [
+        "settle",
+        str(contract_file),
+        "--counts",
+        "3,2,2,2,1",
+        "--policy",
+        "lottery",
+        "--json",
+        "--seed",
+        "3",
+    ]
+    assert main(command) == 0
+    first = capsys.readouterr().out
+    assert main(command) == 0
+    assert capsys.readouterr().out == first
+
+
+def test_the_second_solver_agrees(tmp_path, capsys):
+    path = tmp_path / "conic.json"
+    assert main(["design", str(PAPER / "two-types.toml"), "--solver", "conic", "--output", str(path)]) == 0
+    assert json.loads(path.read_text())["objective"] == pytest.approx(93.592998, abs=1e-3)
+
+
+@pytest.mark.parametrize(("old", "new"), [("participants = 10", "participants = 2"), ("= 100.0", "= 0.01")])
+def test_where_nothing_pays_the_null_contract_says_why(tmp_path, capsys, old, new):
+    path = tmp_path / "dear.toml"
+    path.write_text((PAPER / "s2.toml").read_text().replace(old, new))
+    assert main(["design", str(path)]) == 0
+    assert "nothing is asked, nothing given" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["design", "nowhere.toml"], "nowhere.toml: No such file or directory"),
+        (["design", str(CLINICS), "--output", "nowhere/contract.json"], "there is no folder nowhere"),
+        (["design", str(CLINICS), "--output", str(CLINICS)], "it is the problem itself"),
+        (["design", str(CLINICS), "--output", str(ROOT)], "it is a folder"),
+        (["design", str(CLINICS), "--plot", "contract.jpeg"], "expected a name that ends in .png"),
+        (["design", str(CLINICS), "--solver", "simplex"], "simplex"),
+        (["design", str(CLINICS), "--outputs", "a.json"], "--outputs"),
+        (["design"], "PROBLEM"),
+        (["verify", "nowhere.json"], "nowhere.json"),
+        (["verify", str(CLINICS)], "not a contract file"),
+        (["settle", str(CLINICS), "--counts", "1,1"], "not a contract file"),
+        (["desing", str(CLINICS)], "design"),
+    ],
+)
+def test_bad_commands_are_refused_in_one_line(capsys, arguments, message):
+    refused(capsys, arguments, message)
+
+
+@pytest.mark.parametrize(
+    ("counts", "message"),
+    [
+        ("3,2,2,2", "counts"),
+        ("3,2,2,2,2", "counts sum to 11: expected the 10 participants"),
+        ("3,2,2,2,1.5", "expected whole numbers separated by commas"),
+        ("3,2,2,4,-1", "counts[4] = -1"),
+        ("three", "expected whole numbers separated by commas"),
+        ("", "counts"),
+    ],
+)
+def test_bad_counts_are_refused_in_one_line(contract_file, capsys, counts, message):
+    refused(capsys, ["settle", str(contract_file), "--counts", counts], message)
+
+
+def test_truncated_and_foreign_contracts_are_refused(contract_file, tmp_path, capsys):
+    text, path = contract_file.read_text(), tmp_path / "bad.json"
+    document = json.loads(text)
+    cases = [text[: len(text) // 2], "{}", "[1, 2]", "null", text.replace('"schema"', '"scheme"')]
+    for key in document:
+        cases.append(json.dumps({k: v for k, v in document.items() if k != key}))
+    cases.append(json.dumps(document | {"contribution": document["contribution"][:-1]}))
+    cases.append(json.dumps(document | {"contribution": [float("nan")] * 5}))
+    cases.append(json.dumps(document | {"objective": "high"}))
+    for case in cases:
+        path.write_text(case)
+        capsys.readouterr()
+        code = main(["verify", str(path)])
+        out, err = capsys.readouterr()
+        # a file without its stored certificate or names may still be verified afresh
+        assert code in (0, 1, 2)
+        if code == 2:
+            assert out == ""
+            assert err.count("\n") == 1
+            assert "bad.json" in err
+    for case in cases[:5]:
+        path.write_text(case)
+        refused(capsys, ["verify", str(path)], "bad.json")
+
+
+EXTREME = [
+    ("costs = [0.2, 0.16, 0.12, 0.08, 0.04]", "costs = [1e300, 0.16, 0.12, 0.08, 1e-300]"),
+    ("scale = 100.0", "scale = 1e300"),
+    ("scale = 100.0", "scale = 1e-300"),
+    ("complexity = 1.0", "complexity = 1e300"),
+    ("complexity = 1.0", "complexity = 1e-300"),
+    ("optimum = 1.0", "optimum = 1e-300"),
+    ("participants = 10", "participants = 1000000000000"),
+    ("participants = 10", "participants = 1000000000001"),
+]
+
+
+@pytest.mark.parametrize(("old", "new"), EXTREME, ids=[case[1] for case in EXTREME])
+def test_extreme_numbers_are_answered_or_refused_in_one_line(tmp_path, capsys, old, new):
+    path, output = tmp_path / "extreme.toml", tmp_path / "contract.json"
+    text = (PAPER / "s1.toml").read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+    code = main(["design", str(path), "--output", str(output)])
+    err = capsys.readouterr().err
+    assert code in (0, 2)
+    assert output.exists() == (code == 0)
+    assert err.count("\n") == (0 if code == 0 else 1)
+
+
+def test_bad_input_leaves_nothing_behind(tmp_path, capsys):
+    (tmp_path / "problem.toml").write_text(CLINICS.read_text())  # its curve.csv is missing here
+    output, plot = tmp_path / "contract.json", tmp_path / "contract.png"
+    refused(
+        capsys,
+        ["design", str(tmp_path / "problem.toml"), "--output", str(output), "--plot", str(plot)],
+        "curve.csv: No such file",
+    )
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["problem.toml"]
+
+
+def test_help_teaches(capsys):
+    assert main(["--help"]) == 0
+    out = capsys.readouterr().out
+    for word in ("design", "verify", "settle", "Exit codes", "tumour-clinics"):
+        assert word in out
+    assert main(["design", "--help"]) == 0
+    assert "TOML" in capsys.readouterr().out
+
+
+def test_it_runs_as_a_module_and_ends_quietly_when_its_reader_leaves():
+    command = f"{sys.executable} -m modelpact design {CLINICS} | head -n 1"
+    result = subprocess.run(command, shell=True, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert result.stdout.startswith("Learning curve")
+    assert result.stderr == ""
+
+
+def test_a_full_disk_is_one_line():
+    command = f"{sys.executable} -m modelpact design {CLINICS} > /dev/full"
+    result = subprocess.run(command, shell=True, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert result.returncode == 1
+    assert result.stderr == "modelpact: cannot print: No space left on device\n"

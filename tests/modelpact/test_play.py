@@ -1,0 +1,126 @@
+"""Playing a game from its file: the tables, the JSON, the plot, and every way the file can be wrong."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from contracts.errors import InvalidInput
+from modelpact.play import analyse, play, read_game
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+GOOD = """
+loss_weight = 1.0
+complexity = 40.0
+exponent = 0.5
+cost = 3.125e-7
+types = [0.1, 0.2, 0.6]
+"""
+
+
+def write(tmp_path, text):
+    path = tmp_path / "game.toml"
+    path.write_text(text)
+    return path
+
+
+def test_the_worked_example_from_its_file(tmp_path, capsys):
+    output, plot = tmp_path / "result.json", tmp_path / "cascade.png"
+    assert play(EXAMPLES / "harmonic_quality" / "game.toml", output=output, plot=plot) == 0
+    report = json.loads(output.read_text())
+    pooled, full = report["rules"]["pooled"], report["rules"]["full_information"]
+    assert pooled["cascade"]["sizes"] == list(range(10, 0, -1))
+    assert pooled["equilibria"]["sizes"] == [0, 1]
+    assert np.isclose(pooled["grand_coalition"]["total_surplus"], 0.8038, atol=5e-5)
+    assert np.isclose(full["grand_coalition"]["total_surplus"], 1.64114, atol=5e-6)
+    assert report["rules"]["verified"]["trial"]["frequency"] >= 0.95
+    assert report["rules"]["verified_without_slack"]["trial"]["frequency"] < 0.3
+    assert plot.read_bytes().startswith(b"\x89PNG")
+    shown = capsys.readouterr().out
+    for text in ("0.8038", "1.6411", "pooled: who leaves", "proved", "nothing is proved"):
+        assert text in shown
+
+
+def test_json_on_standard_output_is_all_there_is(tmp_path, capsys):
+    play(write(tmp_path, GOOD), json=True)
+    report = json.loads(capsys.readouterr().out)
+    assert set(report["rules"]) == {"pooled", "full_information", "club"}
+    assert report["rules"]["pooled"]["cascade"]["stays"] == [2]
+
+
+@pytest.mark.parametrize("name", ["digits", "breast_cancer"])
+def test_the_demonstrations_play(name):
+    report, cascades = analyse(read_game(EXAMPLES / "label_noise" / f"{name}.toml"))
+    assert cascades["pooled"].complete
+    assert report["rules"]["full_information"]["grand_coalition"]["epsilon"] == 0.0
+    assert report["rules"]["verified"]["guarantee"].startswith("nothing is proved")
+
+
+def test_families_of_types(tmp_path):
+    head = GOOD.replace("types = [0.1, 0.2, 0.6]", "")
+    harmonic = read_game(
+        write(tmp_path, head + '[types]\nfamily="harmonic"\nagents=10\nworst=0.6\nspread=0.1\n')
+    )
+    assert np.isclose(harmonic.game.types[0], 0.31710317)
+    linear = read_game(write(tmp_path, head + '[types]\nfamily="linear"\nagents=3\nbest=0.1\nworst=0.5\n'))
+    assert np.allclose(linear.game.types, [0.1, 0.3, 0.5])
+
+
+def test_large_games_are_not_enumerated(tmp_path):
+    text = GOOD.replace("[0.1, 0.2, 0.6]", str(np.linspace(0.1, 0.5, 40).tolist()))
+    report, _ = analyse(read_game(write(tmp_path, text)))
+    assert report["rules"]["full_information"]["equilibria"] is None
+    assert report["rules"]["pooled"]["equilibria"]["method"] == "threshold theorem"
+    assert json.dumps(report, allow_nan=False)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("types = [", "not TOML"),
+        ("", "lacks loss_weight, complexity, cost, types"),
+        (GOOD.replace("cost =", "costs ="), "unknown key 'costs'"),
+        (GOOD.replace("0.6", "1.6"), r"types\[2\] = 1.6"),
+        (GOOD.replace("3.125e-7", "0.0"), "cost = 0"),
+        (GOOD.replace("3.125e-7", "nan"), "cost = nan"),
+        (GOOD.replace("3.125e-7", '"cheap"'), "cost = 'cheap'"),
+        (GOOD + "title = 3", "title = 3"),
+        (GOOD + "rules = 3", "rules"),
+        (GOOD + "[rules]", "rules"),
+        (GOOD + "[rules.best]", "rules.best.kind = 'best'"),
+        (GOOD + "[rules.pooled]\nsize = 2", "unknown key 'size'"),
+        (GOOD + "[rules.club]\nsize = 0", "rules.club: size = 0"),
+        (GOOD + "[rules.verified]", "lacks samples"),
+        (GOOD + "[rules.verified]\nsamples = 10\nruns = -1", "runs = -1"),
+        (GOOD + "[rules.verified]\nsamples = 10\nestimates = [0.1]", "estimates has length 1"),
+        (GOOD + "[rules]\npooled = 1", "expected a table"),
+        (GOOD.replace("types = [0.1, 0.2, 0.6]", "types = 'all'"), "types"),
+        (GOOD.replace("types = [0.1, 0.2, 0.6]", "[types]\nfamily = 'normal'"), "types.family"),
+        (GOOD.replace("types = [0.1, 0.2, 0.6]", "[types]\nfamily = 'linear'\nagents = 1"), "types.agents"),
+        (
+            GOOD.replace(
+                "types = [0.1, 0.2, 0.6]", "[types]\nfamily='harmonic'\nagents=5\nworst=0.1\nspread=9.0"
+            ),
+            r"types\[0\]",
+        ),
+    ],
+)
+def test_files_that_are_wrong(tmp_path, text, message):
+    with pytest.raises(InvalidInput, match=message) as caught:
+        play(write(tmp_path, text))
+    assert "\n" not in str(caught.value)
+
+
+def test_files_that_cannot_be_read_or_written(tmp_path):
+    with pytest.raises(InvalidInput, match="cannot read"):
+        play(tmp_path / "missing.toml")
+    binary = tmp_path / "binary.toml"
+    binary.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(InvalidInput, match="not TOML"):
+        play(binary)
+    good = write(tmp_path, GOOD)
+    with pytest.raises(InvalidInput, match="cannot write"):
+        play(good, output=tmp_path / "nowhere" / "out.json")
+    with pytest.raises(InvalidInput, match="ending"):
+        play(good, plot=tmp_path / "cascade.docx")
