@@ -1,7 +1,7 @@
 """Sweeps stated in a TOML file, and the command that runs them.
 
 ```toml
-problem = "problem.toml"              # or a table [problem] with population, accuracy and valuation
+problem = "problem.toml"              # a problem file; or a table [problem] with population, accuracy and valuation
 chunk = 256                           # optional: problems computed and stored together
 
 [axes.participants]                   # the table's name is the dimension's
@@ -37,6 +37,7 @@ from contracts.problem import Problem
 from contracts.problem_data import known, problem_from_data
 from contracts.records import frozen
 from modelpact.axes import Axis
+from modelpact.problem_file import read_problem
 from modelpact.sweep import CHUNK, Report, sweep
 
 if TYPE_CHECKING:
@@ -101,12 +102,7 @@ def _document(path: Path) -> dict[str, Any]:
 
 def _problem(stated: Any, folder: Path) -> Problem:
     if isinstance(stated, str):
-        path = folder / stated
-        try:
-            return problem_from_data(_document(path))
-        except InvalidInput as error:
-            text = str(error)
-            raise InvalidInput(text if text.startswith(str(path)) else f"{path}: {text}") from error
+        return read_problem(folder / stated).problem
     if not isinstance(stated, dict):
         raise InvalidInput(
             f"problem = {stated!r:.60}: expected the path of a problem file, or a table [problem]"
