@@ -1,7 +1,7 @@
 """Sweeps stated in a TOML file, and the command that runs them.
 
 ```toml
-problem = "problem.toml"              # a problem file; or a table [problem] with population, accuracy and valuation
+problem = "problem.toml"              # a problem file; or a table [problem] of the same form
 chunk = 256                           # optional: problems computed and stored together
 
 [axes.participants]                   # the table's name is the dimension's
