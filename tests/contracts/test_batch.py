@@ -66,6 +66,7 @@ def assert_same(batched, single):
     assert batched.reason == single.reason
 
 
+@pytest.mark.slow
 @given(st.lists(problems(), min_size=1, max_size=4), st.randoms(use_true_random=False))
 @settings(max_examples=12)
 def test_batched_answers_are_the_single_ones_in_any_order(stated, random):
@@ -79,6 +80,7 @@ def test_batched_answers_are_the_single_ones_in_any_order(stated, random):
         assert verify(batched).holds == verify(single).holds
 
 
+@pytest.mark.slow
 @given(problems(), st.sampled_from([(4, 64), (8, 64)]))
 @settings(max_examples=15)
 def test_what_is_solved_with_padding_is_solved_alike(problem, shape):
@@ -121,6 +123,7 @@ def test_excluded_types_stay_excluded_in_a_padded_batch():
     assert contract.objective == pytest.approx(60.28597, abs=1e-5)
 
 
+@pytest.mark.slow
 def test_reference_values_of_the_papers_scenarios():
     costs = ([0.2, 0.16, 0.12, 0.08, 0.04], [1, 0.85, 0.7, 0.55, 0.4], [0.5, 0.4, 0.03, 0.02, 0.001])
     stated = [
