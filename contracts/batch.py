@@ -33,9 +33,9 @@ from contracts.batch_solver import MOST_TYPES, SMALL, padded_types, solve_progra
 from contracts.contract import Contract
 from contracts.design import _check_shape, _contract, _hopeless, design_contract
 from contracts.errors import InvalidInput, ModelpactError
-from contracts.exclusion import CLOSE, CONVERGED, Candidate, attempt
+from contracts.exclusion import CLOSE, Candidate, attempt
 from contracts.first_moment import FirstMoment, Program, exclude, prepare
-from contracts.interior_point import Solution, solve
+from contracts.interior_point import CYCLING, Solution, solve
 from contracts.problem import Problem
 from contracts.records import Keyed, identity
 from contracts.relaxation import relax
@@ -223,17 +223,13 @@ def _attempts(models: Sequence[FirstMoment], tasks: Sequence[_Task], many: bool)
         solutions = solve_programs([programs[k] for k in places], belief, terms=terms, many=many)
         for place, solution in zip(places, solutions, strict=True):
             task = tasks[place]
-            answers[place] = attempt(models[task.model], task.program, task.excluded, _recall(solution, task))
+            answers[place] = attempt(models[task.model], task.program, task.excluded, _recall(solution))
     return answers
 
 
-def _recall(solution: Solution, task: _Task) -> Callable[[Program, str], Solution]:
-    """A solver that knows the answer. Where the batch found none, the single one is asked, unless that would
-    only repeat why a program without some types has no solution."""
-    types = task.program.costs.size
-    if solution.error <= CONVERGED or (task.excluded and padded_types(types) == types):
-        return lambda _program, _belief: solution
-    return solve
+def _recall(solution: Solution) -> Callable[[Program, str], Solution]:
+    """A solver that knows the answer, and asks the single one where the batch did not find it."""
+    return solve if not solution.error <= CYCLING else lambda _program, _belief: solution
 
 
 def _relaxed(model: FirstMoment) -> Program:

@@ -26,6 +26,7 @@ import numpy as np
 from contracts import gauss_program
 from contracts.exponential_sum import ExponentialSum, fit_exponentials
 from contracts.gauss import Curves, LossCurve
+from contracts.numeric import library
 from contracts.participation import BELIEFS, Partials, Transform, transform
 from contracts.problem import Problem
 from contracts.records import Keyed, frozen, identity
@@ -144,13 +145,23 @@ class Factors(NamedTuple):
     cross: Any
 
 
+def _shares(program: Program, here: Moments, xp: Any) -> Any:
+    """w phi^N / E L by logarithms: both may be too small for a float where data abound, their ratio is not."""
+    weights = program.target_weights
+    logs = xp.where(weights > 0, xp.log(xp.where(weights > 0, weights, 1.0)), -xp.inf)
+    logs = logs + program.participants * here.at.log_phi
+    largest = xp.max(logs)
+    terms = xp.exp(logs - largest)
+    return terms / (xp.sum(terms) - program.target_offset * xp.exp(xp.minimum(-largest, 690.0)))
+
+
 def factors(program: Program, here: Moments | gauss_program.GaussMoments, multipliers: Any) -> Factors:
     """Derivatives at a point, for multipliers y >= 0 of the feasibility constraints, shape (types,)."""
     if isinstance(here, gauss_program.GaussMoments):
         return Factors(**gauss_program.derivatives(program, here, multipliers))
     s, n, w = program.rates, program.participants, program.value_weights
     tilted, part = here.at.tilted, here.partials
-    psi = program.target_weights * here.powers / here.target_loss
+    psi = _shares(program, here, library(here.at.log_phi))
     first = w * (part.by_log_phi @ multipliers)
     second = w * (part.by_log_phi_twice @ multipliers)
     curvature = s * s * (n * psi + first)
@@ -204,6 +215,9 @@ def prepare(problem: Problem, alone: Reservation | None = None) -> FirstMoment:
     target_mixture, value_mixture = mixtures(problem, population.participants * value_unit / falling[-1])
     target_unit = value_unit if problem.target_is_value else float(problem.accuracy.optimum)
     rates = np.union1d(target_mixture.rates, value_mixture.rates)
+    if rates.size:
+        # Nor need steps be longer than what removes the whole loss (e^-40), as an exponential curve does early.
+        data_unit = min(data_unit, 40.0 / (population.participants * float(rates.min())))
     curves = None
     if max(target_mixture.relative_error, value_mixture.relative_error) > MIXTURE_ERROR:
         curves = Curves(

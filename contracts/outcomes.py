@@ -149,18 +149,23 @@ def _lattice(levels: np.ndarray, mass: np.ndarray, mass_without: np.ndarray | No
     excess = levels - levels[0]
     mean = float(mass @ excess)
     deviation = float(np.sqrt(mass @ (excess - mean) ** 2 * draws))
-    width = min(draws * excess[-1], 2.0 * TAIL * deviation)
-    step = width / (LATTICE - 2)
-    low = min(max(0.0, draws * mean - 0.5 * width), draws * excess[-1] - width)
+    most = draws * float(excess[-1])
+    width = min(most, 2.0 * TAIL * deviation)
+    # Splitting spreads every outcome by about sqrt(draws)/2 cells, also beyond the largest: leave room for it,
+    # or it would wrap around to the other end.
+    margin = min(int(TAIL * 0.5 * np.sqrt(draws)) + 2, LATTICE // 4)
+    step = width / (LATTICE - 2 * margin)
+    low = min(max(0.0, draws * mean - 0.5 * width), most - width)
     power = _transform(excess / step, mass) ** draws
     if mass_without is not None:
         power = power - _transform(excess / step, mass_without) ** draws
     wrapped: Any = fft.irfft(power, LATTICE)
-    index = int(np.floor(low / step)) + np.arange(LATTICE)
+    index = int(np.floor(low / step)) - margin + np.arange(LATTICE)
     probabilities = np.maximum(wrapped[index % LATTICE], 0.0)
     kept = probabilities > 1e-18
     total = probabilities[kept].sum()
-    return Law(data=draws * levels[0] + step * index[kept], probabilities=probabilities[kept] / total, step=step)
+    data = draws * levels[0] + step * np.maximum(index[kept], 0)
+    return Law(data=data, probabilities=probabilities[kept] / total, step=step)
 
 
 def _transform(place: np.ndarray, mass: np.ndarray) -> Any:

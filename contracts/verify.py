@@ -425,7 +425,10 @@ def _shrunk(keyed: Keyed) -> tuple[np.ndarray, np.ndarray] | None:
     data = np.r_[np.linspace(0.0, 8.0 * floor, 4001), np.geomspace(8.0 * floor, high, 4001)]
     each = np.exp(-np.multiply.outer(data, witness.rates))
     mixtures = (witness.target_weights, witness.value_weights)
-    ratios = [(each @ w / loss).max() for w, loss in zip(mixtures, _losses(problem, data), strict=True)]
+    # Where the loss is too small for a float, so must the mixture be.
+    tiny = np.finfo(float).tiny
+    pairs = zip(mixtures, _losses(problem, data), strict=True)
+    ratios = [(each @ w / np.maximum(loss, tiny)).max() for w, loss in pairs]
     if min(w.min(initial=0.0) for w in mixtures) < 0.0 or not max(ratios) <= 1.01:
         return None
     target, value = (w / max(1.0, float(ratio)) for w, ratio in zip(mixtures, ratios, strict=True))

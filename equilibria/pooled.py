@@ -144,6 +144,8 @@ class ClubRule(PooledRule):
     (2, [2])
     """
 
+    #: Agents whose type equals the last one admitted are told apart by their number.
+    anonymous = False
     size: int | None = None
 
     def __post_init__(self):

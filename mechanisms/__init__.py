@@ -1,6 +1,9 @@
 """How a contract is carried out: training, verification, rewards, aggregation, delivery."""
 
 from mechanisms.accuracy_shaping import AccuracyShaping
+from mechanisms.aggregation import aggregate
+from mechanisms.attacks import attack
+from mechanisms.conflict import measure_conflict
 from mechanisms.cosine_game import cosine_contributions, cosine_shapley, cosine_values
 from mechanisms.data_sharing import DataSharing, data_sharing
 from mechanisms.datasets import Dataset, Samples, load, split
@@ -23,6 +26,8 @@ __all__ = [
     "ShapleyValues",
     "SoftmaxRegression",
     "accept",
+    "aggregate",
+    "attack",
     "audit",
     "cosine_contributions",
     "cosine_shapley",
@@ -33,6 +38,7 @@ __all__ = [
     "fairness",
     "hoeffding_radius",
     "load",
+    "measure_conflict",
     "over_runs",
     "rationality",
     "sample_shapley",

@@ -22,7 +22,7 @@ app = App(
     A coordinator states who might take part and what data cost them; **design** finds the best menu of
     (data to contribute, model received) and proves it, **verify** checks such a menu without trusting its
     author, **settle** says who receives which model once the participants are known. **play** asks whether
-    participants whose data differ in quality will come, and stay.
+    participants whose data differ in quality will come, and stay; **conflict** what robust aggregation costs.
     """,
     help_format="markdown",
     help_epilogue="""Exit codes: 0 everything holds, 1 something does not, 2 bad input (nothing is written).
@@ -34,9 +34,7 @@ app = App(
 app.command("modelpact.commands:design", help="Find the best contract for a problem file, with proof.")
 app.command("modelpact.commands:verify", help="Check a contract file; say what breaks, for whom, by how much.")
 app.command("modelpact.commands:settle", help="Say who receives which model, given who takes part.")
-app.command(
-    "modelpact.play:play", help="Play a participation game: who leaves, which coalitions hold, at what surplus."
-)
+app.command("modelpact.play:play", help="Play a participation game: who leaves, and which coalitions hold.")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

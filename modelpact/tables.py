@@ -79,10 +79,11 @@ def numbers(values: np.ndarray, digits: int = 6) -> list[str]:
 def _caps(contract: Contract) -> list[str]:
     capped = contract.rewards("capped")
     accuracy = numbers(capped.accuracy_cap)
-    rows = zip(accuracy, capped.levels, contract.expected_reward, strict=True)
+    # Whoever is promised the whole model's expected value, up to rounding, receives whatever is trained.
+    whole = contract.rewards("proportional").levels > 1.0 - 1e-9
     return [
-        "none" if reward == 0.0 else text if np.isfinite(level) else "all trained"
-        for text, level, reward in rows
+        "none" if reward == 0.0 else "all trained" if everything else text
+        for text, everything, reward in zip(accuracy, whole, contract.expected_reward, strict=True)
     ]
 
 

@@ -1,1 +1,46 @@
-"""Robust aggregation of updates."""
+"""Aggregation of updates when some participants may be malicious.
+
+Every rule is a pure function of an (n, d) array, NumPy or JAX; `aggregate` reaches all of them by name.
+"""
+
+from mechanisms.aggregation.behaviour import Defender, error_rejection, fltrust, loss_rejection, roni, zeno
+from mechanisms.aggregation.centers import centered_clipping, geometric_median, norm_clipping
+from mechanisms.aggregation.coordinatewise import mean, mean_around_median, median, trimmed_mean
+from mechanisms.aggregation.distance import bulyan, krum, minimum_diameter, multi_krum
+from mechanisms.aggregation.in_rounds import RuleInRounds
+from mechanisms.aggregation.own_update import acceptance_radius, clipping_radius
+from mechanisms.aggregation.preaggregation import bucketing, nearest_neighbour_mixing
+from mechanisms.aggregation.registry import Rule, aggregate, find, register, rules, unregister
+from mechanisms.aggregation.similarity import foolsgold
+
+__all__ = [
+    "Defender",
+    "Rule",
+    "RuleInRounds",
+    "acceptance_radius",
+    "aggregate",
+    "bucketing",
+    "bulyan",
+    "centered_clipping",
+    "clipping_radius",
+    "error_rejection",
+    "find",
+    "fltrust",
+    "foolsgold",
+    "geometric_median",
+    "krum",
+    "loss_rejection",
+    "mean",
+    "mean_around_median",
+    "median",
+    "minimum_diameter",
+    "multi_krum",
+    "nearest_neighbour_mixing",
+    "norm_clipping",
+    "register",
+    "roni",
+    "rules",
+    "trimmed_mean",
+    "unregister",
+    "zeno",
+]

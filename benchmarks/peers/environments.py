@@ -1,0 +1,30 @@
+"""Where the peers are installed: interpreters of environments of their own, named by environment variables.
+
+byzfl pins an old NumPy and Flower pins much else, so neither is ever a dependency. To compare with them:
+
+    python -m venv byz && byz/bin/pip install torch byzfl
+    python -m venv flo && flo/bin/pip install flwr
+    BYZFL_PYTHON=byz/bin/python FLOWER_PYTHON=flo/bin/python python benchmarks/aggregation.py
+"""
+
+import os
+import subprocess
+from pathlib import Path
+
+SCRIPT = Path(__file__).with_name("peer_rules.py")
+PEERS = {"byzfl": "BYZFL_PYTHON", "Flower": "FLOWER_PYTHON"}
+
+
+def run_peers(*arguments):
+    """Run the peers' script in every environment there is; yields the peer's name and what was printed."""
+    for peer, variable in PEERS.items():
+        interpreter = os.environ.get(variable)
+        if not interpreter:
+            print(f"{peer} skipped: set {variable} to the interpreter of an environment that has it")
+            continue
+        command = [interpreter, str(SCRIPT), *map(str, arguments)]
+        finished = subprocess.run(command, capture_output=True, text=True)
+        if finished.returncode:
+            print(f"{peer} skipped: {finished.stderr.strip().splitlines()[-1]}")
+            continue
+        yield peer, finished.stdout

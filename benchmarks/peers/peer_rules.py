@@ -1,0 +1,139 @@
+"""The rules of byzfl and of Flower, run by an interpreter that has one of them. Started by the scripts next
+to it.
+
+python peer_rules.py answers CASES.npz ANSWERS.npz      what each rule gives on each case
+python peer_rules.py speed ROWS COLUMNS MALICIOUS       JSON: seconds a rule, minimum of three
+"""
+
+import json
+import sys
+import time
+import types
+
+import numpy as np
+
+
+def stub_torchvision():
+    """byzfl imports torchvision for its data loaders, which are not used here; most environments lack it."""
+    try:
+        import torchvision  # noqa: F401
+    except Exception:
+
+        class Anything(types.ModuleType):
+            def __getattr__(self, name):
+                if name.startswith("__"):
+                    raise AttributeError(name)
+                return Anything(name)
+
+            def __call__(self, *_, **__):
+                return self
+
+        for name in ("torchvision", "torchvision.datasets", "torchvision.transforms"):
+            sys.modules[name] = Anything(name)
+
+
+def byzfl_rules(f):
+    stub_torchvision()
+    import byzfl
+
+    return {
+        "mean": byzfl.Average(),
+        "median": byzfl.Median(),
+        "trimmed-mean": byzfl.TrMean(f=f),
+        "geometric-median": byzfl.GeometricMedian(nu=1e-12, T=500),
+        "geometric-median, 3 steps": byzfl.GeometricMedian(),
+        "krum, n-f-1 neighbours": byzfl.Krum(f=f),
+        "multi-krum, n-f-1 neighbours": byzfl.MultiKrum(f=f),
+        "centered-clipping, 1 step": lambda rows: byzfl.CenteredClipping(L=1, tau=1.0)(rows),
+        "centered-clipping, 3 steps": lambda rows: byzfl.CenteredClipping(L=3, tau=1.0)(rows),
+        "minimum-diameter": byzfl.MDA(f=f),
+        "mean-around-median": byzfl.Meamed(f=f),
+        "nearest-neighbour-mixing": byzfl.NNM(f=f),
+        "bucketing": byzfl.Bucketing(s=2),
+        "clip to length 1": lambda rows: byzfl.Clipping(c=1.0)(rows.copy()),
+    }
+
+
+def byzfl_attacks():
+    stub_torchvision()
+    import byzfl
+
+    return {
+        "a-little-is-enough": byzfl.ALittleIsEnough(tau=1.5),
+        "inner-product-manipulation": byzfl.InnerProductManipulation(tau=0.1),
+        "sign-flip": byzfl.SignFlipping(),
+        "mimic": byzfl.Mimic(epsilon=0),
+    }
+
+
+def flower_rules(f):
+    from flwr.server.strategy import aggregate as flower
+
+    def results(rows):
+        return [([row], 1) for row in rows]
+
+    return {
+        "median": lambda rows: flower.aggregate_median(results(rows))[0],
+        "trimmed-mean": lambda rows: flower.aggregate_trimmed_avg(results(rows), (f + 1e-9) / len(rows))[0],
+        "krum": lambda rows: flower.aggregate_krum(results(rows), f, 0)[0],
+        "multi-krum": lambda rows: flower.aggregate_krum(results(rows), f, len(rows) - f)[0],
+        "bulyan": lambda rows: flower.aggregate_bulyan(results(rows), f, flower.aggregate_krum, to_keep=0)[0],
+    }
+
+
+def peers(f):
+    try:
+        return {"byzfl": byzfl_rules(f)}
+    except ImportError:
+        return {"flower": flower_rules(f)}
+
+
+def answers(cases_path, answers_path):
+    found = {}
+    for name, rows in np.load(cases_path).items():
+        f = int(name.split("-f")[1])
+        for peer, rules in peers(f).items():
+            for rule, function in rules.items():
+                if "3 steps" not in rule and rule != "bucketing":
+                    found[f"{name}|{peer}|{rule}"] = np.asarray(function(rows.copy()))
+            if peer == "byzfl":
+                for attack, function in byzfl_attacks().items():
+                    found[f"{name}|byzfl attack|{attack}"] = np.asarray(function(rows.copy()))
+    np.savez(answers_path, **found)
+
+
+def speed(rows, columns, f):
+    values = np.random.default_rng(0).standard_normal((rows, columns), dtype=np.float32)
+    seconds = {}
+    for peer, rules in peers(f).items():
+        kinds = {f"{peer} NumPy": values}
+        if peer == "byzfl":
+            import torch
+
+            kinds["byzfl torch"] = torch.from_numpy(values.copy())
+            rules = {
+                name: rule
+                for name, rule in rules.items()
+                if name not in ("minimum-diameter", "geometric-median")
+            }
+        for kind, data in kinds.items():
+            for name, rule in rules.items():
+                if "clip to" in name and kind == "byzfl torch":
+                    continue
+                times = []
+                for _ in range(3):
+                    start = time.perf_counter()
+                    rule(data)
+                    times.append(time.perf_counter() - start)
+                    if times[-1] > 20:
+                        break
+                seconds[f"{kind}|{name}"] = min(times)
+                print(kind, name, round(min(times), 3), file=sys.stderr)
+    print(json.dumps(seconds))
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "answers":
+        answers(*sys.argv[2:])
+    else:
+        speed(*map(int, sys.argv[2:]))

@@ -1,0 +1,180 @@
+"""Rules that treat every parameter on its own: mean, median, trimmed mean, mean around the median.
+
+Sources: D. Yin, Y. Chen, K. Ramchandran, P. Bartlett, "Byzantine-robust distributed learning: towards optimal
+statistical rates", ICML 2018 (median, trimmed mean); C. Xie, O. Koyejo, I. Gupta, "Generalized
+Byzantine-tolerant SGD", 2018 (mean around median).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import numpy as np
+
+from mechanisms.aggregation.sorting import over_columns, sort_rows
+from mechanisms.aggregation.updates import as_updates, malicious_count, namespace, run_rule
+
+
+def mean(updates: Any) -> Any:
+    """Average the updates: what federated averaging does with equal weights; one malicious row moves it
+    anywhere.
+
+    Args:
+        updates: (n, d) array, NumPy or JAX. Rows that are not finite are absent.
+
+    Returns:
+        The d averages, of the same kind and type as `updates`.
+
+    Raises:
+        InvalidInput: `updates` is not an (n, d) array of real numbers, or no row is finite.
+
+    >>> mean([[0.0, 1.0], [2.0, 3.0]])
+    array([1., 2.])
+    """
+    values = as_updates(updates)
+    if not isinstance(values, jax.Array):
+        with np.errstate(all="ignore"):
+            result = np.full(len(values), 1 / len(values), values.dtype) @ values
+        if np.isfinite(result).all():  # then so are the entries, and no second look at them is needed
+            return result
+    return run_rule(_mean, values, rule="mean")
+
+
+def _mean(values: Any, present: Any) -> Any:
+    xp = namespace(values)
+    weights = present / xp.sum(present)
+    return weights.astype(values.dtype) @ values
+
+
+def median(updates: Any) -> Any:
+    """Take the median of every parameter; for an even number of rows, the mean of the two middle values.
+
+    With n > 2 f, every parameter lies between the smallest and the largest honest value whatever f rows hold.
+
+    Args:
+        updates: (n, d) array, NumPy or JAX. Rows that are not finite are absent.
+
+    Returns:
+        The d medians.
+
+    Raises:
+        InvalidInput: `updates` is not an (n, d) array of real numbers, or half of the rows or more are not
+            finite.
+
+    >>> median([[0.0, 9.0], [1.0, 5.0], [900.0, 7.0]])
+    array([1., 7.])
+    """
+    values = as_updates(updates)
+    return run_rule(_median, values, rule="median", tolerated=(len(values) - 1) // 2)
+
+
+def _median(values: Any, present: Any) -> Any:
+    count = present.sum()
+    return _mean_of_ranks(values, present, (count - 1) // 2, count // 2 + 1)
+
+
+def trimmed_mean(updates: Any, *, malicious: int) -> Any:
+    """Drop the `malicious` smallest and largest values of every parameter and average the rest.
+
+    Each absent row takes the place of one malicious row, so that one value fewer is dropped on either side.
+
+    Args:
+        updates: (n, d) array, NumPy or JAX. Rows that are not finite are absent.
+        malicious: how many malicious rows to withstand, f; the rule needs n >= 2 f + 1.
+
+    Returns:
+        The d trimmed means.
+
+    Raises:
+        InvalidInput: too few updates, or more than f rows that are not finite.
+
+    >>> trimmed_mean([[0.0], [1.0], [2.0], [3.0], [-1e9]], malicious=1)
+    array([1.])
+    """
+    f = malicious_count(malicious)
+    return run_rule(
+        _trimmed_mean,
+        updates,
+        rule="trimmed_mean",
+        least=2 * f + 1,
+        needs=f"2 * malicious + 1 = {2 * f + 1}",
+        tolerated=f,
+        malicious=f,
+    )
+
+
+def _trimmed_mean(values: Any, present: Any, *, malicious: int) -> Any:
+    count = present.sum()
+    cut = malicious - (len(values) - count)
+    return _mean_of_ranks(values, present, cut, count - cut)
+
+
+def _mean_of_ranks(values: Any, present: Any, first: Any, end: Any) -> Any:
+    """Per column, the mean of the order statistics of ranks first .. end - 1; absent rows sort last."""
+    xp = namespace(values)
+    absent = xp is not np or not present.all()
+
+    def statistic(part: Any) -> Any:
+        part = xp.where(present[:, None], part, xp.inf) if absent else part
+        if xp is np:
+            return sum(sort_rows(part, (int(first), int(end)))[first:end]) / part.dtype.type(end - first)
+        ranks = xp.arange(len(part))[:, None]
+        middle = xp.where((ranks >= first) & (ranks < end), sort_rows(part), 0)
+        return middle.sum(axis=0) / (end - first)
+
+    return over_columns(statistic, values)
+
+
+def mean_around_median(updates: Any, *, malicious: int) -> Any:
+    """Average, for every parameter, the n - f values closest to its median.
+
+    A tie between a value below and one above goes to the one below.
+
+    Args:
+        updates: (n, d) array, NumPy or JAX. Rows that are not finite are absent.
+        malicious: how many malicious rows to withstand, f; the rule needs n >= 2 f + 1.
+
+    Returns:
+        The d averages.
+
+    Raises:
+        InvalidInput: too few updates, or more than f rows that are not finite.
+
+    >>> mean_around_median([[0.0], [1.0], [2.0], [4.0], [90.0]], malicious=1)
+    array([1.75])
+    """
+    f = malicious_count(malicious)
+    return run_rule(
+        _mean_around_median,
+        updates,
+        rule="mean_around_median",
+        least=2 * f + 1,
+        needs=f"2 * malicious + 1 = {2 * f + 1}",
+        tolerated=f,
+        keep=len(as_updates(updates)) - f,
+    )
+
+
+def _mean_around_median(values: Any, present: Any, *, keep: int) -> Any:
+    """Per column, the mean of the `keep` present values closest to the median, a window of the order."""
+    xp = namespace(values)
+    count = present.sum()
+    middle = ((count - 1) // 2, count // 2)
+    absent = xp is not np or not present.all()
+
+    def rank(ordered: Any, index: Any) -> Any:
+        return ordered[int(index)] if xp is np else xp.take(ordered, index, axis=0)
+
+    def statistic(part: Any) -> Any:
+        ordered = sort_rows(xp.where(present[:, None], part, xp.inf) if absent else part)
+        center = (rank(ordered, middle[0]) + rank(ordered, middle[1])) / 2
+        # The closest values are a window of the sorted column. Moving it up by one trades rank s for rank
+        # s + keep, and stops paying at the same place for every later s, so each trade is judged by itself.
+        window = list(ordered[:keep])
+        for shift, above in enumerate(ordered[keep:]):
+            closer = above - center < center - ordered[shift]
+            window[shift % keep] = xp.where(closer, above, window[shift % keep])
+        return sum(window) / keep
+
+    return over_columns(statistic, values)

@@ -1,0 +1,88 @@
+"""Distance rules around one's own update: accept what is near it, or clip everything to be near it.
+
+They have one knob, the radius in units of the own update's length. A small radius learns little from others,
+a large one lets an attacker in; `mechanisms.conflict` measures whether something between does neither.
+
+Sources: L. He, S. P. Karimireddy, M. Jaggi, "Byzantine-robust decentralized learning via ClippedGossip", 2022
+(clipping around oneself); M. Fang et al., "Byzantine-robust decentralized federated learning", CCS 2024
+(acceptance relative to one's own length).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from contracts.checks import array
+from contracts.errors import InvalidInput
+from mechanisms.aggregation.geometry import combine, squared_lengths
+from mechanisms.aggregation.selection import as_weights
+from mechanisms.aggregation.updates import as_updates, namespace, nonnegative, run_rule
+
+
+def acceptance_radius(updates: Any, *, own: Any, tolerance: float) -> Any:
+    """Average the rows no farther from one's own update than `tolerance` times its length.
+
+    Args:
+        updates: (n, d) array, NumPy or JAX. Rows that are not finite are absent.
+        own: one's own update, length d; it is the result if no row is accepted.
+        tolerance: the radius in units of the length of `own`, >= 0.
+
+    Returns:
+        The aggregate, length d.
+
+    Raises:
+        InvalidInput: an argument out of range, or no row is finite.
+
+    >>> acceptance_radius([[1.0, 0.0], [1.5, 0.0], [9.0, 0.0]], own=[1.0, 0.0], tolerance=1.0)
+    array([1.25, 0.  ])
+    """
+    return _around(_accept, "acceptance_radius", updates, own, tolerance)
+
+
+def clipping_radius(updates: Any, *, own: Any, tolerance: float) -> Any:
+    """Average the rows after clipping their difference to one's own update at `tolerance` times its length.
+
+    Args:
+        updates: (n, d) array, NumPy or JAX. Rows that are not finite are absent.
+        own: one's own update, length d.
+        tolerance: the radius in units of the length of `own`, >= 0.
+
+    Returns:
+        The aggregate, length d.
+
+    Raises:
+        InvalidInput: an argument out of range, or no row is finite.
+
+    >>> clipping_radius([[1.0, 0.0], [1.5, 0.0], [9.0, 0.0]], own=[1.0, 0.0], tolerance=1.0)
+    array([1.5, 0. ])
+    """
+    return _around(_clip, "clipping_radius", updates, own, tolerance)
+
+
+def _around(core: Any, rule: str, updates: Any, own: Any, tolerance: float) -> Any:
+    values = as_updates(updates)
+    if not isinstance(own, jax.Array):
+        own = array("own", own, length=values.shape[1]).astype(values.dtype)
+    elif own.shape != values.shape[1:]:
+        raise InvalidInput(f"own has shape {own.shape}: expected {values.shape[1:]}")
+    if isinstance(own, jax.Array) or isinstance(values, jax.Array):
+        values, own = jnp.asarray(values), jnp.asarray(own)
+    return run_rule(core, values, own, nonnegative("tolerance", tolerance), rule=rule)
+
+
+def _accept(values: Any, present: Any, own: Any, tolerance: Any) -> Any:
+    xp = namespace(values)
+    accepted = present & (squared_lengths(values, own) <= tolerance**2 * xp.sum(own**2))
+    return xp.where(accepted.any(), combine(as_weights(accepted), values), own)
+
+
+def _clip(values: Any, present: Any, own: Any, tolerance: Any) -> Any:
+    xp = namespace(values)
+    gaps = xp.sqrt(squared_lengths(values, own))
+    limit = tolerance * xp.sqrt(xp.sum(own**2))
+    present = present & xp.isfinite(gaps)
+    weights = xp.where(gaps > limit, limit / xp.where(gaps > 0, gaps, 1), 1) * present / present.sum()
+    return own * (1 - weights.sum()).astype(own.dtype) + combine(weights, values)

@@ -1,0 +1,359 @@
+"""The conflict between robustness and learning, measured on real data.
+
+A rule that keeps malicious updates out also keeps out what the victim does not know yet. `measure_conflict`
+trains a coalition with every rule, once undisturbed and once under attack, over one knob, and reports what
+the victim learns against what the attacker achieves; whether some setting is both safe and useful; and where
+the conflict is absent, as for independent and identically distributed peers, it says so.
+
+Definitions:
+
+* learning gain: test accuracy of the undisturbed coalition minus that of the victim alone;
+* attack success: how much oftener than undisturbed the target group gets the label the attacker wants. The
+  difference matters: a model that never saw the group may give that label anyway. For attacks other than
+  "steer", which want no label in particular, it is the test accuracy lost.
+
+Source of the question: D. Raynal, C. Troncoso, "On the conflict of robustness and learning in collaborative
+machine learning", IEEE S&P 2025. The experiment is ours; the attack is greedy from round to round, so that
+its success is a lower bound and "safe" means safe against it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cache, partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+from scipy.stats import t as student
+
+from contracts.checks import choice, integer, number
+from contracts.errors import InvalidInput
+from mechanisms.aggregation import Defender, aggregate, find
+from mechanisms.attacks import ATTACKS
+from mechanisms.attacks import attack as send
+from mechanisms.coalitions import Coalition, Task, draw_task
+from mechanisms.models import Model
+
+KNOBS = {
+    "representativeness": "groups_held",
+    "rarity": "holders",
+    "heterogeneity": "concentration",
+    "colluders": "colluders",
+    "tolerance": "tolerance",
+}
+TARGET_STEPS = 25  # of the attacker's descent to the model it wants, anew in every round
+MEASURES = ("gain", "success", "clean_rate", "attacked_rate", "clean_group", "attacked_group", "lost")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ConflictCurves:
+    """What was measured, per rule, knob value and seed.
+
+    Attributes:
+        coalition: the coalition, its knob at its default.
+        knob: which of `KNOBS` was turned.
+        values: what it was set to.
+        rules: names of the rules.
+        attack: name of the attack.
+        alone: test accuracy of the victim alone, shape (values, seeds).
+        gain: learning gain, in accuracy, shape (rules, values, seeds) like all that follow.
+        success: attack success: for "steer" the attacked less the clean rate, otherwise `lost`.
+        clean_rate: fraction of the target group that gets the attacker's label undisturbed.
+        attacked_rate: the same under attack.
+        clean_group: accuracy on the target group undisturbed.
+        attacked_group: the same under attack.
+        lost: test accuracy lost to the attack.
+        seconds: wall-clock time.
+    """
+
+    coalition: Coalition
+    knob: str
+    values: tuple[float, ...]
+    rules: tuple[str, ...]
+    attack: str
+    alone: Float[np.ndarray, "values seeds"]
+    gain: Float[np.ndarray, "rules values seeds"]
+    success: Float[np.ndarray, "rules values seeds"]
+    clean_rate: Float[np.ndarray, "rules values seeds"]
+    attacked_rate: Float[np.ndarray, "rules values seeds"]
+    clean_group: Float[np.ndarray, "rules values seeds"]
+    attacked_group: Float[np.ndarray, "rules values seeds"]
+    lost: Float[np.ndarray, "rules values seeds"]
+    seconds: float
+
+    def interval(self, measure: str, *, level: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
+        """Student's confidence interval of a measure's mean over seeds.
+
+        Args:
+            measure: "alone" or one of `MEASURES`.
+            level: coverage, in (0, 1).
+
+        Returns:
+            Lower and upper ends, of the measure's shape without its last axis; infinite for a single seed.
+        """
+        samples = getattr(self, choice("measure", measure, ["alone", *MEASURES]))
+        seeds = samples.shape[-1]
+        center = samples.mean(axis=-1)
+        if seeds == 1:
+            return np.full_like(center, -np.inf), np.full_like(center, np.inf)
+        spread = samples.std(axis=-1, ddof=1) / np.sqrt(seeds)
+        quantile = student.ppf(
+            (1 + number("level", level, low=0, high=1, open_low=True, open_high=True)) / 2, seeds - 1
+        )
+        return center - quantile * spread, center + quantile * spread
+
+    def verdict(self, *, gain: float = 0.1, success: float = 0.1, level: float = 0.95) -> np.ndarray:
+        """Whether each setting is both useful and safe, as the intervals allow to say.
+
+        Args:
+            gain: the least useful learning gain.
+            success: the largest attack success that counts as safe.
+            level: of the intervals.
+
+        Returns:
+            Words, shape (rules, values): "both" if the interval of the gain lies above `gain` and that of the
+            success below `success`; "useless" or "unsafe" if one of them is ruled out ("neither" for both);
+            "open" if the seeds do not tell.
+        """
+        gain_low, gain_high = self.interval("gain", level=level)
+        success_low, success_high = self.interval("success", level=level)
+        useless, unsafe = gain_high < gain, success_low > success
+        words = np.where(
+            useless & unsafe, "neither", np.where(useless, "useless", np.where(unsafe, "unsafe", "open"))
+        )
+        return np.where((gain_low >= gain) & (success_high <= success), "both", words)
+
+    def safe_and_useful(self, *, gain: float = 0.1, success: float = 0.1) -> list[tuple[str, float]]:
+        """The settings (rule, knob value) that are both, by `verdict`; an empty list is the conflict."""
+        where = np.argwhere(self.verdict(gain=gain, success=success) == "both")
+        return [(self.rules[i], self.values[j]) for i, j in where]
+
+    def __repr__(self) -> str:
+        title = f"{self.knob} {list(self.values)} under {self.attack!r}, {self.alone.shape[-1]} seeds"
+        return "\n".join([f"{title}; mean gain / attack success", *self._lines()])
+
+    def _lines(self) -> list[str]:
+        width = max(map(len, self.rules))
+        rows = zip(self.rules, self.gain.mean(axis=-1), self.success.mean(axis=-1), strict=True)
+        return [
+            f"{rule:{width}}  " + "  ".join(f"{g:+.2f}/{s:+.2f}" for g, s in zip(gains, successes, strict=True))
+            for rule, gains, successes in rows
+        ]
+
+
+def measure_conflict(
+    coalition: Coalition,
+    *,
+    rules: Sequence[str],
+    knob: str,
+    values: Sequence[float],
+    attack: str = "steer",
+    seeds: int = 4,
+    tolerance: float | None = None,
+    on_rule: Callable[[str], None] | None = None,
+) -> ConflictCurves:
+    """Measure learning gain against attack success, per rule, over the values of one knob.
+
+    Args:
+        coalition: who takes part; what the knob sets in it is replaced.
+        rules: names known to `mechanisms.aggregation.registry`.
+        knob: "representativeness" (groups the victim holds), "rarity" (honest peers that hold the target
+            group), "heterogeneity" (concentration of the Dirichlet draw), "colluders" (how many attack), or
+            "tolerance" (of rules that take one).
+        values: what to set the knob to.
+        attack: one of `mechanisms.attacks.ATTACKS`.
+        seeds: how many independent draws; the same for every rule and value, so that differences are paired.
+        tolerance: for rules that take one, where it is not the knob.
+        on_rule: called with the name of a rule before it is measured.
+
+    Raises:
+        InvalidInput: an argument out of range, or a rule that the coalition is too small for.
+        BackendMissing: scikit-learn is not installed.
+
+    >>> small = Coalition(dataset="iris", participants=5, malicious=1, rounds=5, samples=10, hidden=())
+    >>> curves = measure_conflict(small, rules=["median"], knob="representativeness", values=[2, 3], seeds=2)
+    >>> curves.gain.shape
+    (1, 2, 2)
+    """
+    started = time.perf_counter()
+    choice("knob", knob, list(KNOBS))
+    choice("attack", attack, list(ATTACKS))
+    count = integer("seeds", seeds, low=1)
+    if len(rules) == 0 or len(values) == 0:
+        raise InvalidInput("rules and values: expected at least one each")
+    if tolerance is not None:
+        tolerance = number("tolerance", tolerance, low=0)
+    settings = [number(f"values[{index}]", value, low=0) for index, value in enumerate(values)]
+    for rule in rules:
+        if knob == "tolerance" and not any("tolerance" in part.arguments for part in find(rule)):
+            raise InvalidInput(f"rule {rule!r} has no tolerance to turn")
+    field = KNOBS[knob]
+    turned = [coalition if knob == "tolerance" else replace(coalition, **{field: v}) for v in settings]
+    tolerances = settings if knob == "tolerance" else [tolerance] * len(settings)
+    batches = [_stacked([draw_task(one, seed) for seed in range(count)]) for one in turned]
+    for rule in rules:  # refuse what a rule cannot do before hours are spent on the others
+        jax.eval_shape(partial(_play, _frame(coalition), rule, None, _limit(rule, tolerances[0])), batches[0])
+    alone = np.stack([_alone(one, batch) for one, batch in zip(turned, batches, strict=True)])
+    outcomes = []
+    for rule in rules:
+        if on_rule is not None:
+            on_rule(rule)
+        runs = zip(turned, batches, tolerances, strict=True)
+        outcomes.append([_compare(one, batch, rule, attack, limit) for one, batch, limit in runs])
+    accuracy, attacked, *rates = (np.stack(part) for part in zip(*map(_transposed, outcomes), strict=True))
+    return ConflictCurves(
+        coalition=coalition,
+        knob=knob,
+        values=tuple(settings),
+        rules=tuple(rules),
+        attack=attack,
+        alone=alone,
+        gain=accuracy - alone,
+        lost=accuracy - attacked,
+        success=rates[1] - rates[0] if attack == "steer" else accuracy - attacked,
+        clean_rate=rates[0],
+        attacked_rate=rates[1],
+        clean_group=rates[2],
+        attacked_group=rates[3],
+        seconds=time.perf_counter() - started,
+    )
+
+
+def _stacked(tasks: list[Task]) -> Task:
+    return jax.tree.map(lambda *leaves: jnp.asarray(np.stack(leaves)), *tasks)
+
+
+def _transposed(rows: list[tuple[np.ndarray, ...]]) -> tuple[np.ndarray, ...]:
+    return tuple(np.stack(column) for column in zip(*rows, strict=True))
+
+
+def _compare(
+    coalition: Coalition, batch: Task, rule: str, attack: str, tolerance: float | None
+) -> tuple[np.ndarray, ...]:
+    """Accuracy, wrong-label rate and accuracy on the target group: undisturbed and attacked, one a seed."""
+    frame, limit = _frame(coalition), _limit(rule, tolerance)
+    clean, attacked = (
+        [np.asarray(part, float) for part in _play(frame, rule, kind, limit, batch)]
+        for kind in (None, attack if coalition.colluders else None)
+    )
+    return tuple(value for pair in zip(clean, attacked, strict=True) for value in pair)
+
+
+def _frame(coalition: Coalition) -> Coalition:
+    """The coalition without what its knobs put into arrays: all values of a knob share one compilation."""
+    return replace(coalition, groups_held=None, holders=None, concentration=None)
+
+
+def _limit(rule: str, tolerance: float | None) -> Any:
+    takes = any("tolerance" in part.arguments for part in find(rule))
+    return None if tolerance is None or not takes else jnp.asarray(tolerance)
+
+
+def _alone(coalition: Coalition, batch: Task) -> np.ndarray:
+    steps = coalition.rounds * coalition.steps
+    return np.asarray(_train_alone(coalition.model, steps, coalition.rate, batch), float)
+
+
+@partial(jax.jit, static_argnums=(0, 1, 2))
+def _train_alone(model: Model, steps: int, rate: float, batch: Task) -> Any:
+    def one(task: Task) -> Any:
+        update = descend(model, task.initial, *task.victim, steps=steps, rate=rate)
+        return _evaluate(model, task.initial + update, task)[0]
+
+    return jax.vmap(one)(batch)
+
+
+def descend(
+    model: Model, start: Any, inputs: Any, labels: Any, weights: Any = None, *, steps: int, rate: float
+) -> Any:
+    """The update of a participant that makes full-batch gradient steps from `start`."""
+
+    def step(_: Any, params: Any) -> Any:
+        return params - rate * jax.grad(model.loss)(params, inputs, labels, weights)
+
+    return jax.lax.fori_loop(0, steps, step, start) - start
+
+
+@partial(jax.jit, static_argnums=(0, 1, 2))
+def _play(coalition: Coalition, rule: str, attack: str | None, tolerance: Any, batch: Task) -> Any:
+    return jax.vmap(lambda task: _one_run(coalition, rule, attack, tolerance, task))(batch)
+
+
+def _one_run(coalition: Coalition, rule: str, attack: str | None, tolerance: Any, task: Task) -> Any:
+    model = coalition.model
+    local = partial(descend, model, steps=coalition.steps, rate=coalition.rate)
+    loss, error_rate = _weighted_measures(model)
+
+    def one_round(state: Any, _: Any) -> Any:
+        params, center, history = state
+        own = local(params, *task.victim)
+        updates = jnp.vstack([own, jax.vmap(partial(local, params))(*task.peers)])
+        inputs, labels, weights = task.victim
+        defender = Defender(
+            parameters=params,
+            update=own,
+            inputs=inputs,
+            labels=(labels, weights),
+            loss=loss,
+            error_rate=error_rate,
+        )
+
+        def combined(rows: Any) -> Any:
+            options = {} if tolerance is None else {"tolerance": tolerance}
+            known = {"defender": defender, "center": center, "history": history + rows}
+            return aggregate(rows, rule, malicious=coalition.malicious, **known, **options)
+
+        rows = updates if attack is None else _attacked(coalition, attack, task, params, updates, combined)
+        step = combined(rows)
+        return (params + step, step, history + rows), None
+
+    start = (task.initial, jnp.zeros_like(task.initial), jnp.zeros((coalition.participants, model.size)))
+    (params, *_), _ = jax.lax.scan(one_round, start, length=coalition.rounds)
+    return _evaluate(model, params, task)
+
+
+def _attacked(
+    coalition: Coalition, name: str, task: Task, params: Any, updates: Any, combined: Callable[[Any], Any]
+) -> Any:
+    """The rows that arrive: the last `colluders` are malicious."""
+    model, colluders = coalition.model, coalition.colluders or 0
+    honest = updates[:-colluders]
+    if name == "label-flip":
+        inputs, labels = (part[-colluders:] for part in task.peers)
+        local = partial(descend, model, params, steps=coalition.steps, rate=coalition.rate)
+        return jnp.vstack([honest, jax.vmap(local)(inputs, model.classes - 1 - labels)])
+    if name != "steer":
+        return send(honest, name, colluders=colluders)
+    target = descend(model, params, *task.attacker, steps=TARGET_STEPS, rate=coalition.rate)
+
+    def harm(step: Any) -> Any:
+        return model.loss(params + step, *task.wanted)
+
+    return send(honest, name, colluders=colluders, target=target, harm=harm, rule=combined)
+
+
+def _evaluate(model: Model, params: Any, task: Task) -> tuple[Any, Any, Any]:
+    """Test accuracy; on the target group, how often the attacker's label is given, and the accuracy."""
+    inputs, labels, inside = task.test
+    given = jnp.argmax(model.logits(params, inputs), axis=-1)
+    wrong, right = (given == task.wrong), (given == labels)
+    return right.mean(), (wrong * inside).sum() / inside.sum(), (right * inside).sum() / inside.sum()
+
+
+@cache
+def _weighted_measures(model: Model) -> tuple[Any, Any]:
+    """Loss and error rate on samples with weights, one pair a model so that compiled code is found again."""
+
+    def loss(params: Any, inputs: Any, labels: Any) -> Any:
+        return model.loss(params, inputs, *labels)
+
+    def error_rate(params: Any, inputs: Any, labels: Any) -> Any:
+        true, weights = labels
+        return ((jnp.argmax(model.logits(params, inputs), axis=-1) != true) * weights).sum() / weights.sum()
+
+    return loss, error_rate
