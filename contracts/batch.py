@@ -223,13 +223,17 @@ def _attempts(models: Sequence[FirstMoment], tasks: Sequence[_Task], many: bool)
         solutions = solve_programs([programs[k] for k in places], belief, terms=terms, many=many)
         for place, solution in zip(places, solutions, strict=True):
             task = tasks[place]
-            answers[place] = attempt(models[task.model], task.program, task.excluded, _recall(solution))
+            answers[place] = attempt(models[task.model], task.program, task.excluded, _recall(solution, task))
     return answers
 
 
-def _recall(solution: Solution) -> Callable[[Program, str], Solution]:
-    """A solver that knows the answer, and asks the single one where the batch did not find it."""
-    return solve if not solution.error <= CYCLING else lambda _program, _belief: solution
+def _recall(solution: Solution, task: _Task) -> Callable[[Program, str], Solution]:
+    """A solver that knows the answer. Where the batch found none, the single one is asked, unless that would
+    only repeat, step by step, why a program without some types has no solution."""
+    types = task.program.costs.size
+    if solution.error <= CYCLING or (task.excluded and padded_types(types) == types):
+        return lambda _program, _belief: solution
+    return solve
 
 
 def _relaxed(model: FirstMoment) -> Program:

@@ -17,7 +17,17 @@ import jax.numpy as jnp
 import numpy as np
 
 from contracts.first_moment import Program
-from contracts.interior_point import MAX_ITERATIONS, PATIENCE, TOLERANCE, Point, Solution, iterate, start
+from contracts.interior_point import (
+    CYCLING,
+    MAX_ITERATIONS,
+    PATIENCE,
+    SHORTER,
+    TOLERANCE,
+    Point,
+    Solution,
+    iterate,
+    start,
+)
 
 MOST_TYPES = 64
 TYPES = (2, 3, 4, 6, 8, 12, 16, 24, 32, 48, MOST_TYPES)
@@ -68,8 +78,15 @@ def solve_programs(
     terms = padded_terms(max(terms, *(program.rates.size for program in programs)))
     shape = [_pad(program, types, terms) for program in programs]
     whole = Program(*(None if part[0] is None else np.stack(part) for part in zip(*shape, strict=True)))
+    many = many or len(programs) > SMALL
     with jax.enable_x64(True):
-        gaps, multipliers, errors, iterations = _run(whole, belief, many or len(programs) > SMALL)
+        gaps, multipliers, errors, iterations = found = _run(whole, belief, many, 1.0)
+        again = np.flatnonzero(~(errors <= CYCLING))
+        if again.size:
+            shorter = _run(_keep(whole, again), belief, many, SHORTER)
+            better = shorter[2] < errors[again]
+            for into, values in zip(found, shorter, strict=True):
+                into[again[better]] = values[better]
     return [
         _unpad(program, gaps[k], multipliers[k], errors[k], iterations[k]) for k, program in enumerate(programs)
     ]
@@ -108,7 +125,7 @@ def _unpad(
     return Solution(gaps[-2 * types :] * program.active, prices, float(error), int(iterations))
 
 
-def _run(whole: Program, belief: str, many: bool) -> tuple[np.ndarray, ...]:
+def _run(whole: Program, belief: str, many: bool, share: float) -> tuple[np.ndarray, ...]:
     count, types = whole.costs.shape
     outcome = [np.zeros((count, 2 * types)), np.zeros((count, 2 * types - 1)), np.zeros(count), np.zeros(count)]
     size = int(min(LARGE, max(SMALL, LARGEST_ENTRIES // (4 * types) ** 2))) if many else SMALL
@@ -126,7 +143,7 @@ def _run(whole: Program, belief: str, many: bool) -> tuple[np.ndarray, ...]:
             place = np.arange(first, min(first + size, waiting.size))
             programs = _take(whole, waiting[place], size)
             lanes = _begin(programs, belief) if states is None else _take(states, place, size)
-            lanes = _advance(programs, lanes, belief)
+            lanes = _advance(programs, lanes, share, belief)
             running = finish(waiting[place], lanes)
             left.append((waiting[place][running], _keep(lanes, np.flatnonzero(running))))
         waiting = np.concatenate([lanes for lanes, _ in left])
@@ -153,9 +170,13 @@ def _begin(programs: Program, belief: str) -> Lanes:
     return jax.vmap(one)(programs)
 
 
+def _part(share: Any, old: Any, new: Any) -> Any:
+    return jnp.where(share < 1.0, old + share * (new - old), new)
+
+
 @partial(jax.jit, static_argnames="belief")
-def _advance(programs: Program, lanes: Lanes, belief: str) -> Lanes:
-    """Iterate every unfinished lane up to `ROUND` times more, as `interior_point.solve` does."""
+def _advance(programs: Program, lanes: Lanes, share: float, belief: str) -> Lanes:
+    """Iterate every unfinished lane up to `ROUND` times more, taking a share of every step."""
 
     def step(program: Program, state: Lanes) -> Lanes:
         point, best, best_error, since, iteration, _ = state
@@ -166,6 +187,8 @@ def _advance(programs: Program, lanes: Lanes, belief: str) -> Lanes:
         since = jnp.where(better, 0, since + 1)
         stop = (best_error <= TOLERANCE) | (since > PATIENCE) | ~jnp.isfinite(following.gaps).all()
         running = ~stop & (iteration + 1 < MAX_ITERATIONS)
+        x, slacks, z, y = (_part(share, a, b) for a, b in zip(point[:4], following[:4], strict=True))
+        following = Point(x, slacks, z, y, following.error)
         return Lanes(following, best, best_error, since, iteration + 1, running)
 
     def sweep(carry: tuple[Any, Lanes]) -> tuple[Any, Lanes]:
