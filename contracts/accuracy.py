@@ -15,6 +15,7 @@ from __future__ import annotations
 import dataclasses
 from abc import abstractmethod
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, ClassVar
 
 import jax
@@ -142,22 +143,25 @@ class GeneralizationBound(AccuracyCurve):
     @property
     def floor(self) -> float:
         """Data at which the bound leaves zero (solved to machine precision)."""
-        k = float(self.complexity)
-
-        def logarithmic(log_data: float) -> float:
-            return float(self.optimum) - float(_bound_loss(np.exp(log_data), k, np))
-
-        # At k data the loss is above 2, hence above any optimum; from there it decreases.
-        low = high = float(np.log(k))
-        while logarithmic(high) < 0.0:
-            high += 2.0
-        root: Any = optimize.brentq(logarithmic, low, high, xtol=1e-15)
-        return float(np.exp(root))
+        return _bound_floor(float(self.optimum), float(self.complexity))
 
     def shortfall(self, data: Any, xp: Any) -> Any:
         """See `AccuracyCurve.shortfall`."""
         # Below 0.4 k, where the loss is already above 2, its logarithm would become unsafe.
         return _bound_loss(xp.maximum(data, 0.4 * self.complexity), self.complexity, xp)
+
+
+@lru_cache(maxsize=4096)
+def _bound_floor(optimum: float, k: float) -> float:
+    def logarithmic(log_data: float) -> float:
+        return optimum - float(_bound_loss(np.exp(log_data), k, np))
+
+    # At k data the loss is above 2, hence above any optimum; from there it decreases.
+    low = high = float(np.log(k))
+    while logarithmic(high) < 0.0:
+        high += 2.0
+    root: Any = optimize.brentq(logarithmic, low, high, xtol=1e-15)
+    return float(np.exp(root))
 
 
 def _bound_loss(data: Any, complexity: Any, xp: Any) -> Any:

@@ -18,6 +18,7 @@ Source: Wang et al., AAAI 2025 (arXiv 2412.11122); the chain and the gap variabl
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,7 +29,7 @@ from contracts.gauss import Curves, LossCurve
 from contracts.numeric import library
 from contracts.participation import BELIEFS, Partials, Transform, transform
 from contracts.problem import Problem
-from contracts.records import frozen
+from contracts.records import Keyed, frozen, identity
 from contracts.reservation import Reservation, reservation
 
 # Above this relative error a loss is taken not to be a mixture of exponentials.
@@ -46,6 +47,7 @@ class Program(NamedTuple):
         target_offset: what the mixture adds to E L where nobody contributes.
         value_offset: the same for E_i L, shape (types,).
         active: 0 for variables x that are fixed at zero, else 1, shape (2 types,).
+        real: 0 for types that only fill up a batch and expect no loss, else 1, shape (types,); None if all are.
         curves: the losses themselves where they are not mixtures of exponentials (then there are no rates).
     """
 
@@ -59,6 +61,7 @@ class Program(NamedTuple):
     target_offset: Any
     value_offset: Any
     active: Any
+    real: Any = None
     curves: Any = None
 
 
@@ -112,6 +115,8 @@ def moments(program: Program, contribution: Any, belief: str, xp: Any) -> Moment
     at = transform(contribution, program.probabilities, program.rates, xp)
     arguments = (contribution, program.probabilities, program.participants, program.rates, at, xp)
     partials = BELIEFS[belief](*arguments)
+    if program.real is not None:
+        partials = Partials(*(program.real * part for part in partials))
     powers = xp.exp(program.participants * at.log_phi)
     return Moments(
         target_loss=program.target_weights @ powers - program.target_offset,
@@ -195,11 +200,16 @@ class FirstMoment:
     program: Program
 
 
-def prepare(problem: Problem) -> FirstMoment:
-    """Sort and merge the types, fit the losses, choose units, and write down the program."""
+def prepare(problem: Problem, alone: Reservation | None = None) -> FirstMoment:
+    """Sort and merge the types, fit the losses, choose units, and write down the program.
+
+    Args:
+        problem: the problem.
+        alone: what each type gets alone, where the caller knows it already.
+    """
     population = problem.population
     falling, groups = _distinct(population.costs)
-    alone = reservation(problem)
+    alone = reservation(problem) if alone is None else alone
     value_unit = problem.largest_value
     data_unit = 0.7 * value_unit / float(np.mean(falling))
     target_mixture, value_mixture = mixtures(problem, population.participants * value_unit / falling[-1])
@@ -271,10 +281,21 @@ def exclude(program: Program, excluded: int, belief: str) -> Program:
 
 
 def mixtures(problem: Problem, high: float) -> tuple[ExponentialSum, ExponentialSum]:
-    """The losses of the target and of value as mixtures of exponentials, above the floor and up to `high`."""
-    curve = problem.accuracy
-    low = curve.floor if curve.floor > 0 else 1e-9 * high
+    """The losses of the target and of value as mixtures of exponentials, above the floor and up to `high`.
 
+    The range ends at the next power of ten, so that problems that differ in size share their mixtures; the
+    latest few hundred are remembered.
+    """
+    key = (identity(problem.accuracy), identity(problem.valuation), problem.target_is_value)
+    return _mixtures(Keyed((*key, np.ceil(np.log10(high))), problem))
+
+
+@lru_cache(maxsize=512)
+def _mixtures(keyed: Keyed) -> tuple[ExponentialSum, ExponentialSum]:
+    problem, high = keyed.value, 10.0 ** keyed.key[-1]
+    curve = problem.accuracy
+    # Without a floor the range reaches down to 1e-9 of any `high` it stands for.
+    low = curve.floor if curve.floor > 0 else 1e-10 * high
     of_value = fit_exponentials(problem.value_loss, low, high, rates=curve.natural_rates)
     if problem.target_is_value:
         return of_value, of_value

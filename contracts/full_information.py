@@ -21,16 +21,18 @@ Source: Wang et al., AAAI 2025 (arXiv 2412.11122), complete-information case.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import comb
 
 import numpy as np
 
 from contracts.problem import Problem
-from contracts.records import frozen
-from contracts.reservation import reservation
+from contracts.records import frozen, identity
+from contracts.reservation import reservations
 
 MOST_OUTCOMES = 60_000
 DRAWS = 20_000
+MOST_AT_ONCE = 1_000_000
 
 
 @frozen
@@ -69,12 +71,66 @@ def full_information(problem: Problem, *, seed: int = 0) -> FullInformation:
     >>> round(full_information(problem).objective, 4)
     94.3305
     """
-    population = problem.population
-    counts, weights = _outcomes(population.probabilities, population.participants, seed)
-    alone = reservation(problem).utility
-    rate = counts @ (1.0 / population.costs)
-    spent = counts @ (alone / population.costs)
-    data, residual = largest_total(problem, rate, spent)
+    return full_informations([problem], seed=seed)[0]
+
+
+def full_informations(problems: Sequence[Problem], *, seed: int = 0) -> list[FullInformation]:
+    """Solve many complete-information benchmarks together: all outcomes of a curve and valuation at once.
+
+    Args:
+        problems: the problems.
+        seed: of the samples, where outcomes are too many to enumerate; each problem is sampled alike wherever
+            it stands.
+
+    Returns:
+        One benchmark each, in the order of the problems.
+    """
+    answers: list[FullInformation | None] = [None] * len(problems)
+    for members in _blocks(problems):
+        drawn = [
+            _outcomes(problems[k].population.probabilities, problems[k].population.participants, seed)
+            for k in members
+        ]
+        alone = reservations([problems[k] for k in members])
+        per_type = [
+            np.stack([1.0 / problems[k].population.costs, own.utility / problems[k].population.costs])
+            for k, own in zip(members, alone, strict=True)
+        ]
+        statistics = [each @ counts.T for each, (counts, _) in zip(per_type, drawn, strict=True)]
+        data, errors = largest_total(problems[members[0]], *np.concatenate(statistics, axis=1))
+        ends = np.cumsum([len(counts) for counts, _ in drawn])[:-1]
+        parts = zip(
+            members, drawn, per_type, statistics, np.split(data, ends), np.split(errors, ends), strict=True
+        )
+        for k, (_, weights), each, known, total, error in parts:
+            answers[k] = _summary(problems[k], weights, each, known, total, float(error.max()))
+    return [answer for answer in answers if answer is not None]
+
+
+def _blocks(problems: Sequence[Problem]) -> list[list[int]]:
+    """Problems that share curve and valuation, in blocks of a bounded number of outcomes."""
+    shared: dict[tuple, list[list[int]]] = {}
+    filled: dict[tuple, int] = {}
+    for index, problem in enumerate(problems):
+        key = (identity(problem.accuracy), identity(problem.valuation))
+        types, n = problem.population.types, problem.population.participants
+        outcomes = min(comb(n + types - 1, types - 1), MOST_OUTCOMES) if types < 30 else DRAWS
+        if key not in shared or filled[key] + outcomes > MOST_AT_ONCE:
+            shared.setdefault(key, []).append([])
+            filled[key] = 0
+        shared[key][-1].append(index)
+        filled[key] += outcomes
+    return [block for blocks in shared.values() for block in blocks]
+
+
+def _summary(
+    problem: Problem,
+    weights: np.ndarray | None,
+    per_type: np.ndarray,
+    statistics: np.ndarray,
+    data: np.ndarray,
+    residual: float,
+) -> FullInformation:
     value, accuracy = problem.value(data), problem.accuracy(data)
     if weights is not None:
         return FullInformation(
@@ -83,17 +139,17 @@ def full_information(problem: Problem, *, seed: int = 0) -> FullInformation:
             standard_error=0.0,
             residual=residual,
         )
-    per_type = np.stack([1.0 / population.costs, alone / population.costs])
+    population = problem.population
     moments = _moments(per_type, population.probabilities, population.participants)
-    objective, error = _controlled(value, np.stack([rate, spent]), moments)
-    mean_accuracy, _ = _controlled(accuracy, np.stack([rate, spent]), moments)
+    objective, error = _controlled(value, statistics, moments)
+    mean_accuracy, _ = _controlled(accuracy, statistics, moments)
     return FullInformation(
         objective=objective, expected_accuracy=mean_accuracy, standard_error=error, residual=residual
     )
 
 
-def largest_total(problem: Problem, rate: np.ndarray, spent: np.ndarray) -> tuple[np.ndarray, float]:
-    """The largest D = K v(a(D)) - F for each outcome (0 where there is none), and the largest residual."""
+def largest_total(problem: Problem, rate: np.ndarray, spent: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The largest D = K v(a(D)) - F for each outcome (0 where there is none), and its relative residual."""
     data = rate * problem.largest_value - spent
     for _ in range(100):
         safe = np.maximum(data, 0.0)
@@ -111,7 +167,7 @@ def largest_total(problem: Problem, rate: np.ndarray, spent: np.ndarray) -> tupl
     found = np.abs(data - rate * problem.value(data) + spent)
     solved = found <= 1e-9 * np.maximum(data, spent) + 1e-300
     data = np.where(solved, data, 0.0)
-    return data, float((found / np.maximum(data, 1e-300))[solved & (data > 0)].max(initial=0.0))
+    return data, np.where(solved & (data > 0), found / np.maximum(data, 1e-300), 0.0)
 
 
 def _outcomes(p: np.ndarray, n: int, seed: int) -> tuple[np.ndarray, np.ndarray | None]:
@@ -144,7 +200,9 @@ def _controlled(
 ) -> tuple[float, float]:
     """Mean of `values` with linear and quadratic control variates of known expectation, and its error."""
     mean, covariance = moments
-    scale = np.sqrt(np.diag(covariance)) + 1e-300
+    # What never varies (equal costs) is no help, nor a number to divide by.
+    scale = np.sqrt(np.diag(covariance))
+    scale = np.where(scale > 1e-12 * np.abs(mean), scale, np.maximum(np.abs(mean), 1e-100))
     k, f = (statistics - mean[:, None]) / scale[:, None]
     unit = covariance / np.outer(scale, scale)
     controls = np.stack([k, f, k * k - unit[0, 0], k * f - unit[0, 1], f * f - unit[1, 1]], axis=1)

@@ -89,10 +89,15 @@ def _run(program: Program, belief: str, share: float) -> Solution:
 
 
 def start(program: Program, belief: str, xp: Any) -> Point:
-    """The first iterate: contributions spread around .5 data units, slacks off their bounds."""
-    types = program.costs.shape[0]
-    order = xp.arange(2 * types)
-    gaps = xp.where(order == 0, 0.5, xp.where(order == 2 * types - 1, 0.01, 0.3 / types))
+    """The first iterate: contributions spread around .5 data units, slacks off their bounds.
+
+    Variables fixed at zero do not matter, so that neither do types that only fill up a batch.
+    """
+    order = xp.cumsum(program.active)
+    free = xp.sum(program.active)
+    gaps = xp.where(order == 1.0, 0.5, xp.where(order == free, 0.01, 0.6 / free))
+    # Fixed variables have the price 1 and start with the product of variable and price that all start with.
+    gaps = xp.where(program.active > 0.0, gaps, 0.1)
     slacks = xp.maximum(constraints(program, gaps, belief, xp), 0.05)
     return Point(gaps, slacks, 0.1 / gaps, 0.1 / slacks, xp.asarray(xp.inf))
 
@@ -117,9 +122,11 @@ def iterate(program: Program, point: Point, belief: str, xp: Any) -> Point:
     by_m = (f.own + program.costs) * y[:types] - f.tilted.T @ (f.target_gradient + f.columns @ y[:types])
     by_u = y[:types] - xp.concatenate([xp.zeros(1), y[types:]])
     stationarity = fold(program, by_m, by_u, xp) + (1.0 - program.active) - z
-    count = x.shape[0] + s.shape[0]
-    mu = (x @ z + s @ y) / count
-    error = here.objective_slope * (count * mu + xp.abs(stationarity) @ x + xp.abs(infeasibility) @ y)
+    # Held variables and filled-up types are always well centred: they must not hide that others are not.
+    count_x, count_s = program.active, _counted(program, xp)
+    count = xp.sum(count_x) + xp.sum(count_s)
+    mu = (count_x @ (x * z) + count_s @ (s * y)) / count
+    error = here.objective_slope * (x @ z + s @ y + xp.abs(stationarity) @ x + xp.abs(infeasibility) @ y)
     error = error + xp.max(xp.abs(infeasibility))
 
     if xp is np and types > DENSE_TYPES and program.curves is None:
@@ -133,11 +140,18 @@ def iterate(program: Program, point: Point, belief: str, xp: Any) -> Point:
 
     dx, ds, dz, dy = direction(0.0 * x, 0.0 * s)
     primal, dual = _longest(x, dx, s, ds, 1.0, xp), _longest(z, dz, y, dy, 1.0, xp)
-    affine = ((x + primal * dx) @ (z + dual * dz) + (s + primal * ds) @ (y + dual * dy)) / count
-    sigma = xp.clip(affine / mu, 0.0, 1.0) ** 3
+    affine = count_x @ ((x + primal * dx) * (z + dual * dz)) + count_s @ ((s + primal * ds) * (y + dual * dy))
+    sigma = xp.clip(affine / (count * mu), 0.0, 1.0) ** 3
     dx, ds, dz, dy = direction(sigma * mu - dx * dz, sigma * mu - ds * dy)
     primal, dual = _longest(x, dx, s, ds, 0.995, xp), _longest(z, dz, y, dy, 0.995, xp)
     return Point(x + primal * dx, s + primal * ds, z + dual * dz, y + dual * dy, error)
+
+
+def _counted(program: Program, xp: Any) -> Any:
+    """1 for the constraints of a type's own, 0 for those of types that only fill up a batch."""
+    if program.real is None:
+        return xp.ones(2 * program.costs.shape[0] - 1)
+    return xp.concatenate([program.real, program.real[1:] * program.real[:-1]])
 
 
 def _longest(x: Any, dx: Any, s: Any, ds: Any, share: float, xp: Any) -> Any:

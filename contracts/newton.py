@@ -49,15 +49,26 @@ def dense(program: Program, f: Factors, bound_ratio: Any, slack_ratio: Any, xp: 
     scale = xp.concatenate([1.0 / xp.sqrt(xp.diagonal(matrix)), 1.0 / xp.sqrt(slack_ratio + 1e-3)])
     top = xp.concatenate([matrix, -jacobian.T], axis=1)
     bottom = xp.concatenate([jacobian, xp.diag(slack_ratio)], axis=1)
-    library = linalg if xp is np else jax.scipy.linalg
-    lu = library.lu_factor(scale[:, None] * xp.concatenate([top, bottom]) * scale)
+    substitute = _factorise(scale[:, None] * xp.concatenate([top, bottom]) * scale, xp)
     variables = bound_ratio.shape[0]
 
     def solve(right_x: Any, right_s: Any) -> tuple[Any, Any]:
-        solution = scale * library.lu_solve(lu, scale * xp.concatenate([right_x, right_s]))
+        solution = scale * substitute(scale * xp.concatenate([right_x, right_s]))
         return solution[:variables], solution[variables:]
 
     return solve
+
+
+def _factorise(matrix: Any, xp: Any) -> Callable[[Any], Any]:
+    """LU with partial pivoting; a singular matrix raises in NumPy and gives infinities in JAX."""
+    if xp is jnp:
+        factorised = jax.scipy.linalg.lu_factor(matrix)
+        return lambda right: jax.scipy.linalg.lu_solve(factorised, right)
+    getrf, getrs = linalg.get_lapack_funcs(("getrf", "getrs"), (matrix,))
+    lu, pivots, info = getrf(matrix, overwrite_a=True)
+    if info != 0:
+        raise np.linalg.LinAlgError("singular matrix")
+    return lambda right: getrs(lu, pivots, right)[0]
 
 
 def maps(program: Program, xp: Any) -> tuple[Any, Any]:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Sequence
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from contracts.population import Population
 from contracts.problem import Problem
-from contracts.records import frozen
+from contracts.records import frozen, identity
 
 GRID = 600
 GOLDEN = (np.sqrt(5.0) - 1.0) / 2.0
@@ -58,6 +62,37 @@ def reservation(problem: Problem) -> Reservation:
     return Reservation(
         utility=np.where(pays, utility, 0.0)[place], contribution=np.where(pays, contribution, 0.0)[place]
     )
+
+
+def reservations(problems: Sequence[Problem]) -> list[Reservation]:
+    """What each type of each problem gets alone; every (curve, valuation) is looked at once for all costs."""
+    shared: dict[tuple, list[int]] = defaultdict(list)
+    for index, problem in enumerate(problems):
+        shared[(identity(problem.accuracy), identity(problem.valuation))].append(index)
+    answers: dict[int, Reservation] = {}
+    for members in shared.values():
+        costs = np.unique(np.concatenate([problems[k].population.costs for k in members]))
+        first = problems[members[0]]
+        alone = _alone(costs, first)
+        for k in members:
+            place = np.searchsorted(costs, problems[k].population.costs)
+            answers[k] = Reservation(utility=alone.utility[place], contribution=alone.contribution[place])
+    return [answers[k] for k in range(len(problems))]
+
+
+def _alone(costs: np.ndarray, like: Problem) -> Reservation:
+    # Sizes are powers of two, each compiled once. Costs are taken in pieces of similar size, so that the search
+    # of each covers no wider a range than it would alone.
+    pieces = np.split(costs, np.arange(256, costs.size, 256))
+    found = []
+    for piece in pieces:
+        size = 2 ** int(np.ceil(np.log2(piece.size)))
+        filled = np.concatenate([piece, piece[-1] * (1.0 + np.arange(1, size - piece.size + 1) / size)])
+        population = Population(costs=filled, probabilities=np.full(size, 1.0 / size), participants=2)
+        alone = reservation(Problem(population=population, accuracy=like.accuracy, valuation=like.valuation))
+        found.append((alone.utility[: piece.size], alone.contribution[: piece.size]))
+    utility, contribution = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    return Reservation(utility=utility, contribution=contribution)
 
 
 def _maximise(problem: Problem, costs: np.ndarray, most: np.ndarray) -> np.ndarray:

@@ -13,6 +13,7 @@ expectations are taken are themselves compared with the problem's curve first, a
 from __future__ import annotations
 
 import dataclasses
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -21,7 +22,7 @@ from contracts.contract import Contract, Witness
 from contracts.outcome_gradients import ContinuedLoss, expected_loss, type_losses
 from contracts.outcomes import believed_total, total_data
 from contracts.problem import Problem
-from contracts.records import frozen
+from contracts.records import Keyed, frozen, identity
 
 TOLERANCE = 1e-9  # of the largest value: rounding of sums of a few thousand terms, far below any promise
 OPTIMALITY_TOLERANCE = 5e-6  # of the largest target: what the conic solver reaches
@@ -120,6 +121,18 @@ def verify(contract: Contract) -> Certificate:
 
 def reservation_by_zooming(problem: Problem) -> np.ndarray:
     """f_i by a grid over all amounts of data that can pay, zoomed into three times; shape (types,)."""
+    key = (*_family(problem), problem.population.costs.tobytes())
+    return _zoomed(Keyed(key, problem)).copy()
+
+
+def _family(problem: Problem) -> tuple:
+    return identity(problem.accuracy), identity(problem.valuation), problem.target_is_value
+
+
+# Contracts of one sweep share curves, costs and mixtures: what depends on these alone is remembered.
+@lru_cache(maxsize=1024)
+def _zoomed(keyed: Keyed) -> np.ndarray:
+    problem = keyed.value
     costs, place = np.unique(problem.population.costs, return_inverse=True)
     high = problem.largest_value / costs
     low = np.minimum(max(problem.accuracy.floor, 1e-9 * high.min()), 0.5 * high)
@@ -369,6 +382,19 @@ def _losses(problem: Problem, data: np.ndarray) -> tuple[np.ndarray, np.ndarray]
 
 def _mixture_error(problem: Problem, witness: Witness) -> float:
     """The largest relative difference between the proof's mixtures and the losses above the floor."""
+    return _measured_error(_mixture_key(problem, witness))
+
+
+def _mixture_key(problem: Problem, witness: Witness) -> Keyed:
+    population = problem.population
+    high = population.participants * problem.largest_value / float(population.costs.min())
+    arrays = (witness.rates, witness.target_weights, witness.value_weights)
+    return Keyed((*_family(problem), high, *(values.tobytes() for values in arrays)), (problem, witness))
+
+
+@lru_cache(maxsize=1024)
+def _measured_error(keyed: Keyed) -> float:
+    problem, witness = keyed.value
     population = problem.population
     high = population.participants * problem.largest_value / float(population.costs.min())
     low = problem.accuracy.floor if problem.accuracy.floor > 0 else 1e-9 * high
@@ -386,6 +412,13 @@ def _mixture_error(problem: Problem, witness: Witness) -> float:
 
 def _below(problem: Problem, witness: Witness) -> Witness | None:
     """The witness with its mixtures shrunk until they lie below the true losses; None if they are none."""
+    shrunk = _shrunk(_mixture_key(problem, witness))
+    return shrunk and dataclasses.replace(witness, target_weights=shrunk[0], value_weights=shrunk[1])
+
+
+@lru_cache(maxsize=1024)
+def _shrunk(keyed: Keyed) -> tuple[np.ndarray, np.ndarray] | None:
+    problem, witness = keyed.value
     population = problem.population
     high = population.participants * problem.largest_value / float(population.costs.min())
     floor = max(problem.accuracy.floor, 1e-9 * high)
@@ -398,8 +431,8 @@ def _below(problem: Problem, witness: Witness) -> Witness | None:
     ratios = [(each @ w / np.maximum(loss, tiny)).max() for w, loss in pairs]
     if min(w.min(initial=0.0) for w in mixtures) < 0.0 or not max(ratios) <= 1.01:
         return None
-    shrunk = [w / max(1.0, float(ratio)) for w, ratio in zip(mixtures, ratios, strict=True)]
-    return dataclasses.replace(witness, target_weights=shrunk[0], value_weights=shrunk[1])
+    target, value = (w / max(1.0, float(ratio)) for w, ratio in zip(mixtures, ratios, strict=True))
+    return target, value
 
 
 def _independently(contract: Contract, offered: np.ndarray, objective: float) -> tuple[str, list[str]]:
