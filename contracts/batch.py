@@ -31,9 +31,9 @@ import numpy as np
 
 from contracts.batch_solver import MOST_TYPES, SMALL, padded_types, solve_programs
 from contracts.contract import Contract
-from contracts.design import _check_shape, _contract, _hopeless, design_contract
+from contracts.design import check_shape, contract_of, design_contract, hopeless
 from contracts.errors import InvalidInput, ModelpactError
-from contracts.exclusion import CLOSE, Candidate, attempt
+from contracts.exclusion import CLOSE, Candidate, attempt, largest_improvement
 from contracts.first_moment import FirstMoment, Program, exclude, prepare
 from contracts.interior_point import CYCLING, Solution, solve
 from contracts.problem import Problem
@@ -78,7 +78,7 @@ def attempt_contracts(problems: Problem | Iterable[Problem]) -> list[Contract | 
     found = _search(list(models.values()))
     share = (time.perf_counter() - began) / max(len(stated), 1)
     for (index, model), (best, bound) in zip(models.items(), found, strict=True):
-        answers[index] = _guarded(_contract, model, best, bound, "interior-point", time.perf_counter() - share)
+        answers[index] = _guarded(contract_of, model, best, bound, "interior-point", time.perf_counter() - share)
     return [
         _guarded(design_contract, stated[index]) if answer is None else answer
         for index, answer in enumerate(answers)
@@ -148,7 +148,7 @@ def _prepared(
     for index, problem in enumerate(problems):
         answers[index] = _guarded(_check, problem)
         few = np.unique(problem.population.costs).size <= MOST_TYPES
-        if answers[index] is None and few and not _hopeless(problem):
+        if answers[index] is None and few and not hopeless(problem):
             sound.append(index)
     alone = reservations([problems[index] for index in sound])
     models = {index: prepare(problems[index], own) for index, own in zip(sound, alone, strict=True)}
@@ -163,7 +163,7 @@ def _check(problem: Problem) -> None:
         Keyed((identity(problem.accuracy), np.ceil(np.log10(most))), problem)
     ):
         return
-    _check_shape(problem)
+    check_shape(problem)
 
 
 @lru_cache(maxsize=512)
@@ -198,12 +198,17 @@ def _search(models: Sequence[FirstMoment]) -> list[tuple[Candidate | None, Candi
         _Task(k, models[k].program, excluded)
         for k in unsure
         for excluded in range(1, models[k].program.costs.size)
+        if _worth_trying(models[k], best[k], excluded)
     ]
     for task, candidate in zip(prefixes, _attempts(models, prefixes, many), strict=True):
         reached = best[task.model]
         if candidate is not None and (reached is None or candidate.target > reached.target):
             best[task.model] = candidate
     return [(candidate, bound.get(k)) for k, candidate in enumerate(best)]
+
+
+def _worth_trying(model: FirstMoment, full: Candidate | None, excluded: int) -> bool:
+    return full is None or largest_improvement(model, full, excluded) > CLOSE
 
 
 def _undecided(model: FirstMoment, best: Candidate | None, bound: Candidate | None) -> bool:

@@ -51,8 +51,8 @@ def design_contract(problem: Problem, *, solver: str = "interior-point") -> Cont
         raise InvalidInput(f"problem = {problem!r}: expected a Problem")
     checks.choice("solver", solver, SOLVERS)
     began = time.perf_counter()
-    _check_shape(problem)
-    if _hopeless(problem):
+    check_shape(problem)
+    if hopeless(problem):
         return _null(problem, None, began)
     model = prepare(problem)
     if solver == "conic":
@@ -60,7 +60,7 @@ def design_contract(problem: Problem, *, solver: str = "interior-point") -> Cont
     else:
         solver_function = interior_point.solve
     best, bound = search(model, solver_function)
-    contract = _contract(model, best, bound, solver, began)
+    contract = contract_of(model, best, bound, solver, began)
     if solver == "conic":
         _demand_proof(contract)
     return contract
@@ -77,14 +77,15 @@ def _demand_proof(contract: Contract) -> None:
         )
 
 
-def _hopeless(problem: Problem) -> bool:
+def hopeless(problem: Problem) -> bool:
     """Whether all participants together could not afford the data with which accuracy leaves zero."""
     population = problem.population
     most = population.participants * problem.largest_value / float(population.costs.min())
     return most <= problem.accuracy.floor
 
 
-def _check_shape(problem: Problem) -> None:
+def check_shape(problem: Problem) -> None:
+    """Refuse numbers too extreme for floats, and curves that decrease or are not concave above their floor."""
     population = problem.population
     most = population.participants * problem.largest_value / float(population.costs.min())
     if not 1e-250 < most < 1e250 or not np.isfinite(most):
@@ -92,7 +93,7 @@ def _check_shape(problem: Problem) -> None:
             f"participants * largest value / smallest cost = {most:g} data: expected between 1e-250 and 1e250;"
             " choose other units"
         )
-    if _hopeless(problem):
+    if hopeless(problem):
         return
     shape = inspect(problem.accuracy, high=most)
     for low, high in shape.decreasing:
@@ -104,9 +105,10 @@ def _check_shape(problem: Problem) -> None:
         )
 
 
-def _contract(
+def contract_of(
     model: FirstMoment, best: Candidate | None, bound: Candidate | None, solver: str, began: float
 ) -> Contract:
+    """The contract that a solved program stands for, in the user's units and order, with its proofs."""
     problem = model.problem
     alone = model.reservation.utility
     global_witness = None if bound is None else _witness(model, bound)

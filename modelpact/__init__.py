@@ -1,1 +1,12 @@
 """The front door: command line, whole-scheme runs, sweeps, report."""
+
+from typing import Any
+
+
+def __getattr__(name: str) -> Any:
+    """`modelpact.sweep` loads xarray, so only when it is asked for."""
+    if name == "sweep":
+        from modelpact.sweeps import sweep
+
+        return sweep
+    raise AttributeError(f"module 'modelpact' has no attribute {name!r}")

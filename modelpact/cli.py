@@ -34,6 +34,9 @@ app = App(
 app.command("modelpact.commands:design", help="Find the best contract for a problem file, with proof.")
 app.command("modelpact.commands:verify", help="Check a contract file; say what breaks, for whom, by how much.")
 app.command("modelpact.commands:settle", help="Say who receives which model, given who takes part.")
+app.command(
+    "modelpact.sweep_file:sweep_command", name="sweep", help="Design contracts for a whole range of problems."
+)
 app.command("modelpact.play:play", help="Play a participation game: who leaves, and which coalitions hold.")
 
 

@@ -38,7 +38,7 @@ from contracts.problem_data import known, problem_from_data
 from contracts.records import frozen
 from modelpact.axes import Axis
 from modelpact.problem_file import read_problem
-from modelpact.sweep import CHUNK, Report, sweep
+from modelpact.sweeps import CHUNK, Report, sweep
 
 if TYPE_CHECKING:
     import xarray

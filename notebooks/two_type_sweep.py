@@ -29,7 +29,7 @@ from matplotlib import pyplot as plt
 
 from contracts import GeneralizationBound, LinearValuation, Population, Problem, design_contract
 from modelpact.axes import Axis
-from modelpact.sweep import sweep
+from modelpact.sweeps import sweep
 from modelpact.sweep_plots import plot_sweep
 
 problem = Problem(

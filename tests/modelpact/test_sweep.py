@@ -23,7 +23,7 @@ from contracts import (
 )
 from modelpact import sweep_results
 from modelpact.axes import Axis, changed
-from modelpact.sweep import sweep
+from modelpact.sweeps import sweep
 
 ROOT = Path(__file__).parents[2]
 PROBLEM = Problem(
@@ -213,7 +213,7 @@ SCRIPT = """
 import sys
 from modelpact import sweep_results
 from modelpact.axes import Axis
-from modelpact.sweep import sweep
+from modelpact.sweeps import sweep
 sys.path.insert(0, {tests!r})
 from test_sweep_problem import PROBLEM
 compute, log = sweep_results.compute, open(sys.argv[2], "a")
@@ -250,7 +250,7 @@ def chunks(tmp_path, name):
 @pytest.mark.slow
 @pytest.mark.parametrize("size", [(200, 50)], ids=["ten thousand problems"])
 def test_a_killed_sweep_is_resumed_complete_and_identical(tmp_path, size):
-    from modelpact.sweep import CHUNK
+    from modelpact.sweeps import CHUNK
 
     count = -(-size[0] * size[1] // CHUNK)
     victim = run(tmp_path, "killed", size)

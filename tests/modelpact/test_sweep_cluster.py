@@ -14,7 +14,7 @@ import pytest
 
 from contracts import GeneralizationBound, InvalidInput, LinearValuation, Population, Problem
 from modelpact.axes import Axis
-from modelpact.sweep import sweep
+from modelpact.sweeps import sweep
 
 pytestmark = [
     pytest.mark.slow,

@@ -9,9 +9,9 @@ import pytest
 from contracts import GeneralizationBound, InvalidInput, LinearValuation, Population, Problem
 from modelpact import sweep_results
 from modelpact.axes import Axis
-from modelpact.sweep import sweep
 from modelpact.sweep_file import read_sweep, sweep_command
 from modelpact.sweep_plots import plot_sweep
+from modelpact.sweeps import sweep
 
 ROOT = Path(__file__).parents[2]
 PROBLEM = """

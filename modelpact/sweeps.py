@@ -76,7 +76,7 @@ def sweep(
     Raises:
         InvalidInput: wrong axes, an output that cannot be written, or a scheduler that does not answer; chunks
             already stored stay.
-        BackendMissing: xarray, h5netcdf or dask is not installed.
+        BackendMissing: xarray or dask is not installed.
     """
     plan = _Plan(problem, axes, checks.integer("chunk", chunk, low=1, high=100_000))
     store = _Store(Path(output), plan) if output is not None else None
