@@ -33,7 +33,7 @@ from contracts.batch_solver import MOST_TYPES, SMALL, padded_types, solve_progra
 from contracts.contract import Contract
 from contracts.design import check_shape, contract_of, design_contract, hopeless
 from contracts.errors import InvalidInput, ModelpactError
-from contracts.exclusion import CLOSE, Candidate, attempt, largest_improvement
+from contracts.exclusion import CLOSE, Candidate, attempt, possible_improvement, undecided
 from contracts.first_moment import FirstMoment, Program, exclude, prepare
 from contracts.interior_point import CYCLING, Solution, solve
 from contracts.problem import Problem
@@ -193,7 +193,7 @@ def _search(models: Sequence[FirstMoment]) -> list[tuple[Candidate | None, Candi
     many = len(models) > SMALL
     found = _attempts(models, tasks, many)
     best, bound = found[: len(models)], dict(zip(floored, found[len(models) :], strict=True))
-    unsure = [k for k in floored if _undecided(models[k], best[k], bound[k])]
+    unsure = [k for k in floored if undecided(models[k], best[k], bound[k])]
     prefixes = [
         _Task(k, models[k].program, excluded)
         for k in unsure
@@ -208,11 +208,7 @@ def _search(models: Sequence[FirstMoment]) -> list[tuple[Candidate | None, Candi
 
 
 def _worth_trying(model: FirstMoment, full: Candidate | None, excluded: int) -> bool:
-    return full is None or largest_improvement(model, full, excluded) > CLOSE
-
-
-def _undecided(model: FirstMoment, best: Candidate | None, bound: Candidate | None) -> bool:
-    return best is None or bound is None or bound.target - best.target > CLOSE * model.target_unit
+    return full is None or possible_improvement(model, full, excluded) > CLOSE
 
 
 def _attempts(models: Sequence[FirstMoment], tasks: Sequence[_Task], many: bool) -> list[Candidate | None]:

@@ -59,10 +59,20 @@ def search(model: FirstMoment, solver: Solver = solve) -> tuple[Candidate | None
     if not model.problem.accuracy.floor > 0.0:
         return full, None
     bound = attempt(model, relax(model), 0, solve)
-    best = full
-    if best is None or bound is None or bound.target - best.target > CLOSE * model.target_unit:
-        best = _best(model, solver, best)
-    return best, bound
+    return (_best(model, solver, full) if undecided(model, full, bound) else full), bound
+
+
+def undecided(model: FirstMoment, full: Candidate | None, bound: Candidate | None) -> bool:
+    """Whether some exclusion might beat the full program, as far as the relaxation's optimum tells."""
+    if full is None or bound is None:
+        return True
+    m = bound.contribution / model.data_unit
+    loss = float(moments(bound.program, m, model.problem.belief, np).target_loss) * model.target_unit
+    return _largest_target(model) - loss - full.target > CLOSE * model.target_unit
+
+
+def _largest_target(model: FirstMoment) -> float:
+    return model.value_unit if model.problem.target_is_value else float(model.problem.accuracy.optimum)
 
 
 def attempt(model: FirstMoment, program: Program, excluded: int, solver: Solver) -> Candidate | None:
@@ -111,7 +121,7 @@ def _best(model: FirstMoment, solver: Solver, best: Candidate | None) -> Candida
     def improve(candidates: Iterable[int]) -> None:
         nonlocal best
         for excluded in candidates:
-            if full is not None and largest_improvement(model, full, excluded) <= CLOSE:
+            if full is not None and possible_improvement(model, full, excluded) <= CLOSE:
                 continue
             found = attempt(model, model.program, excluded, solver)
             if found is not None and (best is None or found.target > best.target):
@@ -128,17 +138,22 @@ def _best(model: FirstMoment, solver: Solver, best: Candidate | None) -> Candida
     return best
 
 
-def largest_improvement(model: FirstMoment, full: Candidate, excluded: int) -> float:
-    """By how much, at most, holding a prefix at zero can beat the full program (in units of the target).
+def possible_improvement(model: FirstMoment, full: Candidate, excluded: int) -> float:
+    """By how much holding a prefix at zero might beat the full program (in units of the target).
 
     The two programs differ only where nobody but the prefix takes part: there the full one counts the mixture's
     loss at zero, the other the true one. Moving the full program's objective and constraints by that
-    difference improves its optimum by no more than the difference at its prices (concavity).
+    difference improves its optimum by no more than the difference at its prices (concavity). Outcomes below
+    the floor, which are truly better than either program counts them, are added as likely as they would be if
+    the others kept to what they contribute now.
     """
-    restricted = exclude(model.program, excluded, model.problem.belief)
-    here = moments(model.program, full.contribution / model.data_unit, model.problem.belief, np)
-    prices = full.solution.multipliers[: model.program.costs.size] * float(here.objective_slope)
-    return float(restricted.target_offset + prices @ restricted.value_offset)
+    program, belief = model.program, model.problem.belief
+    restricted = exclude(program, excluded, belief)
+    slope = moments(program, full.contribution / model.data_unit, belief, np).objective_slope
+    prices = full.solution.multipliers[: program.costs.size] * float(slope)
+    others = np.where(np.arange(program.costs.size) < excluded, 0.0, full.contribution)
+    miscounted = below_floor(model, others) * float(program.target_weights.sum() + 1.0)
+    return float(restricted.target_offset + prices @ restricted.value_offset) + miscounted
 
 
 def expected_target(model: FirstMoment, contribution: np.ndarray) -> float:
@@ -146,8 +161,7 @@ def expected_target(model: FirstMoment, contribution: np.ndarray) -> float:
     if below_floor(model, contribution) < 1e-13:
         m = contribution / model.data_unit
         loss = float(moments(model.program, m, model.problem.belief, np).target_loss)
-        top = model.value_unit if model.problem.target_is_value else float(model.problem.accuracy.optimum)
-        return top - loss * model.target_unit
+        return _largest_target(model) - loss * model.target_unit
     law = total_data(contribution, model.program.probabilities, model.problem.population.participants)
     return law.expectation(model.problem.target)
 
