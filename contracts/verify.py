@@ -1,28 +1,22 @@
 r"""Check a contract from its problem alone; nothing here is shared with the solvers.
 
 Participation, incentive compatibility and feasibility are recomputed from the menu. Optimality is proved by
-weak duality: for prices y, w >= 0 the Lagrangian of the loss
-
-    Lag(x) = E L(m(x)) - sum_i y_i (T_i(m) - t_i) - sum_i w_i (u_i - f_i)
-
-is convex in the gap variables x >= 0, so its linearisation at any point bounds the loss of every contract from
-below, whatever the prices; good prices make the bound tight. The mixtures of exponentials by which the
-expectations are taken are themselves compared with the problem's curve first, and their error is carried.
+weak duality (`contracts.duality`). The mixtures of exponentials by which expectations are taken are themselves
+compared with the problem's curve first (`contracts.mixture_check`), and their error is carried.
 """
 
 from __future__ import annotations
 
-import dataclasses
 from functools import lru_cache
-from typing import NamedTuple
 
 import numpy as np
 
-from contracts.contract import Contract, Witness
-from contracts.outcome_gradients import ContinuedLoss, expected_loss, type_losses
+from contracts.contract import Contract
+from contracts.duality import distinct_rows, idle_outcomes, lower_bound, transforms, type_losses_by_mixture
+from contracts.mixture_check import below, family, mixture_error
 from contracts.outcomes import believed_total, total_data
 from contracts.problem import Problem
-from contracts.records import Keyed, frozen, identity
+from contracts.records import Keyed, frozen
 
 TOLERANCE = 1e-9  # of the largest value: rounding of sums of a few thousand terms, far below any promise
 OPTIMALITY_TOLERANCE = 5e-6  # of the largest target: what the conic solver reaches
@@ -121,12 +115,8 @@ def verify(contract: Contract) -> Certificate:
 
 def reservation_by_zooming(problem: Problem) -> np.ndarray:
     """f_i by a grid over all amounts of data that can pay, zoomed into three times; shape (types,)."""
-    key = (*_family(problem), problem.population.costs.tobytes())
+    key = (*family(problem), problem.population.costs.tobytes())
     return _zoomed(Keyed(key, problem)).copy()
-
-
-def _family(problem: Problem) -> tuple:
-    return identity(problem.accuracy), identity(problem.valuation), problem.target_is_value
 
 
 # Contracts of one sweep share curves, costs and mixtures: what depends on these alone is remembered.
@@ -147,79 +137,6 @@ def _zoomed(keyed: Keyed) -> np.ndarray:
     return best[place]
 
 
-class _Mixture(NamedTuple):
-    """Transforms of the contributions at the rates of a witness."""
-
-    rates: np.ndarray
-    log_phi: np.ndarray
-    tilted: np.ndarray
-
-
-def _mix(rates: np.ndarray, contribution: np.ndarray, p: np.ndarray) -> _Mixture:
-    exponent = -np.multiply.outer(rates, contribution)
-    top = exponent[:, p > 0].max(axis=1)
-    with np.errstate(over="ignore"):
-        each = np.where(p > 0, p * np.exp(np.where(p > 0, exponent - top[:, None], 0.0)), 0.0)
-    total = each.sum(axis=1)
-    return _Mixture(rates, top + np.log(total), each / total[:, None])
-
-
-def _type_losses(
-    problem: Problem, weights: np.ndarray, mix: _Mixture, m: np.ndarray, p: np.ndarray
-) -> np.ndarray:
-    """E_i L for every row, by the mixture."""
-    n = problem.population.participants
-    if problem.belief == "interim":
-        return weights @ np.exp(-np.multiply.outer(mix.rates, m) + (n - 1) * mix.log_phi[:, None])
-    present = -np.expm1(n * np.log1p(-np.clip(p, 1e-300, 1 - 1.2e-16)))
-    share = _shares(mix, m, p)
-    return weights @ (np.exp(n * mix.log_phi)[:, None] * -np.expm1(n * np.log1p(-share)) / present)
-
-
-def _shares(mix: _Mixture, m: np.ndarray, p: np.ndarray) -> np.ndarray:
-    exponent = np.minimum(-np.multiply.outer(mix.rates, m) - mix.log_phi[:, None], 690.0)
-    return np.minimum(np.maximum(p, 1e-300) * np.exp(exponent), 1 - 1.2e-16)
-
-
-def _type_loss_gradient(
-    problem: Problem, weights: np.ndarray, mix: _Mixture, m: np.ndarray, p: np.ndarray, prices: np.ndarray
-) -> np.ndarray:
-    """The gradient of sum_i prices_i E_i L by m."""
-    n, s = problem.population.participants, mix.rates
-    if problem.belief == "interim":
-        each = np.exp(-np.multiply.outer(s, m) + (n - 1) * mix.log_phi[:, None])
-        others = (each @ prices)[:, None] * mix.tilted * (n - 1)
-        return -(weights * s) @ (prices * each + others)
-    p = np.clip(p, 1e-300, 1 - 1.2e-16)
-    present = -np.expm1(n * np.log1p(-p))
-    absent = (n - 1) * np.log1p(-_shares(mix, m, p))
-    total = np.exp(n * mix.log_phi)
-    others = total[:, None] * -np.expm1(absent) @ (prices / present)
-    once = np.exp(-np.multiply.outer(s, m) + (n - 1) * mix.log_phi[:, None] + absent) * (p / present * prices)
-    return -(weights * s * n) @ (others[:, None] * mix.tilted + once)
-
-
-def _rows(problem: Problem) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Distinct costs falling, their probabilities, and each type's row."""
-    rising, place = np.unique(problem.population.costs, return_inverse=True)
-    row = rising.size - 1 - place
-    return rising[::-1], np.bincount(row, weights=problem.population.probabilities), row
-
-
-def _idle_outcomes(problem: Problem, p: np.ndarray, excluded: int) -> tuple[float, np.ndarray]:
-    """Probability that only excluded rows take part: for the coordinator, and as each row believes."""
-    n = problem.population.participants
-    nobody = min(float(p[:excluded].sum()), 1.0)
-    each = np.zeros(p.size)
-    if problem.belief == "interim":
-        each[:excluded] = nobody ** (n - 1)
-    elif nobody > 0:
-        own = np.clip(p[:excluded], 1e-300, 1 - 1.2e-16)
-        inside = -np.expm1(n * np.log1p(-np.clip(own / nobody, 1e-300, 1 - 1.2e-16)))
-        each[:excluded] = nobody**n * inside / -np.expm1(n * np.log1p(-own))
-    return nobody**n, each
-
-
 def _largest_rewards(contract: Contract) -> tuple[np.ndarray, str]:
     """T_i, what could be given at most, by the proof's mixture if there is one."""
     problem, m = contract.problem, contract.contribution
@@ -227,12 +144,12 @@ def _largest_rewards(contract: Contract) -> tuple[np.ndarray, str]:
         laws = [believed_total(problem, m, i) for i in range(m.size)]
         return np.array([law.expectation(problem.value) for law in laws]), "expectations over outcomes"
     witness = contract.witness
-    _, row_p, row = _rows(problem)
+    _, row_p, row = distinct_rows(problem)
     order = np.zeros(row_p.size, dtype=int)
     order[row] = np.arange(row.size)
-    mix = _mix(witness.rates, m[order], row_p)
-    losses = _type_losses(problem, witness.value_weights, mix, m[order], row_p)
-    _, idle = _idle_outcomes(problem, row_p, witness.excluded)
+    mix = transforms(witness.rates, m[order], row_p)
+    losses = type_losses_by_mixture(problem, witness.value_weights, mix, m[order], row_p)
+    _, idle = idle_outcomes(problem, row_p, witness.excluded)
     losses = losses - idle * (witness.value_weights.sum() - problem.largest_value)
     return (problem.largest_value - losses)[row], "expectations by the proof's mixture of exponentials"
 
@@ -254,8 +171,8 @@ def _gaps(
     gap: float | None = None
     complaints: list[str] = []
     if contract.witness is not None:
-        bound, loss, sensitivity = _bound(problem, contract.witness, alone, contract.contribution)
-        error = _mixture_error(problem, contract.witness) if contract.witness.rates.size else LATTICE_ERROR
+        bound, loss, sensitivity = lower_bound(problem, contract.witness, alone, contract.contribution)
+        error = mixture_error(problem, contract.witness) if contract.witness.rates.size else LATTICE_ERROR
         gap = loss - bound + error * sensitivity
         if error > 1e-6:
             complaints.append(
@@ -272,167 +189,12 @@ def _gaps(
         # Without a floor the program as solved is the true one.
         global_gap = gap if problem.accuracy.floor <= 0.0 else None
     elif contract.global_witness is not None:
-        below = _below(problem, contract.global_witness)
-        if below is not None:
+        minorant = below(problem, contract.global_witness)
+        if minorant is not None:
             # A minorant needs no allowance for its error: it only has to lie below the true loss.
-            bound, _, _ = _bound(problem, below, alone, contract.contribution)
+            bound, _, _ = lower_bound(problem, minorant, alone, contract.contribution)
             global_gap = max(top - reached - bound, 0.0)
     return gap, global_gap, complaints
-
-
-def _bound(
-    problem: Problem, witness: Witness, alone: np.ndarray, contribution: np.ndarray
-) -> tuple[float, float, float]:
-    """Weak duality: a lower bound on the loss, the contract's loss in the same program, and by how much both
-    may be off for each unit of relative error of the mixture."""
-    costs, p, row = _rows(problem)
-    n, value_top = problem.population.participants, problem.largest_value
-    f = np.zeros(costs.size)
-    f[row] = alone
-    y = np.maximum(witness.feasibility_multipliers, 0.0)
-    w = np.maximum(witness.participation_multipliers, 0.0)
-    m, u, k = witness.contribution, witness.utility, witness.excluded
-    if not witness.rates.size:
-        return _bound_over_outcomes(problem, witness, f, contribution)
-    mix = _mix(witness.rates, m, p)
-    powers = np.exp(n * mix.log_phi)
-    idle, idle_each = _idle_outcomes(problem, p, k)
-    target_top = value_top if problem.target_is_value else float(problem.accuracy.optimum)
-    excess, value_excess = 0.0, np.zeros(costs.size)
-    if k:
-        excess = idle * (witness.target_weights.sum() - target_top)
-        value_excess = idle_each * (witness.value_weights.sum() - value_top)
-    losses = _type_losses(problem, witness.value_weights, mix, m, p) - value_excess
-    slack = value_top - losses - costs * m - u
-    lagrangian = witness.target_weights @ powers - excess - y @ slack - w @ (u - f)
-    by_m = -(witness.target_weights * mix.rates * n * powers) @ mix.tilted + y * costs
-    by_m = by_m + _type_loss_gradient(problem, witness.value_weights, mix, m, p, y)
-    bound = lagrangian + _least_change(problem, costs, by_m, y - w, witness, f[0])
-    order = np.zeros(costs.size, dtype=int)
-    order[row] = np.arange(row.size)
-    given = _mix(witness.rates, contribution[order], p)
-    loss = float(witness.target_weights @ np.exp(n * given.log_phi) - excess)
-    return float(bound), loss, loss + float(y.sum()) * value_top
-
-
-def _least_change(
-    problem: Problem, costs: np.ndarray, by_m: np.ndarray, by_u: np.ndarray, witness: Witness, first: float
-) -> float:
-    """The least that the linearised Lagrangian can change from the witness's point to any contract."""
-    residual, point = _by_gaps(costs, by_m, by_u, witness.contribution, witness.utility, first, witness.excluded)
-    # Every contract has m_I <= V / c_I (the sum of the gaps of the chain) and e <= V.
-    top = problem.largest_value
-    lowest = min(0.0, float(residual[:-1].min(initial=0.0))) * top / costs[-1]
-    return float(lowest - residual @ point + min(0.0, float(residual[-1])) * top)
-
-
-def _bound_over_outcomes(
-    problem: Problem, witness: Witness, f: np.ndarray, contribution: np.ndarray
-) -> tuple[float, float, float]:
-    """The same bound with expectations over the law of the outcomes, for curves of any shape."""
-    costs, p, row = _rows(problem)
-    n, top = problem.population.participants, problem.largest_value
-    y = np.maximum(witness.feasibility_multipliers, 0.0)
-    w = np.maximum(witness.participation_multipliers, 0.0)
-    m, u, k = witness.contribution, witness.utility, witness.excluded
-    target, value = ContinuedLoss(problem, problem.target_is_value), ContinuedLoss(problem, True)
-    target_top = top if problem.target_is_value else float(problem.accuracy.optimum)
-    idle, idle_each = _idle_outcomes(problem, p, k)
-    excess = idle * (float(target(np.zeros(1))[0]) - target_top) if k else 0.0
-    value_excess = idle_each * (float(value(np.zeros(1))[0]) - top) if k else 0.0 * idle_each
-    mean, by_m = expected_loss(target, m, p, n)
-    losses, gradient = type_losses(value, problem.belief, m, p, n, y)
-    slack = top - losses + value_excess - costs * m - u
-    lagrangian = mean - excess - y @ slack - w @ (u - f)
-    bound = lagrangian + _least_change(problem, costs, by_m + gradient + y * costs, y - w, witness, f[0])
-    order = np.zeros(costs.size, dtype=int)
-    order[row] = np.arange(row.size)
-    loss, _ = expected_loss(target, contribution[order], p, n)
-    return float(bound), float(loss - excess), float(loss + y.sum() * top)
-
-
-def _by_gaps(
-    costs: np.ndarray,
-    by_m: np.ndarray,
-    by_u: np.ndarray,
-    m: np.ndarray,
-    u: np.ndarray,
-    first: float,
-    excluded: int,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Gradient and coordinates in the gap variables (gaps of the chain, then e); held ones are left out."""
-    steps = costs[:-1] - costs[1:]
-    slopes = np.diff(u) / steps
-    chain = np.empty(2 * m.size - 1)
-    chain[0::2], chain[1::2] = m, slopes
-    by_chain = np.empty_like(chain)
-    tails = np.cumsum(by_u[::-1])[::-1]
-    by_chain[0::2], by_chain[1::2] = by_m, steps * tails[1:]
-    gaps = np.diff(chain, prepend=0.0)
-    by_gap = np.cumsum(by_chain[::-1])[::-1]
-    free = slice(max(2 * excluded - 1, 0), None)
-    return np.r_[by_gap[free], tails[0]], np.r_[gaps[free], u[0] - first]
-
-
-def _losses(problem: Problem, data: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    curve = problem.accuracy
-    accuracy_loss = np.minimum(curve.shortfall(data, np), float(curve.optimum))
-    return (problem.value_loss(data) if problem.target_is_value else accuracy_loss), problem.value_loss(data)
-
-
-def _mixture_error(problem: Problem, witness: Witness) -> float:
-    """The largest relative difference between the proof's mixtures and the losses above the floor."""
-    return _measured_error(_mixture_key(problem, witness))
-
-
-def _mixture_key(problem: Problem, witness: Witness) -> Keyed:
-    population = problem.population
-    high = population.participants * problem.largest_value / float(population.costs.min())
-    arrays = (witness.rates, witness.target_weights, witness.value_weights)
-    return Keyed((*_family(problem), high, *(values.tobytes() for values in arrays)), (problem, witness))
-
-
-@lru_cache(maxsize=1024)
-def _measured_error(keyed: Keyed) -> float:
-    problem, witness = keyed.value
-    population = problem.population
-    high = population.participants * problem.largest_value / float(population.costs.min())
-    low = problem.accuracy.floor if problem.accuracy.floor > 0 else 1e-9 * high
-    data = np.geomspace(low, high, 3001)
-    each = np.exp(-np.multiply.outer(data, witness.rates))
-    worst = 0.0
-    for loss, weights in zip(
-        _losses(problem, data), (witness.target_weights, witness.value_weights), strict=True
-    ):
-        matters = loss > 1e-13 * loss[0]
-        worst = max(worst, float(np.abs((each @ weights)[matters] / loss[matters] - 1.0).max()))
-    negative = (witness.target_weights < 0).any() or (witness.value_weights < 0).any()
-    return np.inf if negative or not np.isfinite(worst) else worst
-
-
-def _below(problem: Problem, witness: Witness) -> Witness | None:
-    """The witness with its mixtures shrunk until they lie below the true losses; None if they are none."""
-    shrunk = _shrunk(_mixture_key(problem, witness))
-    return shrunk and dataclasses.replace(witness, target_weights=shrunk[0], value_weights=shrunk[1])
-
-
-@lru_cache(maxsize=1024)
-def _shrunk(keyed: Keyed) -> tuple[np.ndarray, np.ndarray] | None:
-    problem, witness = keyed.value
-    population = problem.population
-    high = population.participants * problem.largest_value / float(population.costs.min())
-    floor = max(problem.accuracy.floor, 1e-9 * high)
-    data = np.r_[np.linspace(0.0, 8.0 * floor, 4001), np.geomspace(8.0 * floor, high, 4001)]
-    each = np.exp(-np.multiply.outer(data, witness.rates))
-    mixtures = (witness.target_weights, witness.value_weights)
-    # Where the loss is too small for a float, so must the mixture be.
-    tiny = np.finfo(float).tiny
-    pairs = zip(mixtures, _losses(problem, data), strict=True)
-    ratios = [(each @ w / np.maximum(loss, tiny)).max() for w, loss in pairs]
-    if min(w.min(initial=0.0) for w in mixtures) < 0.0 or not max(ratios) <= 1.01:
-        return None
-    target, value = (w / max(1.0, float(ratio)) for w, ratio in zip(mixtures, ratios, strict=True))
-    return target, value
 
 
 def _independently(contract: Contract, offered: np.ndarray, objective: float) -> tuple[str, list[str]]:
