@@ -22,8 +22,8 @@ MOST_TYPES = 60
 MOST_TERMS = 20_000
 # Held back from every constraint, so that what the cone solver returns is feasible to the last digit.
 MARGIN = 2e-8
-# (constraints in logarithms, objective in logarithms), in the order of how often they succeed; ex ante
-# each fails somewhere, so all are tried and the best feasible answer is kept.
+# (constraints in logarithms, objective in logarithms): each fails somewhere, so all are tried and the best
+# feasible answer is kept.
 FORMS = ((True, False), (True, True), (False, True))
 UNSOLVED = Solution(np.zeros(0), np.zeros(0), np.inf, 0)
 
@@ -46,9 +46,7 @@ def solve(program: Program, belief: str) -> Solution:
             f"solver = 'conic' with {types} types, {n:g} participants, {belief} belief: too large for cones;"
             " expected solver='interior-point'"
         )
-    found = [_attempt(program, belief, forms, cp) for forms in FORMS[: 1 if belief == "interim" else 3]]
-    if not any(solution.error <= MARGIN for solution in found):
-        found += [_attempt(program, belief, forms, cp) for forms in FORMS[len(found) :]]
+    found = [_attempt(program, belief, forms, cp) for forms in FORMS]
     return min(found, key=lambda solution: (solution.error > MARGIN, _loss(program, solution, belief)))
 
 

@@ -67,9 +67,18 @@ def test_contracts_where_training_is_dear(build, costs, participants, belief, va
     assert bool(contract.reason) == (contract.provenance.excluded > 0)
 
 
-@pytest.mark.parametrize("name", [0, 1, 2])
-def test_the_conic_solver_agrees(build, name):
-    costs = [[0.2, 0.16, 0.12, 0.08, 0.04], [1, 0.85, 0.7, 0.55, 0.4], [0.5, 0.4, 0.03, 0.02, 0.001]][name]
+@pytest.mark.parametrize(
+    "costs",
+    [
+        [0.2, 0.16, 0.12, 0.08, 0.04],
+        [1, 0.85, 0.7, 0.55, 0.4],
+        [0.5, 0.4, 0.03, 0.02, 0.001],
+        [0.2, 0.04],
+        [0.2, 0.17, 0.15, 0.12, 0.09, 0.07, 0.04],
+    ],
+    ids=["S1", "S2", "S3", "two types", "seven types"],
+)
+def test_the_conic_solver_agrees(build, costs):
     problem = build(costs, 10)
     conic = design_contract(problem, solver="conic")
     assert conic.objective == pytest.approx(design_contract(problem).objective, abs=1e-5)
