@@ -14,6 +14,7 @@ from contracts.records import frozen
 
 if TYPE_CHECKING:
     from contracts.rewards import Rewards
+    from contracts.verify import Certificate
 
 
 @frozen
@@ -171,11 +172,15 @@ class Contract:
             names=tuple(population.names or ()),
         )
 
-    def to_json(self) -> str:
-        """The contract, its problem, its proof and its certificate as JSON text; loses nothing."""
+    def to_json(self, certificate: Certificate | None = None) -> str:
+        """The contract, its problem, its proof and its certificate as JSON text; loses nothing.
+
+        Args:
+            certificate: what `verify` said of this contract, if it has been asked already.
+        """
         from contracts.contract_file import encode
 
-        return encode(self)
+        return encode(self, certificate)
 
     @classmethod
     def from_json(cls, text: str) -> Contract:

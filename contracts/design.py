@@ -79,15 +79,12 @@ def _demand_proof(contract: Contract) -> None:
 
 def hopeless(problem: Problem) -> bool:
     """Whether all participants together could not afford the data with which accuracy leaves zero."""
-    population = problem.population
-    most = population.participants * problem.largest_value / float(population.costs.min())
-    return most <= problem.accuracy.floor
+    return problem.most_data <= problem.accuracy.floor
 
 
 def check_shape(problem: Problem) -> None:
     """Refuse numbers too extreme for floats, and curves that decrease or are not concave above their floor."""
-    population = problem.population
-    most = population.participants * problem.largest_value / float(population.costs.min())
+    most = problem.most_data
     if not 1e-250 < most < 1e250 or not np.isfinite(most):
         raise InvalidInput(
             f"participants * largest value / smallest cost = {most:g} data: expected between 1e-250 and 1e250;"

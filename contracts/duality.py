@@ -79,6 +79,13 @@ def distinct_rows(problem: Problem) -> tuple[np.ndarray, np.ndarray, np.ndarray]
     return rising[::-1], np.bincount(row, weights=problem.population.probabilities), row
 
 
+def by_row(values: np.ndarray, row: np.ndarray) -> np.ndarray:
+    """Values of the user's types as values of the rows (types of equal cost share an option)."""
+    found = np.empty(int(row.max()) + 1)
+    found[row] = values
+    return found
+
+
 def idle_outcomes(problem: Problem, p: np.ndarray, excluded: int) -> tuple[float, np.ndarray]:
     """Probability that only excluded rows take part: for the coordinator, and as each row believes."""
     n = problem.population.participants
@@ -100,8 +107,7 @@ def lower_bound(
     may be off for each unit of relative error of the mixture."""
     costs, p, row = distinct_rows(problem)
     n, value_top = problem.population.participants, problem.largest_value
-    f = np.zeros(costs.size)
-    f[row] = alone
+    f = by_row(alone, row)
     y = np.maximum(witness.feasibility_multipliers, 0.0)
     w = np.maximum(witness.participation_multipliers, 0.0)
     m, u, k = witness.contribution, witness.utility, witness.excluded
@@ -121,9 +127,7 @@ def lower_bound(
     by_m = -(witness.target_weights * mix.rates * n * powers) @ mix.tilted + y * costs
     by_m = by_m + _type_loss_gradient(problem, witness.value_weights, mix, m, p, y)
     bound = lagrangian + _least_change(problem, costs, by_m, y - w, witness, f[0])
-    order = np.zeros(costs.size, dtype=int)
-    order[row] = np.arange(row.size)
-    given = transforms(witness.rates, contribution[order], p)
+    given = transforms(witness.rates, by_row(contribution, row), p)
     loss = float(witness.target_weights @ np.exp(n * given.log_phi) - excess)
     return float(bound), loss, loss + float(y.sum()) * value_top
 
@@ -158,9 +162,7 @@ def _bound_over_outcomes(
     slack = top - losses + value_excess - costs * m - u
     lagrangian = mean - excess - y @ slack - w @ (u - f)
     bound = lagrangian + _least_change(problem, costs, by_m + gradient + y * costs, y - w, witness, f[0])
-    order = np.zeros(costs.size, dtype=int)
-    order[row] = np.arange(row.size)
-    loss, _ = expected_loss(target, contribution[order], p, n)
+    loss, _ = expected_loss(target, by_row(contribution, row), p, n)
     return float(bound), float(loss - excess), float(loss + y.sum() * top)
 
 

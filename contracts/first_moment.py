@@ -212,7 +212,7 @@ def prepare(problem: Problem, alone: Reservation | None = None) -> FirstMoment:
     alone = reservation(problem) if alone is None else alone
     value_unit = problem.largest_value
     data_unit = 0.7 * value_unit / float(np.mean(falling))
-    target_mixture, value_mixture = mixtures(problem, population.participants * value_unit / falling[-1])
+    target_mixture, value_mixture = mixtures(problem, problem.most_data)
     target_unit = value_unit if problem.target_is_value else float(problem.accuracy.optimum)
     rates = np.union1d(target_mixture.rates, value_mixture.rates)
     if rates.size:

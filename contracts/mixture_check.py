@@ -29,8 +29,7 @@ def mixture_error(problem: Problem, witness: Witness) -> float:
 
 
 def _mixture_key(problem: Problem, witness: Witness) -> Keyed:
-    population = problem.population
-    high = population.participants * problem.largest_value / float(population.costs.min())
+    high = problem.most_data
     arrays = (witness.rates, witness.target_weights, witness.value_weights)
     return Keyed((*family(problem), high, *(values.tobytes() for values in arrays)), (problem, witness))
 
@@ -38,8 +37,7 @@ def _mixture_key(problem: Problem, witness: Witness) -> Keyed:
 @lru_cache(maxsize=1024)
 def _measured_error(keyed: Keyed) -> float:
     problem, witness = keyed.value
-    population = problem.population
-    high = population.participants * problem.largest_value / float(population.costs.min())
+    high = problem.most_data
     low = problem.accuracy.floor if problem.accuracy.floor > 0 else 1e-9 * high
     data = np.geomspace(low, high, 3001)
     each = np.exp(-np.multiply.outer(data, witness.rates))
@@ -62,8 +60,7 @@ def below(problem: Problem, witness: Witness) -> Witness | None:
 @lru_cache(maxsize=1024)
 def _shrunk(keyed: Keyed) -> tuple[np.ndarray, np.ndarray] | None:
     problem, witness = keyed.value
-    population = problem.population
-    high = population.participants * problem.largest_value / float(population.costs.min())
+    high = problem.most_data
     floor = max(problem.accuracy.floor, 1e-9 * high)
     data = np.r_[np.linspace(0.0, 8.0 * floor, 4001), np.geomspace(8.0 * floor, high, 4001)]
     each = np.exp(-np.multiply.outer(data, witness.rates))

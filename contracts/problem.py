@@ -64,6 +64,12 @@ class Problem:
         return float(self.valuation(float(self.accuracy.optimum)))
 
     @property
+    def most_data(self) -> float:
+        """More data than all participants together ever contribute: nobody pays more than the largest value."""
+        population = self.population
+        return population.participants * self.largest_value / float(population.costs.min())
+
+    @property
     def target_is_value(self) -> bool:
         """Whether objectives, bounds and gaps are in units of value (else of accuracy)."""
         return self.maximise == "value" or self.valuation.linear

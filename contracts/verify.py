@@ -12,7 +12,14 @@ from functools import lru_cache
 import numpy as np
 
 from contracts.contract import Contract
-from contracts.duality import distinct_rows, idle_outcomes, lower_bound, transforms, type_losses_by_mixture
+from contracts.duality import (
+    by_row,
+    distinct_rows,
+    idle_outcomes,
+    lower_bound,
+    transforms,
+    type_losses_by_mixture,
+)
 from contracts.mixture_check import below, family, mixture_error
 from contracts.outcomes import believed_total, total_data
 from contracts.problem import Problem
@@ -145,10 +152,9 @@ def _largest_rewards(contract: Contract) -> tuple[np.ndarray, str]:
         return np.array([law.expectation(problem.value) for law in laws]), "expectations over outcomes"
     witness = contract.witness
     _, row_p, row = distinct_rows(problem)
-    order = np.zeros(row_p.size, dtype=int)
-    order[row] = np.arange(row.size)
-    mix = transforms(witness.rates, m[order], row_p)
-    losses = type_losses_by_mixture(problem, witness.value_weights, mix, m[order], row_p)
+    options = by_row(m, row)
+    mix = transforms(witness.rates, options, row_p)
+    losses = type_losses_by_mixture(problem, witness.value_weights, mix, options, row_p)
     _, idle = idle_outcomes(problem, row_p, witness.excluded)
     losses = losses - idle * (witness.value_weights.sum() - problem.largest_value)
     return (problem.largest_value - losses)[row], "expectations by the proof's mixture of exponentials"

@@ -55,7 +55,7 @@ def design(
         whispers.print(f"note: {note}", markup=False)
     contract = design_contract(stated.problem, solver=solver)
     certificate = verify(contract)
-    text = contract.to_json()
+    text = contract.to_json(certificate)
     # Everything is ready before anything is written: an error leaves no file behind.
     picture = _picture(contract, plot.suffix) if plot else None
     if output:
