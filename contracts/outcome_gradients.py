@@ -7,12 +7,16 @@ with the laws of `contracts.outcomes`; slopes by automatic differentiation of th
 
 from __future__ import annotations
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from contracts.accuracy import AccuracyCurve
 from contracts.outcomes import Law, total_data
 from contracts.problem import Problem
+from contracts.valuation import Valuation
 
 CELLS = 4096
 
@@ -23,12 +27,6 @@ class ContinuedLoss:
     def __init__(self, problem: Problem, of_value: bool):
         self.problem, self.of_value = problem, of_value
         self.floor = float(problem.accuracy.floor)
-        self._slope = jax.jit(jax.vmap(jax.grad(self._smooth)))
-
-    def _smooth(self, x: jax.Array) -> jax.Array:
-        top = self.problem.accuracy.optimum
-        shortfall = jnp.minimum(self.problem.accuracy.shortfall(x, jnp), top)
-        return self.problem.valuation.loss(top, shortfall, jnp) if self.of_value else shortfall
 
     def __call__(self, data: np.ndarray) -> np.ndarray:
         """The loss at `data`, any shape."""
@@ -48,7 +46,19 @@ class ContinuedLoss:
         padded = np.full(size, max(float(data.flat[0]), self.floor))
         padded[: data.size] = np.maximum(data, self.floor)
         with jax.enable_x64(True):
-            return np.asarray(self._slope(jnp.asarray(padded)))[: data.size]
+            curve, valuation = self.problem.accuracy, self.problem.valuation
+            return np.asarray(_slopes(curve, valuation, jnp.asarray(padded), self.of_value))[: data.size]
+
+
+@partial(jax.jit, static_argnames="of_value")
+def _slopes(curve: AccuracyCurve, valuation: Valuation, data: jax.Array, of_value: bool) -> jax.Array:
+    """Compiled once for each kind of curve and valuation, not once for each proof."""
+
+    def smooth(x: jax.Array) -> jax.Array:
+        shortfall = jnp.minimum(curve.shortfall(x, jnp), curve.optimum)
+        return valuation.loss(curve.optimum, shortfall, jnp) if of_value else shortfall
+
+    return jax.vmap(jax.grad(smooth))(data)
 
 
 def expected_loss(loss: ContinuedLoss, m: np.ndarray, p: np.ndarray, n: int) -> tuple[float, np.ndarray]:
