@@ -34,6 +34,7 @@ from contracts.contract import Contract
 from contracts.design import check_shape, contract_of, design_contract, hopeless
 from contracts.errors import InvalidInput, ModelpactError
 from contracts.exclusion import CLOSE, Candidate, attempt, possible_improvement, undecided
+from contracts.extension import ExtendedProblem, ReducedProblem
 from contracts.first_moment import FirstMoment, Program, exclude, prepare
 from contracts.interior_point import CYCLING, Solution, solve
 from contracts.problem import Problem
@@ -42,14 +43,15 @@ from contracts.relaxation import relax
 from contracts.reservation import reservations
 
 
-def design_contracts(problems: Problem | Iterable[Problem]) -> list[Contract]:
+def design_contracts(problems: Problem | Iterable[Problem | ReducedProblem]) -> list[Any]:
     """Find the best contracts for many problems together.
 
     Args:
         problems: problems of any kinds and numbers of types, or one `Problem` whose costs, probabilities,
             participants, curve and valuation parameters carry leading batch dimensions (float64; they are
             broadcast against each other). Up to 64 types are solved together; larger problems, and curves that
-            are no mixture of exponentials, one by one.
+            are no mixture of exponentials, one by one. Extended problems that are base problems in other terms
+            (`ReducedProblem`) are taken too, others refused.
 
     Returns:
         The contracts in the order of the problems (of a batch: in C order), as `design_contract` gives them.
@@ -63,16 +65,36 @@ def design_contracts(problems: Problem | Iterable[Problem]) -> list[Contract]:
         if isinstance(answer, ModelpactError):
             answer.args = (f"problems[{index}]: {answer}", *answer.args[1:])
             raise answer
-    return [answer for answer in answers if isinstance(answer, Contract)]
+    return answers
 
 
-def attempt_contracts(problems: Problem | Iterable[Problem]) -> list[Contract | ModelpactError]:
+def attempt_contracts(problems: Problem | Iterable[Problem | ReducedProblem]) -> list[Any]:
     """Like `design_contracts`, with the error of a problem that fails in place of its contract."""
+    given = unstack(problems) if isinstance(problems, Problem) else list(problems)
+    stated = [_base(problem, index) for index, problem in enumerate(given)]
+    return [
+        _guarded(problem.lifted, answer)
+        if isinstance(problem, ReducedProblem) and isinstance(answer, Contract)
+        else answer
+        for problem, answer in zip(given, _attempt(stated), strict=True)
+    ]
+
+
+def _base(problem: Any, index: int) -> Problem:
+    if isinstance(problem, ReducedProblem):
+        return problem.reduced()
+    if isinstance(problem, ExtendedProblem):
+        kind = type(problem).__name__
+        raise InvalidInput(
+            f"problems[{index}] is a {kind}, which is not solved in batches: expected design_contract for each"
+        )
+    if not isinstance(problem, Problem):
+        raise InvalidInput(f"problems[{index}] = {problem!r:.60}: expected a Problem")
+    return problem
+
+
+def _attempt(stated: list[Problem]) -> list[Contract | ModelpactError]:
     began = time.perf_counter()
-    stated = unstack(problems) if isinstance(problems, Problem) else list(problems)
-    for index, problem in enumerate(stated):
-        if not isinstance(problem, Problem):
-            raise InvalidInput(f"problems[{index}] = {problem!r:.60}: expected a Problem")
     answers: list[Contract | ModelpactError | None] = [None] * len(stated)
     models = _prepared(stated, answers)
     found = _search(list(models.values()))
@@ -156,8 +178,7 @@ def _prepared(
 
 
 def _check(problem: Problem) -> None:
-    population = problem.population
-    most = population.participants * problem.largest_value / float(population.costs.min())
+    most = problem.most_data
     # A curve that is sound on a wider range is sound; else look at the range that matters.
     if 1e-240 < most < 1e240 and _is_sound(
         Keyed((identity(problem.accuracy), np.ceil(np.log10(most))), problem)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from contracts.accuracy import inspect
 from contracts.contract import Contract, Provenance, Witness
 from contracts.errors import InvalidInput, NotConverged
 from contracts.exclusion import Candidate, search
+from contracts.extension import ExtendedProblem
 from contracts.first_moment import FirstMoment, exclude, moments, prepare
 from contracts.outcomes import total_data
 from contracts.problem import Problem
@@ -18,14 +20,15 @@ from contracts.problem import Problem
 SOLVERS = ("interior-point", "conic")
 
 
-def design_contract(problem: Problem, *, solver: str = "interior-point") -> Contract:
+def design_contract(problem: Any, *, solver: str = "interior-point") -> Any:
     """Find the contract that maximises the coordinator's expected accuracy (or value).
 
     Solves the first-moment relaxation exactly over who takes part, leaves types out where that is better,
     and maps the answer back to a menu in the user's order of types. `verify` proves it.
 
     Args:
-        problem: types, costs, probabilities, curve, valuation, belief.
+        problem: types, costs, probabilities, curve, valuation, belief; or a problem of one of the extensions,
+            which gives a contract of its own class.
         solver: "interior-point" (default: fast, precise, any size) or "conic" (cvxpy with Clarabel: an
             independent second opinion for up to about 50 types and 10,000 participants, to about 1e-6).
 
@@ -47,9 +50,11 @@ def design_contract(problem: Problem, *, solver: str = "interior-point") -> Cont
     >>> round(design_contract(problem).objective, 6)
     93.593713
     """
+    checks.choice("solver", solver, SOLVERS)
+    if isinstance(problem, ExtendedProblem):
+        return problem.design(solver=solver)
     if not isinstance(problem, Problem):
         raise InvalidInput(f"problem = {problem!r}: expected a Problem")
-    checks.choice("solver", solver, SOLVERS)
     began = time.perf_counter()
     check_shape(problem)
     if hopeless(problem):

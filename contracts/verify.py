@@ -7,6 +7,8 @@ compared with the problem's curve first (`contracts.mixture_check`), and their e
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import field
 from functools import lru_cache
 
 import numpy as np
@@ -20,6 +22,7 @@ from contracts.duality import (
     transforms,
     type_losses_by_mixture,
 )
+from contracts.extension import ExtendedContract
 from contracts.mixture_check import below, family, mixture_error
 from contracts.outcomes import believed_total, total_data
 from contracts.problem import Problem
@@ -48,6 +51,7 @@ class Certificate:
         independent_check: how expectations were confirmed by another route, and how far they differ.
         violations: sentences that name the constraint, who, and by how much; empty if `holds`.
         tolerance: what was tolerated, in units of value.
+        extended: what an extension checked besides, by name; each says in its own words what must hold.
     """
 
     holds: bool
@@ -59,6 +63,7 @@ class Certificate:
     independent_check: str
     violations: tuple[str, ...]
     tolerance: float
+    extended: Mapping[str, float] = field(default_factory=dict)
 
     def __str__(self) -> str:
         lines = [
@@ -69,11 +74,12 @@ class Certificate:
             f" {_shown(self.global_gap)} (true curve)",
             self.independent_check,
         ]
+        lines += [f"{name}: {number:.6g}" for name, number in self.extended.items()]
         verdict = "everything holds" if self.holds else "DOES NOT HOLD"
         return "\n".join([verdict, *lines, *self.violations])
 
 
-def verify(contract: Contract) -> Certificate:
+def verify(contract: Contract | ExtendedContract) -> Certificate:
     """Recompute individual rationality, incentive compatibility, feasibility and optimality.
 
     Args:
@@ -91,6 +97,8 @@ def verify(contract: Contract) -> Certificate:
     >>> verify(design_contract(problem)).holds
     True
     """
+    if isinstance(contract, ExtendedContract):
+        return contract.certify()
     problem = contract.problem
     tolerance = TOLERANCE * problem.largest_value
     costs = problem.population.costs
