@@ -15,7 +15,7 @@ from mechanisms import aggregation
 from mechanisms.aggregation import aggregate, register, rules, unregister
 from mechanisms.aggregation.diameter import covers, least_diameter_subset
 from mechanisms.aggregation.geometry import squared_distances
-from mechanisms.aggregation.sorting import sort_rows, sorting_network
+from mechanisms.aggregation.sorting import sort_rows
 from mechanisms.aggregation.testing import robustness_ratio, updates
 
 F = 1  # the strategy's 7 rows are what Bulyan needs for one malicious row
@@ -265,15 +265,9 @@ def test_the_network_sorts_every_sequence_of_zeros_and_ones(size):
     every = np.array(list(itertools.product([0.0, 1.0], repeat=size))).T  # hence every input (0-1 principle)
     np.testing.assert_array_equal(sort_rows(every), np.sort(every, axis=0))
     np.testing.assert_array_equal(sort_rows(jnp.asarray(every)), np.sort(every, axis=0))
-    for first, end in itertools.combinations(range(size + 1), 2):
-        part = np.sort(sort_rows(every, (first, end))[first:end], axis=0)
-        np.testing.assert_array_equal(part, np.sort(every, axis=0)[first:end])
 
 
-def test_the_pruned_network_is_shorter_and_large_inputs_are_sorted_in_slices():
-    assert (
-        len(sorting_network(50, (24, 26))) < len(sorting_network(50, (10, 40))) < len(sorting_network(50)) == 403
-    )
+def test_large_inputs_are_sorted_in_slices():
     for count, columns in ((50, 20_000), (150, 300)):
         values = np.random.default_rng(0).standard_normal((count, columns))
         np.testing.assert_array_equal(aggregation.median(values), np.median(values, axis=0))
