@@ -5,8 +5,8 @@
 Peers run where `benchmarks/peers/environments.py` finds them, each in a process that waits for its turn. All
 get the same float32 updates and as many threads as they take; each figure is the minimum of several runs,
 taken in turn, so that another program's load falls on all alike. The last column is the fastest alternative's
-time over ours. "3 steps" and the like are settings: centred clipping is compared at equal steps; byzfl's geometric
-median makes 3 steps with an absolute floor, ours runs to convergence.
+time over ours. Centred clipping is compared at equal steps; byzfl's geometric median makes 3 steps with an
+absolute floor, ours runs to convergence.
 """
 
 import argparse
@@ -127,9 +127,11 @@ def peers_timers(sizes):
 
 
 def interleaved(timers, repeats):
-    """The least of several runs of each, taken in turn so that they meet the same load."""
+    """The least of several runs of each, taken in turn so that they meet the same load; of more if short."""
     best = dict.fromkeys(timers, np.inf)
-    for _ in range(repeats):
+    began, count = time.perf_counter(), 0
+    while count < repeats or (time.perf_counter() - began < 3 and count < 20 * repeats):
+        count += 1
         for kind, timer in timers.items():
             if not 20 < best[kind] < np.inf:
                 best[kind] = min(best[kind], timer())

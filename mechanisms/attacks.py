@@ -23,7 +23,7 @@ import numpy as np
 
 from contracts.checks import choice, integer, number
 from contracts.errors import InvalidInput
-from mechanisms.aggregation.geometry import in_double, squared_distances
+from mechanisms.aggregation.geometry import squared_distances
 from mechanisms.aggregation.updates import as_updates, namespace
 
 STEER_SCALES = (0.0, 0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 8.0, 12.0)
@@ -171,7 +171,7 @@ def _move(values: Any) -> tuple[Any, Any, Any, Any]:
     """
     xp = namespace(values)
     offsets, spread = values - values.mean(axis=0), values.std(axis=0, ddof=1)
-    squared = in_double(squared_distances)(values, xp.ones(len(values), bool)).astype(values.dtype)
+    squared = squared_distances(values, xp.ones(len(values), bool)).astype(values.dtype)
     return xp.sum(offsets**2, axis=1), offsets @ spread, spread @ spread, squared
 
 

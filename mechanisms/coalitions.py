@@ -65,7 +65,7 @@ class Coalition:
     target_samples: int | None = None
     holders: int | None = None
     target_share: float | None = None
-    attacker_samples: int = 1000
+    attacker_samples: int = 200
     concentration: float | None = None
 
     def __post_init__(self):

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 
 from contracts.checks import array, integer, number
 from contracts.errors import InvalidInput, NotConverged
-from mechanisms.aggregation.geometry import combine, in_double, squared_distances, squared_lengths
+from mechanisms.aggregation.geometry import combine, squared_distances, squared_lengths
 from mechanisms.aggregation.updates import as_updates, namespace, run_rule
 from mechanisms.aggregation.weiszfeld import MOST_STEPS, Median, geometric_median_weights
 
@@ -23,10 +23,10 @@ from mechanisms.aggregation.weiszfeld import MOST_STEPS, Median, geometric_media
 def geometric_median(updates: Any) -> Any:
     """Return the point with the least sum of distances to the rows, iterated to convergence.
 
-    The sum of distances is at most 2e-9 of itself above the least, by a bound that is checked before the
-    result is returned (`mechanisms.aggregation.weiszfeld`). A row that is itself the optimum is returned
-    exactly; so it is when more than half of the rows are equal. If all rows lie on a line and n is even, every
-    point between the two middle rows is optimal and the one half-way is returned.
+    The sum of distances is at most 2e-9 of itself (JAX in float32: 2e-5) above the least, by a bound that is
+    checked before the result is returned (`mechanisms.aggregation.weiszfeld`). A row that is itself the
+    optimum is returned exactly; so it is when more than half of the rows are equal. If all rows lie on a line
+    and n is even, every point between the two middle rows is optimal and the one half-way is returned.
 
     Args:
         updates: (n, d) array, NumPy or JAX. Rows that are not finite are absent.
@@ -59,7 +59,6 @@ def _geometric_median(values: Any, present: Any) -> Any:
     return combine(median.weights, values)
 
 
-@in_double
 def _median(values: Any, present: Any) -> Median:
     xp = namespace(values)
     squared = squared_distances(values, present)

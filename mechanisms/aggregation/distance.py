@@ -18,7 +18,7 @@ from contracts.checks import integer
 from contracts.errors import NotConverged
 from mechanisms.aggregation.coordinatewise import _mean_around_median
 from mechanisms.aggregation.diameter import least_diameter_subset
-from mechanisms.aggregation.geometry import combine, in_double, squared_distances
+from mechanisms.aggregation.geometry import combine, squared_distances
 from mechanisms.aggregation.selection import (
     as_weights,
     first,
@@ -76,7 +76,6 @@ def multi_krum(updates: Any, *, malicious: int, chosen: int | None = None) -> An
     return run_rule(_krum, updates, rule="multi_krum", **_at_least(2, f), malicious=f, chosen=count)
 
 
-@in_double
 def _krum(values: Any, present: Any, *, malicious: int, chosen: int) -> Any:
     squared = squared_distances(values, present)
     scores = neighbour_scores(squared, len(values) - malicious - 2)
@@ -108,7 +107,6 @@ def bulyan(updates: Any, *, malicious: int) -> Any:
     return run_rule(_bulyan, updates, rule="bulyan", **_at_least(4, f), malicious=f)
 
 
-@in_double
 def _bulyan(values: Any, present: Any, *, malicious: int) -> Any:
     xp = namespace(values)
     size, kept = len(values), len(values) - 2 * malicious
@@ -163,32 +161,23 @@ def minimum_diameter(updates: Any, *, malicious: int) -> Any:
     )
 
 
-@in_double
 def _minimum_diameter(values: Any, present: Any, *, malicious: int) -> Any:
     squared = squared_distances(values, present)
     keys = tie_keys(values, squared)[1]
+
+    def search(distances: Any, keys: Any) -> Any:
+        try:
+            return least_diameter_subset(distances, keys, malicious)
+        except NotConverged:
+            return np.zeros(len(distances), bool)  # compiled code cannot raise; the result is NaN
+
     if isinstance(values, jax.Array):
-        chosen = _search_from_jax(squared, keys, malicious)
+        shape = jax.ShapeDtypeStruct((len(values),), jnp.bool_)
+        chosen = jax.pure_callback(search, shape, squared, keys, vmap_method="sequential")
     else:
         chosen = least_diameter_subset(squared, keys, malicious)
     xp = namespace(values)
     return xp.where(chosen.any(), combine(as_weights(chosen), values), xp.nan)
-
-
-def _search_from_jax(squared: jax.Array, keys: jax.Array, malicious: int) -> jax.Array:
-    def search(high: Any, low: Any, keys: Any) -> Any:
-        try:
-            return least_diameter_subset(np.asarray(high, np.float64) + np.asarray(low), keys, malicious)
-        except NotConverged:
-            return np.zeros(len(high), bool)  # compiled code cannot raise; the result is NaN
-
-    # A callback receives at most the precision that JAX is set to: two halves of a number keep it all.
-    measured = jnp.isfinite(squared)
-    scaled = squared / jnp.maximum(jnp.where(measured, squared, 0).max(), jnp.finfo(squared.dtype).tiny)
-    high = scaled.astype(np.float32)
-    low = jnp.where(measured, scaled - high, 0).astype(np.float32)
-    shape = jax.ShapeDtypeStruct((len(squared),), jnp.bool_)
-    return jax.pure_callback(search, shape, high, low, keys, vmap_method="sequential")
 
 
 def _at_least(factor: int, malicious: int) -> dict[str, Any]:

@@ -14,7 +14,7 @@ import numpy as np
 from jax.core import Tracer
 
 from contracts.checks import integer
-from mechanisms.aggregation.geometry import combine, in_double, squared_distances
+from mechanisms.aggregation.geometry import combine, squared_distances
 from mechanisms.aggregation.selection import smallest, tie_keys
 from mechanisms.aggregation.updates import (
     as_updates,
@@ -58,7 +58,6 @@ def nearest_neighbour_mixing(updates: Any, *, malicious: int) -> Any:
     )
 
 
-@in_double
 def _mix(values: Any, present: Any, *, keep: int) -> Any:
     xp = namespace(values)
     size = len(values)

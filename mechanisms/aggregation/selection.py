@@ -11,7 +11,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from mechanisms.aggregation.geometry import row_keys
 from mechanisms.aggregation.updates import namespace
@@ -39,9 +38,7 @@ def first(scores: Any, keys: tuple[Any, Any], allowed: Any) -> Any:
     totals = xp.where(tied, totals, xp.inf)
     tied = tied & (totals <= totals.min() + tolerance * abs(totals.min()))
     last = xp.where(tied, last, xp.inf)
-    # Not argmin: XLA lowers it after the scope of `in_double` has ended.
-    ranks = xp.arange(len(scores), dtype=np.int32)
-    return ranks == xp.where(last == last.min(), ranks, len(scores)).min()
+    return xp.arange(len(scores)) == xp.argmin(last)
 
 
 def smallest(scores: Any, keys: tuple[Any, Any], count: int, allowed: Any) -> Any:

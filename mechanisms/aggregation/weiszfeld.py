@@ -30,7 +30,7 @@ from mechanisms.aggregation.selection import tie_tolerance
 from mechanisms.aggregation.updates import namespace
 
 MOST_STEPS = 500  # some ten are usual
-TOLERANCE = 1e-9  # of the pull
+TOLERANCE = {np.dtype(np.float64): 1e-9, np.dtype(np.float32): 1e-5}  # of the pull
 SHORTER = (1.0, 0.5, 0.2, 0.05, 0.0)  # of the way from Weiszfeld's point to Newton's
 
 
@@ -46,7 +46,7 @@ def geometric_median_weights(squared: Any, present: Any) -> Median:
     """Minimise the sum of distances to the present rows.
 
     Args:
-        squared: (n, n) squared distances in float64, finite; what is in absent rows is not read.
+        squared: (n, n) squared distances, finite; what is in absent rows is not read.
         present: which rows count.
 
     >>> places = np.array([0.0, 1.0, 5.0])
@@ -56,15 +56,15 @@ def geometric_median_weights(squared: Any, present: Any) -> Median:
     xp = namespace(squared)
     squared = xp.where(present[:, None] & present[None, :], squared, 0)
     optimal = _optimal_rows(squared, present)
-    at_row = optimal.any()
+    at_row, tolerance = optimal.any(), TOLERANCE[np.dtype(squared.dtype)]
     weights = (present / present.sum()).astype(squared.dtype)
 
     def unfinished(state: tuple[Any, Any, Any]) -> Any:
-        return (state[1] > TOLERANCE) & (state[2] < MOST_STEPS) & ~at_row
+        return (state[1] > tolerance) & (state[2] < MOST_STEPS) & ~at_row
 
     def step(state: tuple[Any, Any, Any]) -> tuple[Any, Any, Any]:
         weights, pull = _step(squared, present, state[0])
-        return xp.where(pull > TOLERANCE, weights, state[0]), pull, state[2] + 1
+        return xp.where(pull > tolerance, weights, state[0]), pull, state[2] + 1
 
     state = (weights, xp.asarray(np.inf, squared.dtype), xp.asarray(0))
     if xp is jnp:
@@ -120,9 +120,9 @@ def _step(squared: Any, present: Any, weights: Any) -> tuple[Any, Any]:
     newton = xp.where(xp.isfinite(newton).all(), newton, weiszfeld)
     tried = xp.stack([weiszfeld + part * (newton - weiszfeld) for part in SHORTER])
     sums = (xp.sqrt(xp.stack([_distances(squared, one) for one in tried])) * present).sum(axis=1)
-    good = sums <= sums.min() * (1 + 1e-14)
+    good = sums <= sums.min() * (1 + 30 * float(xp.finfo(squared.dtype).eps))
     # The first good one. Many weights make one point; those of a Weiszfeld step lose no digits.
-    chosen = xp.where(good & (xp.cumsum(good) == 1), 1.0, 0.0) @ tried
+    chosen = tried[xp.argmax(good)]
     attraction, near = _attraction(squared, present, chosen)
     total = attraction.sum()
     return xp.where(near.any() | (total == 0), chosen, attraction / xp.where(total > 0, total, 1)), pull
@@ -142,7 +142,9 @@ def _newton(squared: Any, weights: Any, attraction: Any, followed: Any) -> Any:
     against = squared @ change
     slopes = root * total * (against - weights @ against) / 2
     # The ridge keeps rows on a line, where the Hessian is singular, from dividing by zero.
-    matrix = total * (1 + 1e-10) * xp.eye(len(weights)) - root[:, None] * inner * root[None, :]
-    matrix = matrix + xp.where(total > 0, 0.0, 1.0) * xp.eye(len(weights))
+    ridge = 1e-10 if squared.dtype == np.float64 else 1e-4
+    identity = xp.eye(len(weights), dtype=squared.dtype)
+    matrix = total * (1 + ridge) * identity - root[:, None] * inner * root[None, :]
+    matrix = xp.where(total > 0, matrix, identity)
     along = root * xp.linalg.solve(matrix, slopes)
     return followed + (along - along.sum() * weights) / xp.where(total > 0, total, 1)
