@@ -1,6 +1,6 @@
 """Robustness against learning on the digits, table by table, as CSV with one line a rule, setting and seed.
 
-    python benchmarks/robustness_tables.py behaviour --seeds 4 --output benchmarks/results
+    python benchmarks/robustness_tables.py behaviour --seeds 4 --output behaviour.csv
 
 Tables:
     behaviour   rules that try updates on the victim's data, as it holds 2 to all 10 classes, under "steer"
@@ -15,6 +15,7 @@ import csv
 import io
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -88,22 +89,35 @@ def grid():
 TABLES = {table.__name__: table for table in (behaviour, cluster, distance, tolerance, grid)}
 
 
-def measure(table, seeds, first_seed):
-    """One dictionary a rule, setting and seed."""
-    for labels, coalition, settings in TABLES[table]():
+def measure(options):
+    """The rows of a table, one dictionary a rule, setting and seed, a list at a time."""
+    for labels, coalition, settings in TABLES[options.table]():
         started = time.perf_counter()
-        curves = measure_conflict(coalition, **settings, seeds=seeds, first_seed=first_seed)
+        coalition = replace(coalition, attacker_samples=options.attacker_samples)
+        settings["rules"] = [rule for rule in settings["rules"] if rule in (options.rules or settings["rules"])]
+        curves = measure_conflict(coalition, **settings, seeds=options.seeds, first_seed=options.first_seed)
         print(f"# {labels} {curves.attack} {time.perf_counter() - started:.0f} s\n{curves}", file=sys.stderr)
-        for rule, value, seed in np.ndindex(curves.gain.shape):
-            yield {
+        yield [
+            {
                 **labels,
                 "attack": curves.attack,
                 "rule": curves.rules[rule],
                 curves.knob: f"{curves.values[value]:g}",
-                "seed": first_seed + seed,
+                "seed": options.first_seed + seed,
                 "alone": f"{curves.alone[value, seed]:.4f}",
                 **{name: f"{getattr(curves, name)[rule, value, seed]:.4f}" for name in MEASURES},
             }
+            for rule, value, seed in np.ndindex(curves.gain.shape)
+        ]
+
+
+def as_csv(rows):
+    text = io.StringIO()
+    text.write(f"# python benchmarks/{Path(sys.argv[0]).name} {' '.join(sys.argv[1:])}\n")
+    writer = csv.DictWriter(text, rows[0].keys(), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
 
 
 def main():
@@ -111,21 +125,17 @@ def main():
     parser.add_argument("table", choices=TABLES)
     parser.add_argument("--seeds", type=int, default=4)
     parser.add_argument("--first-seed", type=int, default=0)
-    parser.add_argument("--output", type=Path, help="folder; without it the CSV is printed")
+    parser.add_argument("--attacker-samples", type=int, default=200)
+    parser.add_argument("--rules", nargs="*", help="only these")
+    parser.add_argument("--output", type=Path, help="CSV file, written as the table grows; without it, printed")
     options = parser.parse_args()
-    rows = list(measure(options.table, options.seeds, options.first_seed))
-    text = io.StringIO()
-    text.write(
-        f"# python benchmarks/robustness_tables.py {options.table}"
-        f" --seeds {options.seeds} --first-seed {options.first_seed}\n"
-    )
-    writer = csv.DictWriter(text, rows[0].keys(), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
+    rows = []
+    for part in measure(options):
+        rows += part
+        if options.output is not None:
+            write_atomically(options.output, as_csv(rows))
     if options.output is None:
-        print(text.getvalue(), end="")
-    else:
-        write_atomically(options.output / f"{options.table}.csv", text.getvalue())
+        print(as_csv(rows), end="")
 
 
 if __name__ == "__main__":
