@@ -156,7 +156,7 @@ def draw_task(coalition: Coalition, seed: int) -> Task:
     draw = np.random.default_rng([seed, 1])
     counts = dict.fromkeys(order[: coalition.groups_held], coalition.group_samples)
     if target in counts:
-        counts[target] = coalition.target_samples
+        counts[target] = coalition.target_samples or 0
     victim = _victim_rows(groups, counts, np.random.default_rng([seed, 2]))
     slots = coalition.groups * coalition.group_samples
     weights = np.pad(np.ones(len(victim)), (0, slots - len(victim)))
