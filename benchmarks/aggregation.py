@@ -2,10 +2,11 @@
 
     python benchmarks/aggregation.py [--rows 50 --columns 1000000 --malicious 10]
 
-Peers run where `benchmarks/peers/environments.py` finds them. All get the same float32 updates and as many
-threads as they take; each figure is the minimum of three. The last column is the fastest alternative's time
-over ours. "3 steps" and the like are settings: centred clipping is compared at equal steps; byzfl's geometric
-median makes 3 steps with an absolute floor, ours runs to convergence.
+Peers run where `benchmarks/peers/environments.py` finds them, each in a process that waits for its turn. All
+get the same float32 updates and as many threads as they take; each figure is the minimum of several runs,
+taken in turn, so that another program's load falls on all alike. The last column is the fastest alternative's
+time over ours. Centred clipping is compared at equal steps; byzfl's geometric median makes 3 steps with an
+absolute floor, ours runs to convergence.
 """
 
 import argparse
@@ -13,6 +14,7 @@ import json
 import sys
 import time
 import tracemalloc
+from functools import partial
 from pathlib import Path
 
 import jax
@@ -20,7 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).with_name("peers")))
-from environments import run_peers
+from environments import start_peers
 
 from mechanisms import aggregation
 from mechanisms.aggregation import aggregate
@@ -100,55 +102,73 @@ def ours(rows, f):
     return rules
 
 
-def seconds(rule, repeats=3):
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        rule()
-        times.append(time.perf_counter() - start)
-        if times[-1] > 20:
-            break
-    return min(times)
+def seconds(rule):
+    start = time.perf_counter()
+    rule()
+    return time.perf_counter() - start
+
+
+def ask(peer, key):
+    """The seconds one run takes in a peer's process."""
+    peer.stdin.write(key + "\n")
+    peer.stdin.flush()
+    return float(peer.stdout.readline())
+
+
+def peers_timers(sizes):
+    """For every rule, by its name here, functions that return the seconds a peer needs, by the peer's kind."""
+    timers = {}
+    for peer in start_peers("serve", sizes.rows, sizes.columns, sizes.malicious):
+        for key in json.loads(peer.stdout.readline()):
+            kind, name = key.split("|")
+            name = name.removesuffix(", n-f-1 neighbours").removesuffix(", 3 steps of Weiszfeld")
+            timers.setdefault(name, {})[kind] = partial(ask, peer, key)
+    return timers
+
+
+def interleaved(timers, repeats):
+    """The least of several runs of each, taken in turn so that they meet the same load; of more if short."""
+    best = dict.fromkeys(timers, np.inf)
+    began, count = time.perf_counter(), 0
+    while count < repeats or (time.perf_counter() - began < 3 and count < 20 * repeats):
+        count += 1
+        for kind, timer in timers.items():
+            if not 20 < best[kind] < np.inf:
+                best[kind] = min(best[kind], timer())
+    return best
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    for name, default in (("rows", 50), ("columns", 1_000_000), ("malicious", 10)):
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name, default in (("rows", 50), ("columns", 1_000_000), ("malicious", 10), ("repeats", 5)):
         parser.add_argument(f"--{name}", type=int, default=default)
+    parser.add_argument("--rules", nargs="*", help="only these")
     sizes = parser.parse_args()
-    rows, f = (
-        np.random.default_rng(0).standard_normal((sizes.rows, sizes.columns), dtype=np.float32),
-        sizes.malicious,
-    )
-    table = {name: {"ours": seconds(rule)} for name, rule in ours(rows, f).items()}
-    for name, rule in ours(jnp.asarray(rows), f).items():
-        table[name]["ours, JAX"] = seconds(lambda rule=rule: jax.block_until_ready(rule()))
-    for name, rule in textbook(rows, f).items():
-        table[name]["NumPy"] = seconds(rule, repeats=2)
-    for _, printed in run_peers("speed", sizes.rows, sizes.columns, f):
-        for key, value in json.loads(printed.splitlines()[-1]).items():
-            kind, name = key.split("|")
-            name = name.removesuffix(", n-f-1 neighbours").replace(
-                "geometric-median, 3 steps", "geometric-median"
-            )
-            if name in table:
-                table[name][kind] = value
+    f = sizes.malicious
+    rows = np.random.default_rng(0).standard_normal((sizes.rows, sizes.columns), dtype=np.float32)
+    numpy_rules, jax_rules, plain = ours(rows, f), ours(jnp.asarray(rows), f), textbook(rows, f)
+    theirs = peers_timers(sizes)
+    kinds = ["NumPy", *sorted({kind for timers in theirs.values() for kind in timers})]
     print(f"{sizes.rows} x {sizes.columns} float32, f = {f}: seconds")
-    kinds = sorted({kind for row in table.values() for kind in row} - {"ours", "ours, JAX"})
     print(
         f"{'rule':28} {'ours':>9} {'memory':>8}{'ours, JAX':>11}"
         + "".join(f"{kind:>14}" for kind in kinds)
         + f"{'best / ours':>13}"
     )
-    for name, row in table.items():
+    for name in sizes.rules or numpy_rules:
+        timers = {"ours": partial(seconds, numpy_rules[name])}
+        timers["ours, JAX"] = partial(seconds, lambda rule=jax_rules[name]: jax.block_until_ready(rule()))
+        if name in plain:
+            timers["NumPy"] = partial(seconds, plain[name])
+        best = interleaved({**timers, **theirs.get(name, {})}, sizes.repeats)
         tracemalloc.start()
-        ours(rows, f)[name]()
+        numpy_rules[name]()
         extra = tracemalloc.get_traced_memory()[1] / rows.nbytes
         tracemalloc.stop()
-        others = [row[kind] for kind in kinds if kind in row]
-        cells = "".join(f"{row[kind]:14.3f}" if kind in row else f"{'-':>14}" for kind in kinds)
-        ratio = f"{min(others) / row['ours']:13.1f}" if others else f"{'-':>13}"
-        print(f"{name:28} {row['ours']:9.3f} {extra:7.2f}x{row['ours, JAX']:11.3f}{cells}{ratio}")
+        others = [best[kind] for kind in kinds if kind in best]
+        cells = "".join(f"{best[kind]:14.3f}" if kind in best else f"{'-':>14}" for kind in kinds)
+        ratio = f"{min(others) / best['ours']:13.1f}" if others else f"{'-':>13}"
+        print(f"{name:28} {best['ours']:9.3f} {extra:7.2f}x{best['ours, JAX']:11.3f}{cells}{ratio}", flush=True)
 
 
 if __name__ == "__main__":

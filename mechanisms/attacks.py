@@ -171,7 +171,7 @@ def _move(values: Any) -> tuple[Any, Any, Any, Any]:
     """
     xp = namespace(values)
     offsets, spread = values - values.mean(axis=0), values.std(axis=0, ddof=1)
-    squared = squared_distances(values, xp.ones(len(values), bool))
+    squared = squared_distances(values, xp.ones(len(values), bool)).astype(values.dtype)
     return xp.sum(offsets**2, axis=1), offsets @ spread, spread @ spread, squared
 
 

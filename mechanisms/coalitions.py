@@ -18,7 +18,6 @@ from contracts.errors import BackendMissing, InvalidInput
 from mechanisms.datasets import NAMES, Dataset, load
 from mechanisms.models import Model, MultilayerPerceptron, SoftmaxRegression
 
-ATTACKER_SAMPLES = (180, 20)  # outside and inside the target group
 LEAST_TARGET = 8  # samples of the target group, so that a success rate means something
 TARGET_WEIGHT = 6.0  # of a sample of the target group in the attacker's training
 
@@ -41,8 +40,12 @@ class Coalition:
         samples: a peer's samples.
         group_samples: the victim's samples of every group it holds.
         groups_held: how many groups the victim holds; None is all. The target group comes last.
+        target_samples: the victim's samples of the target group if it holds all groups; None is
+            `group_samples`.
         holders: how many honest peers hold samples of the target group; None is all. Stand-ins hold
             it only if all honest peers do.
+        target_share: the fraction of a holder's samples that are of the target group; None is its usual one.
+        attacker_samples: the samples the attacker makes its target model with, a tenth of the target group.
         concentration: of the Dirichlet draw of every peer's shares of the groups; None gives peers the
             shares of the whole data, which makes them independent and identically distributed.
     """
@@ -59,11 +62,17 @@ class Coalition:
     samples: int = 70
     group_samples: int = 30
     groups_held: int | None = None
+    target_samples: int | None = None
     holders: int | None = None
+    target_share: float | None = None
+    attacker_samples: int = 200
     concentration: float | None = None
 
     def __post_init__(self):
         choice("dataset", self.dataset, NAMES)
+        object.__setattr__(self, "attacker_samples", integer("attacker_samples", self.attacker_samples, low=10))
+        if self.target_share is not None:
+            number("target_share", self.target_share, low=0, high=1)
         for name in ("participants", "rounds", "steps", "samples", "group_samples"):
             object.__setattr__(self, name, integer(name, getattr(self, name), low=1))
         number("rate", self.rate, low=0, open_low=True)
@@ -78,6 +87,7 @@ class Coalition:
             ("colluders", self.malicious),
             ("holders", self.participants - self.malicious - 1),
             ("groups_held", self.groups),
+            ("target_samples", self.group_samples),
         ):
             value = getattr(self, name)
             low = 1 if name == "groups_held" else 0
@@ -144,19 +154,20 @@ def draw_task(coalition: Coalition, seed: int) -> Task:
     if wrong == usual:
         wrong = (usual + 1) % data.classes
     draw = np.random.default_rng([seed, 1])
-    victim = _victim_rows(
-        groups, order[: coalition.groups_held], coalition.group_samples, np.random.default_rng([seed, 2])
-    )
+    counts = dict.fromkeys(order[: coalition.groups_held], coalition.group_samples)
+    if target in counts:
+        counts[target] = coalition.target_samples or 0
+    victim = _victim_rows(groups, counts, np.random.default_rng([seed, 2]))
     slots = coalition.groups * coalition.group_samples
     weights = np.pad(np.ones(len(victim)), (0, slots - len(victim)))
     victim = np.pad(victim, (0, slots - len(victim)))
     peers = _peer_rows(coalition, groups, target, np.random.default_rng([seed, 3]))
     inside = np.flatnonzero((groups == target) & (labels != wrong))
     outside = np.flatnonzero(groups != target)
-    attacker = np.concatenate(
-        [draw.choice(outside, ATTACKER_SAMPLES[0]), draw.choice(inside, ATTACKER_SAMPLES[1])]
-    )
-    is_target = np.arange(len(attacker)) >= ATTACKER_SAMPLES[0]
+    tenth = coalition.attacker_samples // 10
+    rest = coalition.attacker_samples - tenth
+    attacker = np.concatenate([draw.choice(outside, rest), draw.choice(inside, tenth)])
+    is_target = np.arange(len(attacker)) >= rest
     return Task(
         initial=coalition.model.initial(seed),
         victim=(inputs[victim], labels[victim], weights),
@@ -166,7 +177,7 @@ def draw_task(coalition: Coalition, seed: int) -> Task:
             np.where(is_target, wrong, labels[attacker]),
             np.where(is_target, TARGET_WEIGHT, 1.0),
         ),
-        wanted=(inputs[attacker[is_target]], np.full(ATTACKER_SAMPLES[1], wrong)),
+        wanted=(inputs[attacker[is_target]], np.full(tenth, wrong)),
         test=(
             data.test.inputs,
             data.test.labels,
@@ -186,9 +197,9 @@ def _order_of_groups(groups: np.ndarray, test_groups: np.ndarray, draw: np.rando
     return np.append(np.delete(order, last), order[last])
 
 
-def _victim_rows(groups: np.ndarray, held: np.ndarray, count: int, draw: np.random.Generator) -> np.ndarray:
+def _victim_rows(groups: np.ndarray, counts: dict[int, int], draw: np.random.Generator) -> np.ndarray:
     stock = {group: draw.permutation(np.flatnonzero(groups == group)) for group in sorted(set(groups))}
-    return np.concatenate([stock[group][:count] for group in held])
+    return np.concatenate([stock[group][:count] for group, count in counts.items()])
 
 
 def _peer_rows(coalition: Coalition, groups: np.ndarray, target: int, draw: np.random.Generator) -> np.ndarray:
@@ -203,6 +214,9 @@ def _peer_rows(coalition: Coalition, groups: np.ndarray, target: int, draw: np.r
         knows = peer < (coalition.holders or 0) if peer < honest else everybody
         # a peer whose whole share is in what it must not hold takes the rest evenly
         allowed = ((shares / np.maximum(natural, 1e-12))[groups] + 1e-12) * (knows | (groups != target))
+        if knows and coalition.target_share is not None:
+            inside, share = groups == target, coalition.target_share
+            allowed = np.where(inside, share / inside.sum(), (1 - share) * allowed / allowed[~inside].sum())
         rows.append(draw.choice(len(groups), coalition.samples, p=allowed / allowed.sum()))
     return np.array(rows)
 

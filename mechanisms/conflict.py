@@ -20,7 +20,7 @@ its success is a lower bound and "safe" means safe against it.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import Any
@@ -41,6 +41,7 @@ from mechanisms.models import Model
 
 KNOBS = {
     "representativeness": "groups_held",
+    "coverage": "target_samples",
     "rarity": "holders",
     "heterogeneity": "concentration",
     "colluders": "colluders",
@@ -60,6 +61,7 @@ class ConflictCurves:
         values: what it was set to.
         rules: names of the rules.
         attack: name of the attack.
+        first_seed: the seeds are this and the following ones.
         alone: test accuracy of the victim alone, shape (values, seeds).
         gain: learning gain, in accuracy, shape (rules, values, seeds) like all that follow.
         success: attack success: for "steer" the attacked less the clean rate, otherwise `lost`.
@@ -76,6 +78,7 @@ class ConflictCurves:
     values: tuple[float, ...]
     rules: tuple[str, ...]
     attack: str
+    first_seed: int = 0
     alone: Float[np.ndarray, "values seeds"]
     gain: Float[np.ndarray, "rules values seeds"]
     success: Float[np.ndarray, "rules values seeds"]
@@ -153,7 +156,9 @@ def measure_conflict(
     knob: str,
     values: Sequence[float],
     attack: str = "steer",
+    options: Mapping[str, float] | None = None,
     seeds: int = 4,
+    first_seed: int = 0,
     tolerance: float | None = None,
     on_rule: Callable[[str], None] | None = None,
 ) -> ConflictCurves:
@@ -162,12 +167,14 @@ def measure_conflict(
     Args:
         coalition: who takes part; what the knob sets in it is replaced.
         rules: names known to `mechanisms.aggregation.registry`.
-        knob: "representativeness" (groups the victim holds), "rarity" (honest peers that hold the target
-            group), "heterogeneity" (concentration of the Dirichlet draw), "colluders" (how many attack), or
-            "tolerance" (of rules that take one).
+        knob: "representativeness" (groups the victim holds), "coverage" (its samples of the target group),
+            "rarity" (honest peers that hold the target group), "heterogeneity" (concentration of the
+            Dirichlet draw), "colluders" (how many attack), or "tolerance" (of rules that take one).
         values: what to set the knob to.
         attack: one of `mechanisms.attacks.ATTACKS`.
+        options: numbers the attack takes, such as `scale`.
         seeds: how many independent draws; the same for every rule and value, so that differences are paired.
+        first_seed: of the draws; a claim made on some seeds is tested on others.
         tolerance: for rules that take one, where it is not the knob.
         on_rule: called with the name of a rule before it is measured.
 
@@ -183,7 +190,9 @@ def measure_conflict(
     started = time.perf_counter()
     choice("knob", knob, list(KNOBS))
     choice("attack", attack, list(ATTACKS))
-    count = integer("seeds", seeds, low=1)
+    start = integer("first_seed", first_seed)
+    drawn = range(start, start + integer("seeds", seeds, low=1))
+    sent = tuple(sorted((options or {}).items()))
     if len(rules) == 0 or len(values) == 0:
         raise InvalidInput("rules and values: expected at least one each")
     if tolerance is not None:
@@ -195,16 +204,17 @@ def measure_conflict(
     field = KNOBS[knob]
     turned = [coalition if knob == "tolerance" else replace(coalition, **{field: v}) for v in settings]
     tolerances = settings if knob == "tolerance" else [tolerance] * len(settings)
-    batches = [_stacked([draw_task(one, seed) for seed in range(count)]) for one in turned]
+    batches = [_stacked([draw_task(one, seed) for seed in drawn]) for one in turned]
     for rule in rules:  # refuse what a rule cannot do before hours are spent on the others
-        jax.eval_shape(partial(_play, _frame(coalition), rule, None, _limit(rule, tolerances[0])), batches[0])
+        limit = _limit(rule, tolerances[0])
+        jax.eval_shape(partial(_play, _frame(coalition), rule, None, (), limit), batches[0])
     alone = np.stack([_alone(one, batch) for one, batch in zip(turned, batches, strict=True)])
     outcomes = []
     for rule in rules:
         if on_rule is not None:
             on_rule(rule)
         runs = zip(turned, batches, tolerances, strict=True)
-        outcomes.append([_compare(one, batch, rule, attack, limit) for one, batch, limit in runs])
+        outcomes.append([_compare(one, batch, rule, attack, sent, limit) for one, batch, limit in runs])
     accuracy, attacked, *rates = (np.stack(part) for part in zip(*map(_transposed, outcomes), strict=True))
     return ConflictCurves(
         coalition=coalition,
@@ -212,6 +222,7 @@ def measure_conflict(
         values=tuple(settings),
         rules=tuple(rules),
         attack=attack,
+        first_seed=start,
         alone=alone,
         gain=accuracy - alone,
         lost=accuracy - attacked,
@@ -233,20 +244,27 @@ def _transposed(rows: list[tuple[np.ndarray, ...]]) -> tuple[np.ndarray, ...]:
 
 
 def _compare(
-    coalition: Coalition, batch: Task, rule: str, attack: str, tolerance: float | None
+    coalition: Coalition,
+    batch: Task,
+    rule: str,
+    attack: str,
+    options: tuple[tuple[str, float], ...],
+    tolerance: float | None,
 ) -> tuple[np.ndarray, ...]:
     """Accuracy, wrong-label rate and accuracy on the target group: undisturbed and attacked, one a seed."""
     frame, limit = _frame(coalition), _limit(rule, tolerance)
+    disturbed = (attack, options) if coalition.colluders else (None, ())
     clean, attacked = (
-        [np.asarray(part, float) for part in _play(frame, rule, kind, limit, batch)]
-        for kind in (None, attack if coalition.colluders else None)
+        [np.asarray(part, float) for part in _play(frame, rule, *kind, limit, batch)]
+        for kind in ((None, ()), disturbed)
     )
     return tuple(value for pair in zip(clean, attacked, strict=True) for value in pair)
 
 
 def _frame(coalition: Coalition) -> Coalition:
     """The coalition without what its knobs put into arrays: all values of a knob share one compilation."""
-    return replace(coalition, groups_held=None, holders=None, concentration=None)
+    arrays = ("groups_held", "target_samples", "holders", "target_share", "concentration")
+    return replace(coalition, **dict.fromkeys(arrays))
 
 
 def _limit(rule: str, tolerance: float | None) -> Any:
@@ -279,12 +297,26 @@ def descend(
     return jax.lax.fori_loop(0, steps, step, start) - start
 
 
-@partial(jax.jit, static_argnums=(0, 1, 2))
-def _play(coalition: Coalition, rule: str, attack: str | None, tolerance: Any, batch: Task) -> Any:
-    return jax.vmap(lambda task: _one_run(coalition, rule, attack, tolerance, task))(batch)
+@partial(jax.jit, static_argnums=(0, 1, 2, 3))
+def _play(
+    coalition: Coalition,
+    rule: str,
+    attack: str | None,
+    options: tuple[tuple[str, float], ...],
+    tolerance: Any,
+    batch: Task,
+) -> Any:
+    return jax.vmap(lambda task: _one_run(coalition, rule, attack, dict(options), tolerance, task))(batch)
 
 
-def _one_run(coalition: Coalition, rule: str, attack: str | None, tolerance: Any, task: Task) -> Any:
+def _one_run(
+    coalition: Coalition,
+    rule: str,
+    attack: str | None,
+    options: Mapping[str, float],
+    tolerance: Any,
+    task: Task,
+) -> Any:
     model = coalition.model
     local = partial(descend, model, steps=coalition.steps, rate=coalition.rate)
     loss, error_rate = _weighted_measures(model)
@@ -304,11 +336,13 @@ def _one_run(coalition: Coalition, rule: str, attack: str | None, tolerance: Any
         )
 
         def combined(rows: Any) -> Any:
-            options = {} if tolerance is None else {"tolerance": tolerance}
+            limit = {} if tolerance is None else {"tolerance": tolerance}
             known = {"defender": defender, "center": center, "history": history + rows}
-            return aggregate(rows, rule, malicious=coalition.malicious, **known, **options)
+            return aggregate(rows, rule, malicious=coalition.malicious, **known, **limit)
 
-        rows = updates if attack is None else _attacked(coalition, attack, task, params, updates, combined)
+        rows = updates
+        if attack is not None:
+            rows = _attacked(coalition, attack, options, task, params, updates, combined)
         step = combined(rows)
         return (params + step, step, history + rows), None
 
@@ -318,7 +352,13 @@ def _one_run(coalition: Coalition, rule: str, attack: str | None, tolerance: Any
 
 
 def _attacked(
-    coalition: Coalition, name: str, task: Task, params: Any, updates: Any, combined: Callable[[Any], Any]
+    coalition: Coalition,
+    name: str,
+    options: Mapping[str, float],
+    task: Task,
+    params: Any,
+    updates: Any,
+    combined: Callable[[Any], Any],
 ) -> Any:
     """The rows that arrive: the last `colluders` are malicious."""
     model, colluders = coalition.model, coalition.colluders or 0
@@ -328,7 +368,7 @@ def _attacked(
         local = partial(descend, model, params, steps=coalition.steps, rate=coalition.rate)
         return jnp.vstack([honest, jax.vmap(local)(inputs, model.classes - 1 - labels)])
     if name != "steer":
-        return send(honest, name, colluders=colluders)
+        return send(honest, name, colluders=colluders, **options)
     target = descend(model, params, *task.attacker, steps=TARGET_STEPS, rate=coalition.rate)
 
     def harm(step: Any) -> Any:

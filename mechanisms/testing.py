@@ -6,6 +6,8 @@ package's own tests use. Hypothesis is needed to call a strategy.
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -46,6 +48,29 @@ def update_matrices(
                 case "opposite":
                     rows[row] = -0.5 * rows[row - 1]
         return rows
+
+    return draw()
+
+
+def updates_to_aggregate(
+    *, rows: tuple[int, int] = (7, 12), columns: tuple[int, int] = (1, 5)
+) -> SearchStrategy[np.ndarray]:
+    """Draw (n, d) updates: small whole numbers, full of ties and equal rows, or draws without ties.
+
+    Args:
+        rows: the least and largest n.
+        columns: the least and largest d.
+    """
+    st = _strategies()
+
+    @st.composite
+    def draw(choose):
+        shape = choose(st.integers(*rows)), choose(st.integers(*columns))
+        if choose(st.booleans()):
+            count = shape[0] * shape[1]
+            entries = choose(st.lists(st.integers(-3, 3), min_size=count, max_size=count))
+            return np.array(entries, float).reshape(shape)
+        return np.random.default_rng(choose(st.integers(0, 2**32 - 1))).standard_normal(shape)
 
     return draw()
 
@@ -127,3 +152,27 @@ def assert_disjoint_split(dataset: Dataset, parts: tuple[Samples, ...]) -> None:
             held[row.tobytes()] += 1
     for row, count in zip(rows, stock, strict=True):
         assert held[row.tobytes()] <= count, "two participants hold the same sample"
+
+
+def robustness_ratio(rule: Callable[[np.ndarray], np.ndarray], values: np.ndarray, malicious: int) -> float:
+    """The largest |rule(U) - mean_S|^2 over the mean squared distance to mean_S, over all sets S of n - f
+    rows.
+
+    A rule is (f, kappa)-robust if this is at most kappa for all updates (Allouah et al., AISTATS 2023).
+
+    >>> from mechanisms.aggregation import mean, median
+    >>> rows = np.array([[0.0], [1.0], [2.0], [1e6]])
+    >>> robustness_ratio(mean, rows, 1) > 1e9 > 10 > robustness_ratio(median, rows, 1)
+    True
+    """
+    result, size, worst = rule(values), len(values), 0.0
+    for subset in itertools.combinations(range(size), size - malicious):
+        honest = values[list(subset)]
+        center = honest.mean(axis=0)
+        spread = np.mean(np.sum((honest - center) ** 2, axis=1))
+        error = np.sum((result - center) ** 2)
+        if spread > 0:
+            worst = max(worst, float(error / spread))
+        elif error > 1e-18 * max(1.0, float(np.sum(center**2))):
+            return np.inf
+    return worst

@@ -15,14 +15,26 @@ SCRIPT = Path(__file__).with_name("peer_rules.py")
 PEERS = {"byzfl": "BYZFL_PYTHON", "Flower": "FLOWER_PYTHON"}
 
 
-def run_peers(*arguments):
-    """Run the peers' script in every environment there is; yields the peer's name and what was printed."""
+def commands(*arguments):
+    """The command that runs the peers' script in every environment there is, by the peer's name."""
     for peer, variable in PEERS.items():
         interpreter = os.environ.get(variable)
-        if not interpreter:
+        if interpreter:
+            yield peer, [interpreter, str(SCRIPT), *map(str, arguments)]
+        else:
             print(f"{peer} skipped: set {variable} to the interpreter of an environment that has it")
-            continue
-        command = [interpreter, str(SCRIPT), *map(str, arguments)]
+
+
+def start_peers(*arguments):
+    """Start the peers' script in every environment there is; it ends when its input does."""
+    for _, command in commands(*arguments):
+        pipe = subprocess.PIPE
+        yield subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True)
+
+
+def run_peers(*arguments):
+    """Run the peers' script in every environment there is; yields the peer's name and what was printed."""
+    for peer, command in commands(*arguments):
         finished = subprocess.run(command, capture_output=True, text=True)
         if finished.returncode:
             print(f"{peer} skipped: {finished.stderr.strip().splitlines()[-1]}")

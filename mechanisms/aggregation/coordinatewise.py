@@ -10,10 +10,15 @@ from __future__ import annotations
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
+from mechanisms.aggregation.geometry import combine
+from mechanisms.aggregation.selection import as_weights
 from mechanisms.aggregation.sorting import over_columns, sort_rows
-from mechanisms.aggregation.updates import as_updates, malicious_count, namespace, run_rule
+from mechanisms.aggregation.updates import as_updates, by_columns, malicious_count, namespace, run_rule
+
+READ_ONCE = 250_000  # columns: long runs of each row, as memory is read fastest
 
 
 def mean(updates: Any) -> Any:
@@ -34,17 +39,25 @@ def mean(updates: Any) -> Any:
     """
     values = as_updates(updates)
     if not isinstance(values, jax.Array):
-        with np.errstate(all="ignore"):
-            result = np.full(len(values), 1 / len(values), values.dtype) @ values
+        result = _plain_mean(values)
         if np.isfinite(result).all():  # then so are the entries, and no second look at them is needed
             return result
     return run_rule(_mean, values, rule="mean")
 
 
+def _plain_mean(values: np.ndarray) -> np.ndarray:
+    result = np.empty(values.shape[1], values.dtype)
+
+    def fill(part: slice) -> None:
+        np.add.reduce(values[:, part], axis=0, out=result[part])
+        result[part] /= len(values)
+
+    by_columns(fill, values.shape[1], width=READ_ONCE)
+    return result
+
+
 def _mean(values: Any, present: Any) -> Any:
-    xp = namespace(values)
-    weights = present / xp.sum(present)
-    return weights.astype(values.dtype) @ values
+    return combine(as_weights(present), values)
 
 
 def median(updates: Any) -> Any:
@@ -116,14 +129,21 @@ def _mean_of_ranks(values: Any, present: Any, first: Any, end: Any) -> Any:
     absent = xp is not np or not present.all()
 
     def statistic(part: Any) -> Any:
-        part = xp.where(present[:, None], part, xp.inf) if absent else part
+        ordered = sort_rows(xp.where(present[:, None], part, xp.inf) if absent else part)
         if xp is np:
-            return sum(sort_rows(part, (int(first), int(end)))[first:end]) / part.dtype.type(end - first)
-        ranks = xp.arange(len(part))[:, None]
-        middle = xp.where((ranks >= first) & (ranks < end), sort_rows(part), 0)
-        return middle.sum(axis=0) / (end - first)
+            average = np.add.reduce(ordered[first:end], axis=0) / part.dtype.type(end - first)
+        else:
+            ranks = xp.arange(len(part))[:, None]
+            middle = xp.where((ranks >= first) & (ranks < end), ordered, 0)
+            average = middle.sum(axis=0) / (end - first)
+        # Rounding may carry the average past the values it is made of; robustness promises that it is not.
+        return xp.clip(average, _rank(ordered, first), _rank(ordered, end - 1))
 
     return over_columns(statistic, values)
+
+
+def _rank(ordered: Any, index: Any) -> Any:
+    return jnp.take(ordered, index, axis=0) if isinstance(ordered, jax.Array) else ordered[index]
 
 
 def mean_around_median(updates: Any, *, malicious: int) -> Any:
@@ -163,12 +183,9 @@ def _mean_around_median(values: Any, present: Any, *, keep: int) -> Any:
     middle = ((count - 1) // 2, count // 2)
     absent = xp is not np or not present.all()
 
-    def rank(ordered: Any, index: Any) -> Any:
-        return ordered[int(index)] if xp is np else xp.take(ordered, index, axis=0)
-
     def statistic(part: Any) -> Any:
         ordered = sort_rows(xp.where(present[:, None], part, xp.inf) if absent else part)
-        center = (rank(ordered, middle[0]) + rank(ordered, middle[1])) / 2
+        center = (_rank(ordered, middle[0]) + _rank(ordered, middle[1])) / 2
         # The closest values are a window of the sorted column. Moving it up by one trades rank s for rank
         # s + keep, and stops paying at the same place for every later s, so each trade is judged by itself.
         window = list(ordered[:keep])

@@ -115,16 +115,16 @@ def _bulyan(values: Any, present: Any, *, malicious: int) -> Any:
     ranks = xp.arange(size)
 
     def choose(step: Any, state: Any) -> Any:
-        order, left = state
+        place, left = state
         among = xp.where(left[:, None] & left[None, :], squared, xp.inf)
         others = xp.sort(xp.where(xp.eye(size, dtype=bool), xp.inf, among), axis=1)
         neighbours = xp.maximum(size - step - malicious - 2, 1)
         scores = xp.where(ranks[None, :] < neighbours, others, 0).sum(axis=1)
         best = first(scores, keys, left)
-        return xp.where(ranks == step, best, order), left & (ranks != best)
+        return xp.where(best, step, place), left & ~best
 
-    order, _ = repeat(choose, kept, (xp.zeros(size, int), xp.asarray(present)))
-    rows = values[order[:kept]]
+    place, _ = repeat(choose, kept, (xp.full(size, size), xp.asarray(present)))
+    rows = values[xp.argsort(place)[:kept]]
     return _mean_around_median(rows, xp.ones(kept, bool), keep=kept - 2 * malicious)
 
 

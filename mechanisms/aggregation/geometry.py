@@ -2,8 +2,9 @@
 
 A rule that weighs rows by their mutual distances needs only the n x n squared distances: the d parameters
 enter twice, to compute these and to average with the weights found. Distances come from inner products of
-rows shifted to a central row, so that a large common offset does not cancel the digits that matter; NumPy
-inputs are accumulated in float64 whatever their type.
+rows shifted to a central row, so that a large common offset does not cancel the digits that matter. Where they
+cancel all the same, as for two rows that are close to each other and far from all others, the difference is
+taken itself. NumPy inputs are accumulated in float64 whatever their type; JAX computes in that of the updates.
 """
 
 from __future__ import annotations
@@ -14,14 +15,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mechanisms.aggregation.updates import by_columns, namespace
+from mechanisms.aggregation.updates import COLUMNS_AT_ONCE, by_columns, namespace
 
 
 def inner_products(values: Any, center: Any = None) -> Any:
     """The n x n inner products of the rows, each taken relative to `center` (default the origin)."""
     if isinstance(values, jax.Array):
-        shifted = values if center is None else values - center
-        return jnp.matmul(shifted, shifted.T, precision="highest")
+        return _inner_products(values, jnp.zeros_like(values[0]) if center is None else center)
 
     def part(columns: slice) -> np.ndarray:
         block = values[:, columns].astype(np.float64)
@@ -32,9 +32,32 @@ def inner_products(values: Any, center: Any = None) -> Any:
     return sum(by_columns(part, values.shape[1], threads=1))  # BLAS brings threads of its own
 
 
+def _inner_products(values: jax.Array, center: jax.Array) -> jax.Array:
+    """A cacheful of columns at a time, which also keeps the sums short."""
+    columns = values.shape[1]
+
+    def part(block: jax.Array, offset: jax.Array) -> jax.Array:
+        shifted = block - offset
+        return jnp.matmul(shifted, shifted.T, precision="highest")
+
+    def add(index: Any, total: jax.Array) -> jax.Array:
+        start = index * COLUMNS_AT_ONCE
+        block = jax.lax.dynamic_slice_in_dim(values, start, COLUMNS_AT_ONCE, axis=1)
+        return total + part(block, jax.lax.dynamic_slice_in_dim(center, start, COLUMNS_AT_ONCE))
+
+    whole = columns // COLUMNS_AT_ONCE
+    done = whole * COLUMNS_AT_ONCE
+    total = part(values[:, done:], center[done:])
+    return jax.lax.fori_loop(0, whole, add, total) if whole else total
+
+
 def squared_distances(values: Any, present: Any) -> Any:
-    """The n x n squared distances; infinite to absent rows and where they overflow, zero to itself."""
+    """The n x n squared distances; infinite to absent rows and where they overflow, zero to itself.
+
+    No derivative is taken.
+    """
     xp = namespace(values)
+    values = values if xp is np else jax.lax.stop_gradient(values)
     size = len(values)
     lengths = squared_lengths(values)
     ordered = xp.argsort(xp.where(present, lengths, xp.inf))
@@ -43,15 +66,35 @@ def squared_distances(values: Any, present: Any) -> Any:
     squared = _from_products(products, present)
     # The central row: its median distance is the least, so most rows keep all their digits around it.
     rank = (present.sum() - 1) // 2
-    central = xp.argmin(xp.where(present, xp.sort(squared, axis=1)[xp.arange(size), rank], xp.inf))
+    middle = xp.where(present, xp.sort(squared, axis=1)[xp.arange(size), rank], xp.inf)
+    central = xp.argsort(middle)[0]
     if xp is jnp or _cancelled(products, squared).any():
         products = inner_products(values, values[central])
         squared = _from_products(products, present)
-    if xp is np:
-        for row, other in np.argwhere(np.triu(_cancelled(products, squared))):
-            gap = values[row].astype(np.float64) - values[other]
-            squared[row, other] = squared[other, row] = gap @ gap
+    refined = _refined if xp is np else _refined_in_loop
+    return refined(values, squared, xp.triu(_cancelled(products, squared)))
+
+
+def _refined(values: np.ndarray, squared: np.ndarray, pairs: np.ndarray) -> np.ndarray:
+    """The squared distances with those of the given pairs computed from the rows' difference."""
+    for row, other in np.argwhere(pairs):
+        gap = values[row].astype(np.float64) - values[other]
+        squared[row, other] = squared[other, row] = gap @ gap
     return squared
+
+
+def _refined_in_loop(values: jax.Array, squared: jax.Array, pairs: jax.Array) -> jax.Array:
+    size = len(values)
+
+    def one(state: tuple[jax.Array, jax.Array, Any]) -> tuple[jax.Array, jax.Array, Any]:
+        squared, which, count = state
+        row, other = which[count] // size, which[count] % size
+        length = jnp.sum((values[row] - values[other]) ** 2)
+        return squared.at[row, other].set(length).at[other, row].set(length), which, count + 1
+
+    which = jnp.argsort(~pairs.ravel())  # the given pairs first
+    state = (squared, which, jnp.zeros_like(which[0]))
+    return jax.lax.while_loop(lambda state: state[2] < pairs.sum(), one, state)[0]
 
 
 def squared_lengths(values: Any, center: Any = None) -> Any:
@@ -76,16 +119,18 @@ def _from_products(products: Any, present: Any) -> Any:
     return xp.where(xp.eye(size, dtype=bool), 0, squared)
 
 
-def _cancelled(products: np.ndarray, squared: np.ndarray) -> np.ndarray:
-    """Which distances are so small against the lengths they come from that half of their digits are lost."""
-    lengths = np.diagonal(products)
-    lost = squared < 1e-8 * (lengths[:, None] + lengths[None, :])
-    return lost & np.isfinite(squared) & ~np.eye(len(squared), dtype=bool)
+def _cancelled(products: Any, squared: Any) -> Any:
+    """Which distances are so small against the lengths they come from that too many digits are lost."""
+    xp = namespace(products)
+    lengths = xp.diagonal(products)
+    least = 1e-8 if products.dtype == np.float64 else 0.03  # leaves 8 of 16, and 5 to 6 of 7
+    lost = squared < least * (lengths[:, None] + lengths[None, :])
+    return lost & xp.isfinite(squared) & ~xp.eye(len(squared), dtype=bool)
 
 
 def combine(weights: Any, values: Any) -> Any:
     """The weighted sum of the rows, in the type of `values`."""
-    return weights.astype(values.dtype) @ values
+    return _product(weights.astype(values.dtype), values)
 
 
 def row_keys(values: Any) -> Any:
@@ -95,4 +140,9 @@ def row_keys(values: Any) -> Any:
     (Lindemann and Weierstrass), so different rows have different keys up to rounding.
     """
     xp = namespace(values)
-    return values @ xp.asarray(np.cos(np.arange(1, values.shape[1] + 1)).astype(values.dtype))
+    return _product(values, xp.asarray(np.cos(np.arange(1, values.shape[1] + 1)).astype(values.dtype)))
+
+
+def _product(left: Any, right: Any) -> Any:
+    """A matrix product in full precision: on some devices JAX's default keeps three digits of float32."""
+    return jnp.matmul(left, right, precision="highest") if isinstance(left, jax.Array) else left @ right

@@ -7,7 +7,6 @@ ICLR 2022.
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import jax
@@ -15,7 +14,7 @@ import numpy as np
 from jax.core import Tracer
 
 from contracts.checks import integer
-from mechanisms.aggregation.geometry import squared_distances
+from mechanisms.aggregation.geometry import combine, squared_distances
 from mechanisms.aggregation.selection import smallest, tie_keys
 from mechanisms.aggregation.updates import (
     as_updates,
@@ -64,8 +63,9 @@ def _mix(values: Any, present: Any, *, keep: int) -> Any:
     size = len(values)
     squared = squared_distances(values, present)
     keys = tie_keys(values, squared)
-    central = xp.argmin(xp.where(present, keys[0], xp.inf))
-    squared = xp.where(present[:, None], squared, squared[central])
+    central = smallest(keys[0], keys, 1, present)
+    nearby = xp.where(central[:, None], squared, 0).sum(axis=0)
+    squared = xp.where(present[:, None], squared, nearby)
 
     def chosen(row: Any) -> Any:
         return smallest(row, keys, keep, present)
@@ -73,7 +73,7 @@ def _mix(values: Any, present: Any, *, keep: int) -> Any:
     masks = jax.vmap(chosen)(squared) if isinstance(values, jax.Array) else np.stack(list(map(chosen, squared)))
     weights = (masks / keep).astype(values.dtype)
     if isinstance(values, jax.Array):
-        return weights @ values
+        return combine(weights, values)
     mixed = np.empty((size, values.shape[1]), values.dtype)
 
     def fill(columns: slice) -> None:
@@ -108,24 +108,31 @@ def bucketing(updates: Any, *, size: int, seed: int = 0) -> Any:
     count = len(values)
     per_bucket = integer("size", size, low=1, high=count)
     order = np.random.default_rng(integer("seed", seed)).permutation(count)
-    member = np.zeros((math.ceil(count / per_bucket), count))
-    member[np.arange(count) // per_bucket, order] = 1
+    buckets = [order[start : start + per_bucket] for start in range(0, count, per_bucket)]
+    if not isinstance(values, jax.Array):
+        averages = _bucket_averages(values, buckets)
+        if finite_rows(averages).all():  # then so are the rows
+            return averages
     xp = namespace(values)
     present = finite_rows(values)
     if not isinstance(values, Tracer):
         check_absent(count - int(present.sum()), count, "bucketing", None)
-    if xp is not np or not present.all():
-        values = xp.where(present[:, None], values, 0)
-    weights = member * present
+    values = xp.where(present[:, None], values, 0)
+    weights = np.array([np.isin(np.arange(count), bucket) for bucket in buckets]) * present
     weights = xp.where(weights.sum(axis=1, keepdims=True) > 0, weights, present)
-    weights = (weights / weights.sum(axis=1, keepdims=True)).astype(values.dtype)
-    if xp is not np:
-        return weights @ values
-    averages = np.zeros((len(weights), values.shape[1]), values.dtype)
+    return combine(weights / weights.sum(axis=1, keepdims=True), values)
 
-    def add(columns: slice) -> None:  # few rows a bucket: sums beat the product with a matrix of zeros
-        for bucket, row in np.argwhere(weights):
-            averages[bucket, columns] += weights[bucket, row] * values[row, columns]
 
-    by_columns(add, values.shape[1])
+def _bucket_averages(values: np.ndarray, buckets: list[np.ndarray]) -> np.ndarray:
+    """Plain averages: few rows a bucket, so sums beat the product with a matrix of zeros."""
+    averages = np.empty((len(buckets), values.shape[1]), values.dtype)
+
+    def fill(columns: slice) -> None:
+        for bucket, average in zip(buckets, averages[:, columns], strict=True):
+            average[...] = values[bucket[0], columns]
+            for row in bucket[1:]:
+                average += values[row, columns]
+            average /= len(bucket)
+
+    by_columns(fill, values.shape[1])
     return averages

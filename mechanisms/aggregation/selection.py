@@ -28,7 +28,7 @@ def tie_keys(values: Any, squared: Any) -> tuple[Any, Any]:
 
 
 def first(scores: Any, keys: tuple[Any, Any], allowed: Any) -> Any:
-    """The index of the allowed row with the smallest score, ties broken by the keys."""
+    """A mask of the allowed row with the smallest score, ties broken by the keys."""
     xp = namespace(scores)
     totals, last = keys
     tolerance = tie_tolerance(scores.dtype)
@@ -37,7 +37,8 @@ def first(scores: Any, keys: tuple[Any, Any], allowed: Any) -> Any:
     tied = allowed & ((scores <= least + tolerance * abs(least)) | (scores == least))
     totals = xp.where(tied, totals, xp.inf)
     tied = tied & (totals <= totals.min() + tolerance * abs(totals.min()))
-    return xp.argmin(xp.where(tied, last, xp.inf))
+    last = xp.where(tied, last, xp.inf)
+    return xp.arange(len(scores)) == xp.argmin(last)
 
 
 def smallest(scores: Any, keys: tuple[Any, Any], count: int, allowed: Any) -> Any:
@@ -45,7 +46,7 @@ def smallest(scores: Any, keys: tuple[Any, Any], count: int, allowed: Any) -> An
     xp = namespace(scores)
 
     def take(_: Any, chosen: Any) -> Any:
-        return chosen | (xp.arange(len(scores)) == first(scores, keys, allowed & ~chosen))
+        return chosen | first(scores, keys, allowed & ~chosen)
 
     return repeat(take, count, xp.zeros(len(scores), bool))
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 import jax
 import numpy as np
 import pytest
+from scipy.stats import binomtest
 
 from contracts.errors import InvalidInput
 from mechanisms.attacks import ATTACKS
@@ -67,6 +68,30 @@ def test_who_holds_what():
         assert set(task.attacker[1][task.attacker[2] > 1]) == {int(task.wrong)}
 
 
+def test_how_much_of_the_target_group_is_held():
+    for count in (0, 3):
+        task = draw_task(replace(DIGITS, target_samples=count), 3)
+        (target,) = set(task.test[1][task.test[2] == 1])
+        assert ((task.victim[1] == target) & (task.victim[2] == 1)).sum() == count
+    task = draw_task(replace(DIGITS, holders=2, target_share=0.9, attacker_samples=500), 3)
+    held = (task.peers[1] == target).mean(axis=1)
+    assert (held[:2] > 0.75).all()
+    assert (held[2:] == 0).all()
+    assert len(task.attacker[1]) == 500
+    assert len(task.wanted[1]) == 50
+
+
+def test_other_seeds_are_other_draws_and_attacks_take_options():
+    settings = {"rules": ["mean"], "knob": "representativeness", "values": [3], "attack": "fall-of-empires"}
+    both = measure_conflict(SMALL, **settings, seeds=2)
+    later = measure_conflict(SMALL, **settings, seeds=1, first_seed=1)
+    np.testing.assert_allclose(later.alone[0, 0], both.alone[0, 1], atol=1e-6)
+    strong = measure_conflict(SMALL, **settings, seeds=2, options={"scale": 50})
+    assert strong.lost.mean() > both.lost.mean()
+    with pytest.raises(InvalidInput, match="unexpected keyword argument 'power'"):
+        measure_conflict(SMALL, **settings, options={"power": 1})
+
+
 def test_knobs_change_nothing_but_what_they_turn():
     one, other = (draw_task(replace(DIGITS, groups_held=k), 0) for k in (3, 9))
     for left, right in zip(
@@ -111,6 +136,7 @@ def test_bad_arguments():
         ("holders = 9", {"values": [9]}),
         ("holders = 1.5", {"values": [1.5]}),
         ("seeds = 0", {"seeds": 0}),
+        ("first_seed = -1", {"first_seed": -1}),
         ("tolerance = 'x'", {"tolerance": "x"}),
         ("no tolerance to turn", {"knob": "tolerance"}),
         ("needs tolerance", {"rules": ["acceptance-radius"]}),
@@ -124,6 +150,9 @@ def test_bad_arguments():
         ("colluders = 4", {"colluders": 4}),
         ("concentration = 0", {"concentration": 0}),
         ("rate = -1", {"rate": -1}),
+        ("target_share = 2", {"target_share": 2}),
+        ("target_samples = 31", {"target_samples": 31}),
+        ("attacker_samples = 9", {"attacker_samples": 9}),
         ("groups_held = 11", {"groups_held": 11}),
         ("expected the victim", {"participants": 1, "malicious": 0}),
     ):
@@ -131,47 +160,58 @@ def test_bad_arguments():
             Coalition(**fields)
 
 
+# What follows tests claims made before: the thresholds are those of the first measurements (four draws, seeds 0
+# to 3), the draws are others, and each claim is that a 95 % interval lies beyond the threshold. The attacker
+# trains its target model on 1000 samples; with 200 it passes the checks on the victim's data less often.
+FRESH = {"seeds": 4, "first_seed": 200}
+STRONG = Coalition(attacker_samples=1000)
+
+
+def ends(curves, measure, rule):
+    """Lower and upper ends over the knob's values of Student's 95 % interval of a measure's mean."""
+    low, high = curves.interval(measure)
+    return low[curves.rules.index(rule)], high[curves.rules.index(rule)]
+
+
 @pytest.mark.slow
 def test_behaviour_rules_protect_only_where_there_is_nothing_to_learn():
-    curves = measure_conflict(
-        DIGITS, rules=["mean", "loss-rejection"], knob="representativeness", values=[4, 10], seeds=3
-    )
-    average, screened = curves.attacked_rate.mean(axis=-1)
-    gain = curves.gain.mean(axis=-1)[1]
-    assert average.min() > 0.9
-    assert screened[0] > 0.7
-    assert gain[0] > 0.3
-    assert screened[1] < 0.1
-    assert gain[1] < 0.03
+    rules = ["mean", "loss-rejection"]
+    curves = measure_conflict(STRONG, rules=rules, knob="representativeness", values=[6, 10], **FRESH)
+    assert (ends(curves, "attacked_rate", "mean")[0] > 0.9).all()
+    (taken, _), (_, kept) = ends(curves, "attacked_rate", "loss-rejection")
+    (learned, _), (_, spare) = ends(curves, "gain", "loss-rejection")
+    assert learned > 0.3
+    assert taken > 0.9
+    assert kept < 0.1
+    assert spare < 0.1
+    # without assuming anything of the spread: in most draws most of the group is taken
+    most = int((curves.attacked_rate[1, 0] > 0.5).sum())
+    assert binomtest(most, FRESH["seeds"]).proportion_ci(0.9, method="wilson").low > 0.5
 
 
 @pytest.mark.slow
 def test_distance_rules_protect_knowledge_that_is_common_and_not_what_is_rare():
-    rules = ["median", "trimmed-mean", "multi-krum"]
+    rules = ["median", "multi-krum"]
     curves = measure_conflict(
-        Coalition(rounds=25, groups_held=5), rules=rules, knob="rarity", values=[11, 2], seeds=3
+        replace(STRONG, groups_held=9), rules=rules, knob="rarity", values=[11, 2], **FRESH
     )
-    success, known = curves.success.mean(axis=-1), curves.clean_group.mean(axis=-1)
-    assert (success[:, 0] < 0.15).all()
-    assert (success[:, 1] > 0.3).all()
-    assert (known[:, 0] > 0.8).all()
-    assert (known[:, 1] < 0.1).all()
-    found = curves.safe_and_useful(gain=0.1, success=0.15)
-    assert {("median", 11.0), ("trimmed-mean", 11.0)} <= set(found)  # the counter-result: identical peers
-    assert not any(value == 2.0 for _, value in found)
+    for rule in rules:
+        assert ends(curves, "attacked_rate", rule)[1][0] < 0.1
+        assert ends(curves, "success", rule)[0][1] > 0.1
+        assert ends(curves, "clean_group", rule)[0][0] > 0.8
+        assert ends(curves, "clean_group", rule)[1][1] < 0.1
+    assert ends(curves, "attacked_rate", "multi-krum")[0][1] > 0.7
 
 
 @pytest.mark.slow
 def test_no_tolerance_is_both_safe_and_useful_where_knowledge_is_rare():
-    rare = Coalition(rounds=25, groups_held=5, holders=2)
-    curves = measure_conflict(
-        rare,
-        rules=["acceptance-radius", "clipping-radius"],
-        knob="tolerance",
-        values=[1.0, 1.5, 2.0],
-        seeds=3,
-    )
-    useful = curves.gain.mean(axis=-1) > 0.1
+    rare = replace(STRONG, groups_held=5, holders=2)
+    rules, tolerances = ["acceptance-radius"], [1.2, 1.5, 2.0]
+    curves = measure_conflict(rare, rules=rules, knob="tolerance", values=tolerances, **FRESH)
+    useful = ends(curves, "gain", "acceptance-radius")[0] > 0.1
     assert useful.any()
-    assert (curves.success.mean(axis=-1)[useful] > 0.15).all()
+    assert (ends(curves, "success", "acceptance-radius")[0][useful] > 0.1).all()
     assert curves.safe_and_useful() == []
+    common = replace(rare, holders=None)  # the counter-result: peers who are alike
+    curves = measure_conflict(common, rules=rules, knob="tolerance", values=[1.75], seeds=8, first_seed=400)
+    assert curves.safe_and_useful() == [("acceptance-radius", 1.75)]

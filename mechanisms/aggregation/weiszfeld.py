@@ -1,0 +1,150 @@
+"""The geometric median of n rows as n weights, from their squared distances alone, with a certificate.
+
+The sum of distances f(x) = sum_i |x - u_i| is convex, and its gradient is the sum of the unit vectors from the
+rows to x. With R the length of that sum over the rows that x does not lie on, and m the number of those it
+lies on, x is optimal if and only if R <= m. The *pull* (R - m) / n, if positive, bounds how far x is from
+optimal: scaling the unit vectors less their mean into the unit ball gives a dual solution, so that
+
+    f(x) - min f <= 2 pull f(x).
+
+Every step tries Newton's point, shortened if need be, against Weiszfeld's in the form of Vardi and Zhang, which
+always descends, also from a row; what has the least sum of distances is taken. Rows are tried as optima first,
+by the same condition: near them nothing is smooth.
+
+All vectors are sums of rows, x = sum_i w_i u_i with sum_i w_i = 1, and inner products of differences follow
+from squared distances S: for weights a, b that sum to zero, <sum a_i u_i, sum b_i u_i> = -a S b / 2.
+
+Sources: Y. Vardi, C.-H. Zhang, "The multivariate L1-median and associated data depth", PNAS 2000 (the
+condition and the step at a row). The Newton step in n dimensions (Woodbury's identity) and the bound are ours.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from mechanisms.aggregation.selection import tie_tolerance
+from mechanisms.aggregation.updates import namespace
+
+MOST_STEPS = 500  # some ten are usual
+TOLERANCE = {np.dtype(np.float64): 1e-9, np.dtype(np.float32): 1e-5}  # of the pull
+SHORTER = (1.0, 0.5, 0.2, 0.05, 0.0)  # of the way from Weiszfeld's point to Newton's
+
+
+class Median(NamedTuple):
+    """The n weights of the rows in their geometric median; the pull left; whether it is a row, exactly."""
+
+    weights: Any
+    pull: Any
+    at_row: Any
+
+
+def geometric_median_weights(squared: Any, present: Any) -> Median:
+    """Minimise the sum of distances to the present rows.
+
+    Args:
+        squared: (n, n) squared distances, finite; what is in absent rows is not read.
+        present: which rows count.
+
+    >>> places = np.array([0.0, 1.0, 5.0])
+    >>> geometric_median_weights((places[:, None] - places) ** 2, np.ones(3, bool)).weights
+    array([0., 1., 0.])
+    """
+    xp = namespace(squared)
+    squared = xp.where(present[:, None] & present[None, :], squared, 0)
+    optimal = _optimal_rows(squared, present)
+    at_row, tolerance = optimal.any(), TOLERANCE[np.dtype(squared.dtype)]
+    weights = (present / present.sum()).astype(squared.dtype)
+
+    def unfinished(state: tuple[Any, Any, Any]) -> Any:
+        return (state[1] > tolerance) & (state[2] < MOST_STEPS) & ~at_row
+
+    def step(state: tuple[Any, Any, Any]) -> tuple[Any, Any, Any]:
+        weights, pull = _step(squared, present, state[0])
+        return xp.where(pull > tolerance, weights, state[0]), pull, state[2] + 1
+
+    state = (weights, xp.asarray(np.inf, squared.dtype), xp.asarray(0))
+    if xp is jnp:
+        state = jax.lax.while_loop(unfinished, step, state)
+    else:
+        while unfinished(state):
+            state = step(state)
+    # Several rows may be optimal: all points between them are, and so is their mean.
+    on_rows = (optimal / xp.maximum(optimal.sum(), 1)).astype(squared.dtype)
+    return Median(xp.where(at_row, on_rows, state[0]), xp.where(at_row, 0, state[1]), at_row)
+
+
+def _optimal_rows(squared: Any, present: Any) -> Any:
+    xp = namespace(squared)
+    both = present[:, None] & present[None, :]
+    same = both & (squared <= tie_tolerance(squared.dtype) ** 2 * squared.max())
+    inverse = xp.where(both & ~same, 1 / xp.sqrt(xp.where(same | ~both, 1, squared)), 0)
+    # |sum_i (u_i - u_j) / d_ij|^2 at row j, with weights inverse_ji on the rows and minus their sum on u_j
+    spread = xp.einsum("ji,jk,ik->j", inverse, inverse, squared) / 2
+    length = xp.sqrt(xp.maximum(inverse.sum(axis=1) * xp.einsum("ji,ij->j", inverse, squared) - spread, 0))
+    return present & (length <= same.sum(axis=1) + tie_tolerance(squared.dtype))
+
+
+def _distances(squared: Any, weights: Any) -> Any:
+    """Squared distances of all rows to the point with these weights."""
+    xp = namespace(squared)
+    rows = squared @ weights
+    return xp.maximum(rows - weights @ rows / 2, 0)
+
+
+def _attraction(squared: Any, present: Any, weights: Any) -> tuple[Any, Any]:
+    """One over every row's distance to the point, zero for rows that it lies on; these rows."""
+    xp = namespace(squared)
+    lengths = _distances(squared, weights)
+    near = present & (lengths <= tie_tolerance(squared.dtype) ** 2 * squared.max())
+    away = present & ~near
+    return xp.where(away, 1 / xp.sqrt(xp.where(away, lengths, 1)), 0), near
+
+
+def _step(squared: Any, present: Any, weights: Any) -> tuple[Any, Any]:
+    """The weights of a point with a lesser sum of distances, and the pull at the one given."""
+    xp = namespace(squared)
+    attraction, near = _attraction(squared, present, weights)
+    total = attraction.sum()
+    followed = attraction / xp.where(total > 0, total, 1)
+    change = weights - followed
+    length = total * xp.sqrt(xp.maximum(-change @ squared @ change / 2, 0))
+    held = near.sum()
+    pull = xp.maximum(length - held, 0) / present.sum()
+    stay = xp.where(held > 0, xp.minimum(1, held / xp.where(length > 0, length, 1)), 0)
+    weiszfeld = stay * weights + (1 - stay) * followed
+    newton = _newton(squared, weights, attraction, followed)
+    newton = xp.where(xp.isfinite(newton).all(), newton, weiszfeld)
+    tried = xp.stack([weiszfeld + part * (newton - weiszfeld) for part in SHORTER])
+    sums = (xp.sqrt(xp.stack([_distances(squared, one) for one in tried])) * present).sum(axis=1)
+    good = sums <= sums.min() * (1 + 30 * float(xp.finfo(squared.dtype).eps))
+    # The first good one. Many weights make one point; those of a Weiszfeld step lose no digits.
+    chosen = tried[xp.argmax(good)]
+    attraction, near = _attraction(squared, present, chosen)
+    total = attraction.sum()
+    return xp.where(near.any() | (total == 0), chosen, attraction / xp.where(total > 0, total, 1)), pull
+
+
+def _newton(squared: Any, weights: Any, attraction: Any, followed: Any) -> Any:
+    """The weights of Newton's point; not finite if the Hessian is singular.
+
+    With d_i = x - u_i and a_i = 1 / |d_i|, the Hessian is A I - sum_i a_i^3 d_i d_i', A = sum_i a_i, and the
+    gradient A sum_i change_i u_i.
+    """
+    xp = namespace(squared)
+    total = attraction.sum()
+    lengths, change = _distances(squared, weights), weights - followed
+    inner = (lengths[:, None] + lengths[None, :] - squared) / 2  # of d_i and d_j
+    root = attraction**1.5
+    against = squared @ change
+    slopes = root * total * (against - weights @ against) / 2
+    # The ridge keeps rows on a line, where the Hessian is singular, from dividing by zero.
+    ridge = 1e-10 if squared.dtype == np.float64 else 1e-4
+    identity = xp.eye(len(weights), dtype=squared.dtype)
+    matrix = total * (1 + ridge) * identity - root[:, None] * inner * root[None, :]
+    matrix = xp.where(total > 0, matrix, identity)
+    along = root * xp.linalg.solve(matrix, slopes)
+    return followed + (along - along.sum() * weights) / xp.where(total > 0, total, 1)
