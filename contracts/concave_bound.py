@@ -53,7 +53,7 @@ class Gaps(NamedTuple):
 
 
 class Bound(NamedTuple):
-    """What no contract exceeds, and by how much that may be off for each unit of relative error of the mixture."""
+    """What no contract exceeds, and how far off that may be for each unit of relative error of the mixture."""
 
     value: float
     sensitivity: float

@@ -5,8 +5,8 @@ r"""An interior-point method for any concave objective over the contracts of the
 
 where S is a sum of concave functions of each type's utility u_i and expected reward t_i = u_i + c_i m_i. The
 level z is something given to everybody on top: with it the smallest gain is maximised. Fixed gaps (pooled or
-excluded types) and least gaps (margins) only change what the variables are. The method is the predictor-corrector
-of `contracts.interior_point` on a dense system: up to some hundred types.
+excluded types) and least gaps (margins) only change what the variables are. The method is the
+predictor-corrector of `contracts.interior_point` on a dense system: up to some hundred types.
 
 Source: Mehrotra 1992 for the method; the gap variables are ours.
 """
@@ -103,13 +103,16 @@ class _Local(NamedTuple):
     hessian: np.ndarray
 
 
-def solve(task: Task) -> Found:
+def solve(task: Task, shares: tuple[float, ...] = SHARES) -> Found:
     """Solve one program with NumPy; the caller judges the result by its certificate.
 
-    Full steps run in circles now and then, where few outcomes decide or gains are small: shorter ones settle.
+    Args:
+        task: what to solve.
+        shares: of every step to take, tried one after the other until one run converges: full steps run in
+            circles now and then, where few outcomes decide or gains are small; shorter ones settle.
     """
     space, best = _geometry(task), None
-    for share in SHARES:
+    for share in shares:
         found = _run(task, space, share)
         if best is None or found.error < best.error:
             best = found
@@ -139,7 +142,8 @@ def _run(task: Task, space: _Geometry, share: float) -> Found:
             best, best_error, since = (state, error, 0) if error < best_error else (best, best_error, since + 1)
             if best_error <= TOLERANCE or since > PATIENCE or not all(np.isfinite(v).all() for v in following):
                 break
-            state = tuple(old + share * (new - old) for old, new in zip(state, following, strict=True))
+            x, s, z, y = (old + share * (new - old) for old, new in zip(state, following, strict=True))
+            state = (x, s, z, y)
     return _found(task, space, best, best_error, iteration)
 
 
@@ -180,7 +184,14 @@ def _local(task: Task, space: _Geometry, x: np.ndarray, y: np.ndarray) -> _Local
     program, types = task.program, task.program.costs.size
     m, u = space.m0 + space.to_m @ x, space.u0 + space.to_u @ x
     here = moments(program, m, task.belief, np)
-    s, n, w, part, tilted = program.rates, program.participants, program.value_weights, here.partials, here.at.tilted
+    assert isinstance(here, Moments)  # Gauss rules are refused before
+    s, n, w, part, tilted = (
+        program.rates,
+        program.participants,
+        program.value_weights,
+        here.partials,
+        here.at.tilted,
+    )
     prices = y[:types]
     psi = task.target_weight * program.target_weights * here.powers
     first, second = w * (part.by_log_phi @ prices), w * (part.by_log_phi_twice @ prices)

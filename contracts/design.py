@@ -58,7 +58,7 @@ def design_contract(problem: Any, *, solver: str = "interior-point") -> Any:
     began = time.perf_counter()
     check_shape(problem)
     if hopeless(problem):
-        return _null(problem, None, began)
+        return null_contract(problem, None, began)
     model = prepare(problem)
     if solver == "conic":
         from contracts.conic import solve as solver_function
@@ -119,7 +119,7 @@ def contract_of(
             raise NotConverged(
                 "no program was solved although training alone pays; rescale costs and values", best=best
             )
-        return _null(problem, global_witness, began)
+        return null_contract(problem, global_witness, began)
     row = model.groups
     contribution = best.contribution[row]
     expected_reward = best.utility[row] + problem.population.costs * contribution
@@ -165,7 +165,8 @@ def _reason(best: Candidate) -> str:
     return f"asking nothing of {kinds} is better than asking little: their data would not pay"
 
 
-def _null(problem: Problem, global_witness: Witness | None, began: float) -> Contract:
+def null_contract(problem: Problem, global_witness: Witness | None, began: float) -> Contract:
+    """The contract that asks nothing and gives nothing."""
     nothing = np.zeros(problem.population.types)
     return Contract(
         problem=problem,

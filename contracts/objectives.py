@@ -1,7 +1,7 @@
 r"""Other aims than the coordinator's accuracy: welfare, fairness, bargaining, rewards that cost to hand out.
 
-Everything participants are promised stays as it was: the same individual rationality, incentive compatibility and
-feasibility. Only what is maximised changes,
+Everything participants are promised stays as it was: the same individual rationality, incentive compatibility
+and feasibility. Only what is maximised changes,
 
     weight * E target + S(u, t),
 
@@ -27,25 +27,22 @@ import jax.numpy as jnp
 import numpy as np
 
 from contracts import checks
-from contracts.concave_bound import Gaps, Tangent, expected_target, upper_bound
+from contracts.concave_bound import Bound, Gaps, Tangent, expected_target, upper_bound
 from contracts.concave_program import CONVERGED, Found, Slopes, Task, solve
-from contracts.contract import Contract, Provenance, Witness
-from contracts.design import check_shape, hopeless
+from contracts.contract import Contract, Witness
+from contracts.design import check_shape, hopeless, null_contract
 from contracts.duality import by_row, distinct_rows
 from contracts.errors import Infeasible, InvalidInput
 from contracts.extension import ExtendedProblem
-from contracts.first_moment import FirstMoment, Program, exclude, prepare
+from contracts.first_moment import FirstMoment, Program, exclude
 from contracts.menu import MenuContract
 from contracts.mixture_check import below, mixture_error
-from contracts.outcomes import total_data
+from contracts.mixture_program import menu_of, prefixes, prepare_mixture, witness_of
 from contracts.problem import Problem
 from contracts.records import frozen
 from contracts.relaxation import relax
 from contracts.reservation import reservation
 from contracts.verify import OPTIMALITY_TOLERANCE, Certificate, reservation_by_zooming, verify_menu
-
-MATTERS = 1e-11  # a chance of nobody but the dearest types below which leaving them out changes nothing
-MOST_PREFIXES = 64
 
 
 class Outcome(NamedTuple):
@@ -170,7 +167,7 @@ class Rawlsian(Objective):
         return outcome.utility - outcome.alone if self.over == "gain" else outcome.utility
 
     def slopes(self, outcome: Outcome) -> Slopes:
-        """See `Objective.slopes`; here of the utility of the dearest type, which is the least (it envies nobody)."""
+        """See `Objective.slopes`; here of the utility of the dearest type, which is the least."""
         nothing = np.zeros(outcome.utility.size)
         return Slopes(np.eye(1, nothing.size)[0], nothing, nothing, nothing)
 
@@ -277,8 +274,8 @@ class ObjectiveProblem(ExtendedProblem):
     """A problem with another objective than the coordinator's expected accuracy.
 
     Args:
-        problem: types, costs, probabilities, curve, valuation, belief; its `maximise` says what the coordinator's
-            target is.
+        problem: types, costs, probabilities, curve, valuation, belief; its `maximise` says what the
+            coordinator's target is.
         objective: what to maximise: `Welfare`, `Rawlsian`, `NashBargaining`, `DistributionCost`.
 
     >>> from contracts import GeneralizationBound, LinearValuation, Population, design_contract, verify
@@ -311,16 +308,18 @@ class ObjectiveProblem(ExtendedProblem):
         checks.choice("solver", solver, ("interior-point",))
         began = time.perf_counter()
         check_shape(self.problem)
-        candidates = [] if hopeless(self.problem) else list(_candidates(self, prepare_mixture(self.problem), began))
+        candidates = (
+            [] if hopeless(self.problem) else list(_candidates(self, prepare_mixture(self.problem), began))
+        )
         null = _null(self, began)
         reached = [c for c in [*candidates, *([null] if null else [])] if np.isfinite(c.value)]
         if not reached:
             raise Infeasible(
-                "no contract was found under which all gain: at these costs the joint model is no better than what"
-                " each can train alone; cheaper data or more participants would help"
+                "no contract was found under which all gain: at these costs the joint model is no better than"
+                " what each can train alone; cheaper data or more participants would help"
             )
         best = max(reached, key=lambda contract: contract.value)
-        bound = None if hopeless(self.problem) else _relaxed(self, began)
+        bound = None if hopeless(self.problem) else _relaxed(self)
         return best if bound is None else dataclasses.replace(best, bound=bound)
 
 
@@ -364,41 +363,13 @@ class ObjectiveContract(MenuContract):
             found,
             holds=not violations,
             optimality_gap=gap,
-            global_gap=_global_gap(self, recomputed, alone, value, gap),
+            global_gap=_global_gap(self, alone, value, gap),
             violations=violations,
             extended={"objective": value},
         )
 
     def __str__(self) -> str:
         return f"{self.menu}\n{type(self.problem.objective).__name__}: {self.value:.6f}"
-
-
-def prepare_mixture(problem: Problem) -> FirstMoment:
-    """The program of a problem whose curve is a mixture of exponentials.
-
-    Raises:
-        InvalidInput: it is none.
-    """
-    model = prepare(problem)
-    if model.program.curves is not None:
-        raise InvalidInput(
-            f"accuracy = {type(problem.accuracy).__name__}: its loss is no mixture of exponentials to 1e-8 (error"
-            f" {model.value_mixture.relative_error:.1g}); this extension expects one, such as a power law"
-        )
-    return model
-
-
-def prefixes(model: FirstMoment) -> list[int]:
-    """How many of the dearest rows may be worth leaving out: where being alone with them is not too unlikely."""
-    program, belief = model.program, model.problem.belief
-    if not model.problem.accuracy.floor > 0.0:
-        return [0]
-    found = [0]
-    for excluded in range(1, min(program.costs.size, MOST_PREFIXES)):
-        held = exclude(program, excluded, belief)
-        if max(float(held.value_offset.max()), held.target_offset) > MATTERS:
-            found.append(excluded)
-    return found
 
 
 def _candidates(stated: ObjectiveProblem, model: FirstMoment, began: float) -> Iterable[ObjectiveContract]:
@@ -448,43 +419,6 @@ def _contract(
     return ObjectiveContract(problem=stated, menu=menu, value=stated.objective.value(menu), shares=shares)
 
 
-def menu_of(model: FirstMoment, witness: Witness, found: Found, began: float) -> Contract:
-    """The menu of the witness's point, in the user's order of types."""
-    problem, row = model.problem, model.groups
-    contribution = witness.contribution[row]
-    expected_value, expected_accuracy = expectations(problem, witness.contribution, witness)
-    return Contract(
-        problem=problem,
-        contribution=contribution,
-        expected_reward=witness.utility[row] + problem.population.costs * contribution,
-        reservation_utility=model.reservation.utility,
-        objective=expected_value,
-        expected_accuracy=expected_accuracy,
-        reason="" if not witness.excluded else f"nothing is asked of the {witness.excluded} dearest costs",
-        provenance=Provenance(
-            solver="interior-point",
-            expectation="mixture of exponentials",
-            excluded=witness.excluded,
-            iterations=found.iterations,
-            seconds=time.perf_counter() - began,
-            fit_error=max(model.target_mixture.relative_error, model.value_mixture.relative_error),
-        ),
-        witness=witness,
-        global_witness=None,
-    )
-
-
-def expectations(problem: Problem, contribution: np.ndarray, witness: Witness) -> tuple[float, float]:
-    """Expected value and accuracy of the model trained on contributions, shape (rows,), floor included."""
-    _, p, _ = distinct_rows(problem)
-    n = problem.population.participants
-    if problem.valuation.linear and n * float(contribution.min()) >= problem.accuracy.floor:
-        value = expected_target(problem, witness, contribution)
-        return value, value / float(problem.valuation.scale)
-    law = total_data(contribution, p, n)
-    return law.expectation(problem.value), law.expectation(problem.accuracy)
-
-
 def _witness(
     stated: ObjectiveProblem, model: FirstMoment, program: Program, excluded: int, found: Found
 ) -> tuple[Witness, np.ndarray]:
@@ -501,38 +435,16 @@ def _witness(
     return witness_of(model, program, excluded, found, found.feasibility * unit, participation), shares
 
 
-def witness_of(
-    model: FirstMoment,
-    program: Program,
-    excluded: int,
-    found: Found,
-    feasibility: np.ndarray,
-    participation: np.ndarray,
-) -> Witness:
-    """The point of a solution in the user's units, with prices that are already."""
-    return Witness(
-        rates=program.rates / model.data_unit,
-        target_weights=program.target_weights * model.target_unit,
-        value_weights=program.value_weights * model.value_unit,
-        excluded=excluded,
-        contribution=found.contribution * model.data_unit,
-        utility=found.utility * model.value_unit,
-        feasibility_multipliers=feasibility,
-        participation_multipliers=participation,
-    )
-
-
-def _null(stated: ObjectiveProblem, began: float) -> ObjectiveContract | None:
+def _null(stated: ObjectiveProblem, began: float) -> list[ObjectiveContract]:
     """Nothing is asked, nothing given: a contract where nobody would train alone."""
-    from contracts.design import _null as null_contract
-
     if reservation(stated.problem).utility.max() > 0.0:
-        return None
+        return []
     menu = null_contract(stated.problem, None, began)
-    return ObjectiveContract(problem=stated, menu=menu, value=stated.objective.value(menu), shares=np.zeros(0))
+    value = stated.objective.value(menu)
+    return [ObjectiveContract(problem=stated, menu=menu, value=value, shares=np.zeros(0))]
 
 
-def _relaxed(stated: ObjectiveProblem, began: float) -> tuple[Witness, np.ndarray] | None:
+def _relaxed(stated: ObjectiveProblem) -> tuple[Witness, np.ndarray] | None:
     if not stated.problem.accuracy.floor > 0.0:
         return None
     model = prepare_mixture(stated.problem)
@@ -541,9 +453,7 @@ def _relaxed(stated: ObjectiveProblem, began: float) -> tuple[Witness, np.ndarra
     return _witness(stated, model, program, 0, found)
 
 
-def _gap(
-    contract: ObjectiveContract, menu: Contract, alone: np.ndarray
-) -> tuple[float | None, list[str]]:
+def _gap(contract: ObjectiveContract, menu: Contract, alone: np.ndarray) -> tuple[float | None, list[str]]:
     witness, stated = menu.witness, contract.problem
     if witness is None:
         return None, []
@@ -564,7 +474,7 @@ def _gap(
     return gap, complaints
 
 
-def _bound(stated: ObjectiveProblem, witness: Witness, shares: np.ndarray, alone: np.ndarray) -> Any:
+def _bound(stated: ObjectiveProblem, witness: Witness, shares: np.ndarray, alone: np.ndarray) -> Bound:
     problem = stated.problem
     _, _, row = distinct_rows(problem)
     least = by_row(alone, row)
@@ -595,9 +505,7 @@ def _tangent(stated: ObjectiveProblem, witness: Witness, shares: np.ndarray, lea
         return Tangent(float(value), np.asarray(slopes[0]), np.asarray(slopes[1]))
 
 
-def _global_gap(
-    contract: ObjectiveContract, menu: Contract, alone: np.ndarray, value: float, gap: float | None
-) -> float | None:
+def _global_gap(contract: ObjectiveContract, alone: np.ndarray, value: float, gap: float | None) -> float | None:
     if not contract.problem.problem.accuracy.floor > 0.0:
         return gap
     if contract.bound is None:

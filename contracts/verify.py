@@ -100,7 +100,11 @@ def verify(contract: Contract | ExtendedContract) -> Certificate:
     """
     if isinstance(contract, ExtendedContract):
         return contract.certify()
-    alone = reservation_by_zooming(contract.problem)
+    return verify_due(contract, reservation_by_zooming(contract.problem))
+
+
+def verify_due(contract: Contract, alone: np.ndarray) -> Certificate:
+    """`verify` where what each type is due at least, shape (types,), is not what it gets alone at its cost."""
     menu, objective, accuracy = _menu(contract, alone)
     gap, global_gap, complaints = _gaps(contract, alone, objective, accuracy)
     violations = (*menu.violations, *complaints)
