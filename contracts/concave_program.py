@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import linalg
 
-from contracts.first_moment import Program, moments
+from contracts.first_moment import Moments, Program, moments
 from contracts.newton import maps
 
 MAX_ITERATIONS = 200

@@ -308,11 +308,8 @@ class ObjectiveProblem(ExtendedProblem):
         checks.choice("solver", solver, ("interior-point",))
         began = time.perf_counter()
         check_shape(self.problem)
-        candidates = (
-            [] if hopeless(self.problem) else list(_candidates(self, prepare_mixture(self.problem), began))
-        )
-        null = _null(self, began)
-        reached = [c for c in [*candidates, *([null] if null else [])] if np.isfinite(c.value)]
+        candidates = [] if hopeless(self.problem) else _candidates(self, prepare_mixture(self.problem), began)
+        reached = [c for c in (*candidates, *_null(self, began)) if np.isfinite(c.value)]
         if not reached:
             raise Infeasible(
                 "no contract was found under which all gain: at these costs the joint model is no better than"

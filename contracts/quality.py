@@ -13,8 +13,8 @@ costs nothing). Whatever is promised must then hold in the worst case. The contr
 
 What is guaranteed, and tested: a shader that chooses another option than its own chooses one of *more* data
 (shading lowers the cost of data, and cheaper types choose more), so feasibility holds however participants shade
-and whichever options they then prefer (interim belief). Shading cannot be made unprofitable by any contract, since
-by definition it goes undetected; against being honest it gains type i at most rho (c_i / q_i) max_j m_j. With
+and whichever options they then prefer (interim belief). Shading cannot be made unprofitable by any contract: by
+definition it goes undetected. Against being honest it gains type i at most rho (c_i / q_i) max_j m_j. With
 probability 1 - `confidence` the verification is wrong and nothing is guaranteed; rewards are never negative, so
 the expected reward is at least `confidence` times what was promised.
 
@@ -134,7 +134,7 @@ class QualityProblem(ReducedProblem):
         )
 
     def worst_case(self) -> Problem:
-        """The base problem in what is delivered at least, a datum of which costs 1 / (1 - radius) times as much."""
+        """The base problem in what is delivered at least; a datum of it costs 1 / (1 - radius) times as much."""
         honest = self.honest()
         costs = honest.population.costs / (1.0 - self.radius)
         return dataclasses.replace(honest, population=dataclasses.replace(honest.population, costs=costs))

@@ -112,8 +112,8 @@ def _check_shape(i: int, valuation: Any, first: Any) -> None:
     if shapes[0] != shapes[1]:
         raise InvalidInput(
             f"valuations[{i}] = {valuation!r}: expected the family and shape of valuations[0] = {first!r}, with"
-            " any scale; with valuations of different shapes one expected reward no longer says what an option is"
-            " worth to whom, and the problem is not convex"
+            " any scale; with valuations of different shapes one expected reward no longer says what an option"
+            " is worth to whom, and the problem is not convex"
         )
 
 
