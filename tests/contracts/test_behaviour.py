@@ -121,7 +121,7 @@ def test_the_least_margin_for_a_share_is_found_and_no_larger(build):
     assert 0.0 < margin <= sufficient_margin(0.8, scale=0.5, options=3)
     less = MarginProblem(problem=problem, participation_margin=0.9 * margin, preference_margin=0.9 * margin)
     assert choose(design_contract(less), scale=0.5).right.min() < 0.8
-    with pytest.raises(Infeasible, match="share = 0.999"):
+    with pytest.raises(Infeasible, match=r"share = 0\.999"):
         design_for_choice(problem, share=0.999, scale=1000.0)
 
 

@@ -22,7 +22,7 @@ def best(problem, joining=0.0, preference=0.0):
     return design_contract(stated)
 
 
-@settings(max_examples=8)
+@settings(max_examples=5)
 @given(problems(types=(1, 4), families=("power-law",), spread=10.0), st.floats(1e-4, 0.01), st.floats(0.0, 0.05))
 def test_margins_hold_cost_something_and_none_is_the_base_problem(problem, preference, joining):
     base, top = design_contract(problem), problem.largest_value

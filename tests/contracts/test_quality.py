@@ -47,8 +47,8 @@ def like(problem, qualities, radius):
     )
 
 
-@settings(max_examples=15)
-@given(problems(types=(1, 5), participants=(2, 200)))
+@settings(max_examples=6)
+@given(problems(types=(1, 4), participants=(2, 200), families=("power-law", "generalization-bound")))
 def test_perfect_quality_perfectly_verified_is_the_base_problem(problem):
     base, contract = (
         design_contract(problem),
@@ -60,7 +60,7 @@ def test_perfect_quality_perfectly_verified_is_the_base_problem(problem):
     assert contract.shading_gain.max() <= 1e-8 * problem.largest_value
 
 
-@settings(max_examples=15)
+@settings(max_examples=8)
 @given(
     problems(types=(1, 4), participants=(3, 30), families=("power-law", "generalization-bound")),
     st.lists(st.floats(0.2, 1.0), min_size=4, max_size=4),
@@ -104,6 +104,7 @@ def test_more_radius_never_helps_and_more_quality_never_hurts():
     assert better.objective >= reached[0]
 
 
+@settings(max_examples=5)
 @given(st.floats(0.3, 1.0))
 def test_dearer_and_better_in_proportion_is_the_same(factor):
     first = design_contract(stated([0.3, 0.2], [1.0, 1.0], radius=0.1))
@@ -137,8 +138,9 @@ def test_settling_takes_what_was_delivered():
         contract.settle([3, 3, 4], delivered=[1.0, 0.5, 1.0])
 
 
-def test_the_contract_pays_what_it_promises_though_all_shade(rng=np.random.default_rng(1)):
-    """By drawing participants: the mean of capped rewards is what was promised, and no model exceeds the trained."""
+def test_the_contract_pays_what_it_promises_though_all_shade():
+    """By drawing participants: the mean of capped rewards is what was promised."""
+    rng = np.random.default_rng(1)
     contract = design_contract(stated(radius=0.15))
     rewards, p = contract.rewards("capped"), contract.problem.population.probabilities
     others = rng.multinomial(9, p, size=20_000) @ contract.least_delivered
@@ -153,7 +155,7 @@ def test_batches_take_exact_verification_and_say_so_otherwise():
     exact = [stated(participants=n) for n in (5, 10)]
     for problem, contract in zip(exact, design_contracts(exact), strict=True):
         assert contract.objective == pytest.approx(design_contract(problem).objective, abs=1e-8)
-    with pytest.raises(InvalidInput, match="radius = 0.1: such a problem is no base problem"):
+    with pytest.raises(InvalidInput, match=r"radius = 0\.1: such a problem is no base problem"):
         design_contracts([stated(radius=0.1)])
 
 
@@ -183,7 +185,7 @@ def test_a_low_confidence_is_reported():
 
 
 def test_too_much_may_be_missing():
-    with pytest.raises(Infeasible, match="radius = 0.9"):
+    with pytest.raises(Infeasible, match=r"radius = 0\.9"):
         design_contract(stated([0.02, 0.01], [1.0, 1.0], 2, radius=0.9))
     nothing = design_contract(stated([900.0, 800.0], [1.0, 1.0], 2, radius=0.1))
     assert nothing.objective == 0.0
@@ -197,9 +199,8 @@ def test_the_estimate_of_verification_supplies_the_radius(discrepancies, seed):
     rng, samples = np.random.default_rng(seed), 4000
     truth = np.array(discrepancies)
     losses = [rng.random(samples) < 0.05 + theta for theta in truth]
-    found = estimate_types(
-        [np.asarray(x, dtype=float) for x in losses], rng.random(samples) < 0.05, confidence=0.99
-    )
+    target = (rng.random(samples) < 0.05).astype(float)
+    found = estimate_types([x.astype(float) for x in losses], target, confidence=0.99)
     radius = hoeffding_radius(samples=samples, agents=truth.size, confidence=0.99)
     assume((np.abs(found.estimates - truth) <= radius).all())
     assert accept(truth, found.estimates, radius).all()
