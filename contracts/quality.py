@@ -46,7 +46,7 @@ from contracts.problem import Problem
 from contracts.records import frozen
 from contracts.reservation import Reservation, reservation
 from contracts.valuation import Valuation
-from contracts.verify import Certificate, reservation_by_zooming, verify_due
+from contracts.verify import TOLERANCE, Certificate, reservation_by_zooming, verify_due
 
 
 def undetected_share(qualities: Any, radius: float) -> float:
@@ -223,11 +223,11 @@ class QualityContract(MenuContract):
 
     @property
     def shaded_option(self) -> np.ndarray:
-        """The option (as the index of a type) that each type prefers if it shades, shape (types,)."""
+        """The type whose option each type prefers if it shades: itself unless another is better, shape (types,)."""
         paid = self.problem.honest().population.costs
         shaded = self.expected_reward - np.multiply.outer(paid, self.least_delivered)
-        ties = shaded >= shaded.max(axis=1, keepdims=True) - 1e-12 * self.menu.problem.largest_value
-        return np.where(ties, self.least_delivered, np.inf).argmin(axis=1)
+        best = shaded.max(axis=1) > np.diagonal(shaded) + TOLERANCE * self.menu.problem.largest_value
+        return np.where(best, shaded.argmax(axis=1), np.arange(paid.size))
 
     def settle(
         self, counts: Any, policy: str = "capped", *, seed: int | None = None, delivered: Any = 1.0
