@@ -356,6 +356,8 @@ def _gap(
     complaints = []
     if not covers([leaf.pooling for leaf in leaves], leaves[0].witness.excluded):
         complaints.append("optimality: the proof leaves out some ways to share options")
+    if {leaf.witness.excluded for leaf in leaves} != {menu.witness.excluded}:
+        complaints.append("optimality: the proof is one of contracts that leave out other types")
     error = max(mixture_error(problem, witness) for witness in _distinct_mixtures(leaves))
     if error > 1e-6:
         complaints.append(f"optimality: the proof's mixture differs from the curve by {error:.3g} (relative)")
@@ -377,7 +379,8 @@ def _mixture(witness: Witness) -> tuple:
 
 
 def _worst(bounds: Sequence[Bound]) -> Bound:
-    return max(bounds, key=lambda bound: bound.value)
+    broken = any(np.isnan(bound.value) for bound in bounds)
+    return Bound(np.inf, 0.0) if broken else max(bounds, key=lambda bound: bound.value)
 
 
 def _leaf_bound(stated: MarginProblem, leaf: Leaf, alone: np.ndarray) -> Bound:
@@ -435,7 +438,7 @@ def _global_gap(contract: MarginContract, menu: Contract, alone: np.ndarray, gap
     bounds = []
     for leaf in leaves:
         minorant = below(problem, leaf.witness)
-        if minorant is None:
+        if minorant is None or leaf.witness.excluded:
             return None
         # A minorant needs no allowance for its error: it only has to lie below the true loss.
         bounds.append(_leaf_bound(contract.problem, Leaf(leaf.pooling, minorant), alone))

@@ -64,13 +64,11 @@ class Outcome(NamedTuple):
 
 
 class Objective:
-    """An objective weight * E target + S(u, t), S concave.
+    """An objective weight * E target + S(u, t).
 
-    Attributes:
-        levels: whether S is the least of several levels, one for each type, rather than a sum.
+    Derive your own: S must be a sum of functions of one type's utility and reward each, concave in both; proofs are
+    only as good as that.
     """
-
-    levels = False
 
     @abstractmethod
     def weight(self) -> float:
@@ -148,7 +146,6 @@ class Rawlsian(Objective):
 
     over: str = "gain"
     coordinator: float = 0.0
-    levels = True
 
     def __post_init__(self) -> None:
         checks.choice("over", self.over, ("gain", "utility"))
@@ -447,7 +444,7 @@ def _relaxed(stated: ObjectiveProblem) -> tuple[Witness, np.ndarray] | None:
     model = prepare_mixture(stated.problem)
     program = relax(model)
     found = solve(_task(stated, model, program))
-    return _witness(stated, model, program, 0, found)
+    return _witness(stated, model, program, 0, found) if found.error <= CONVERGED else None
 
 
 def _gap(contract: ObjectiveContract, menu: Contract, alone: np.ndarray) -> tuple[float | None, list[str]]:
@@ -509,7 +506,7 @@ def _global_gap(contract: ObjectiveContract, alone: np.ndarray, value: float, ga
         return None
     witness, shares = contract.bound
     minorant = below(contract.problem.problem, witness)
-    if minorant is None:
+    if minorant is None or witness.excluded:  # a bound on contracts that leave types out bounds no others
         return None
     # A minorant needs no allowance for its error: it only has to lie below the true loss.
     return max(_bound(contract.problem, minorant, shares, alone).value - value, 0.0)

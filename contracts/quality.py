@@ -223,7 +223,7 @@ class QualityContract(MenuContract):
 
     @property
     def shaded_option(self) -> np.ndarray:
-        """The type whose option each type prefers if it shades: itself unless another is better, shape (types,)."""
+        """Whose option each type prefers if it shades: its own unless another is better, shape (types,)."""
         paid = self.problem.honest().population.costs
         shaded = self.expected_reward - np.multiply.outer(paid, self.least_delivered)
         best = shaded.max(axis=1) > np.diagonal(shaded) + TOLERANCE * self.menu.problem.largest_value

@@ -113,8 +113,15 @@ def test_what_is_changed_is_named(build):
 def test_a_forged_bound_is_not_believed(build):
     contract = best(build(COSTS, 10, accuracy=CURVE), 0.5, 0.5)
     shared = np.array([SHARED, SHARED, SHARED])
-    worse = dataclasses.replace(contract, leaves=(contract.leaves[0]._replace(pooling=shared),))
-    assert not verify(worse).holds
+    first, *others = contract.leaves
+    nothing = dataclasses.replace(first.witness, feasibility_multipliers=np.full(4, np.nan))
+    narrower = dataclasses.replace(first.witness, excluded=1)
+    for leaves in (
+        (first._replace(pooling=shared),),
+        (first._replace(witness=nothing), *others),
+        (*others, first._replace(witness=narrower)),
+    ):
+        assert not verify(dataclasses.replace(contract, leaves=leaves)).holds
 
 
 def test_equal_costs_share_and_order_does_not_matter(build):

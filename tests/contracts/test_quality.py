@@ -195,7 +195,7 @@ def test_too_much_may_be_missing():
 @settings(max_examples=30)
 @given(st.lists(st.floats(0.0, 0.6), min_size=2, max_size=4), st.integers(0, 2**31))
 def test_the_estimate_of_verification_supplies_the_radius(discrepancies, seed):
-    """Where estimates are within their radius, the honest pass, and what passes is short by the share at most."""
+    """Within the radius of the estimates the honest pass, and what passes is short by the share at most."""
     rng, samples = np.random.default_rng(seed), 4000
     truth = np.array(discrepancies)
     losses = [rng.random(samples) < 0.05 + theta for theta in truth]
