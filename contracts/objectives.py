@@ -66,8 +66,8 @@ class Outcome(NamedTuple):
 class Objective:
     """An objective weight * E target + S(u, t).
 
-    Derive your own: S must be a sum of functions of one type's utility and reward each, concave in both; proofs are
-    only as good as that.
+    Derive your own: S must be a sum of functions of one type's utility and reward each, concave in both; proofs
+    are only as good as that.
     """
 
     @abstractmethod

@@ -48,7 +48,7 @@ def test_who_does_not_care_chooses_anything(build):
     assert choice.staying_out == pytest.approx(np.full(3, everything), abs=1e-6)
 
 
-@settings(max_examples=15)
+@settings(max_examples=6)
 @given(contracts(types=(1, 4), participants=(2, 50), families=("power-law",)), st.floats(1e-3, 50.0))
 def test_probabilities_are_probabilities_and_the_better_is_likelier(contract, scale):
     choice = choose(contract, scale=scale)
@@ -101,7 +101,7 @@ def test_options_that_do_not_differ_count_once(build):
     assert np.array_equal(first.own, second.own[[0, 1, 2, 1]])
 
 
-@settings(max_examples=6)
+@settings(max_examples=4)
 @given(st.floats(0.3, 0.95), st.floats(0.05, 1.0))
 def test_the_sufficient_margin_suffices(share, scale):
     problem = dataclasses.replace(
