@@ -117,7 +117,7 @@ def choose(contract: Contract | MenuContract, *, scale: float) -> Choice:
     share = population.probabilities @ chances
     data = np.append(contribution, 0.0)
     law = total_data(data, share, population.participants)
-    largest = np.array([_largest(problem, data, share, j) for j in range(first.size)])
+    largest = _largest(problem, data, share)
     return Choice(
         scale=level,
         contribution=contribution,
@@ -163,12 +163,18 @@ def _logit(utility: np.ndarray, scale: float) -> np.ndarray:
     return weight / weight.sum(axis=1, keepdims=True)
 
 
-def _largest(problem: Problem, data: np.ndarray, share: np.ndarray, option: int) -> float:
-    """The expected value of the whole model to somebody who has chosen an option."""
+def _largest(problem: Problem, data: np.ndarray, share: np.ndarray) -> np.ndarray:
+    """The expected value of the whole model to whoever has chosen each option (the last is staying out)."""
     n = problem.population.participants
-    if problem.belief == "interim" or share[option] <= 0.0:
-        return total_data(data, share, n - 1).shifted(float(data[option])).expectation(problem.value)
-    return total_data(data, share, n, present=option).expectation(problem.value)
+    others = total_data(data, share, n - 1)
+    return np.array(
+        [
+            others.shifted(float(data[j])).expectation(problem.value)
+            if problem.belief == "interim" or share[j] <= 0.0
+            else total_data(data, share, n, present=j).expectation(problem.value)
+            for j in range(data.size - 1)
+        ]
+    )
 
 
 def _broken(menu: Contract, first: np.ndarray, own: np.ndarray, largest: np.ndarray) -> tuple[str, ...]:

@@ -27,11 +27,11 @@ def prepare_mixture(problem: Problem) -> FirstMoment:
     """
     model = prepare(problem)
     if model.program.curves is not None:
+        error = max(model.target_mixture.relative_error, model.value_mixture.relative_error)
         raise InvalidInput(
             f"accuracy = {type(problem.accuracy).__name__}, valuation = {type(problem.valuation).__name__}: the"
-            " loss is no mixture of exponentials to 1e-8 (error"
-            f" {max(model.target_mixture.relative_error, model.value_mixture.relative_error):.1g}); this extension"
-            " expects one, such as that of a power law with a linear valuation"
+            f" loss is no mixture of exponentials to 1e-8 (error {error:.1g}); this extension expects one, such as"
+            " that of a power law with a linear valuation"
         )
     return model
 
