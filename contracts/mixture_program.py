@@ -30,8 +30,8 @@ def prepare_mixture(problem: Problem) -> FirstMoment:
         error = max(model.target_mixture.relative_error, model.value_mixture.relative_error)
         raise InvalidInput(
             f"accuracy = {type(problem.accuracy).__name__}, valuation = {type(problem.valuation).__name__}: the"
-            f" loss is no mixture of exponentials to 1e-8 (error {error:.1g}); this extension expects one, such as"
-            " that of a power law with a linear valuation"
+            f" loss is no mixture of exponentials to 1e-8 (error {error:.1g}); expected one, such as that of a"
+            " power law with a linear valuation"
         )
     return model
 
