@@ -183,38 +183,43 @@ def _start(task: Task, space: _Geometry) -> np.ndarray:
 def _local(task: Task, space: _Geometry, x: np.ndarray, y: np.ndarray) -> _Local:
     program, types = task.program, task.program.costs.size
     m, u = space.m0 + space.to_m @ x, space.u0 + space.to_u @ x
-    here = moments(program, m, task.belief, np)
-    assert isinstance(here, Moments)  # Gauss rules are refused before
-    s, n, w, part, tilted = (
-        program.rates,
-        program.participants,
-        program.value_weights,
-        here.partials,
-        here.at.tilted,
-    )
-    prices = y[:types]
-    psi = task.target_weight * program.target_weights * here.powers
-    first, second = w * (part.by_log_phi @ prices), w * (part.by_log_phi_twice @ prices)
-    curvature = s * s * (n * psi + first)
-    cross = tilted.T @ ((w * s)[:, None] * part.by_both * prices)
-    middle = s * s * (n * n * psi + second) - curvature
-    hessian = np.diag(prices * (w @ part.by_own_twice) + curvature @ tilted) - cross - cross.T
-    hessian = space.to_m.T @ (hessian + (tilted.T * middle) @ tilted) @ space.to_m
-    gradient = -space.to_m.T @ (tilted.T @ (n * s * psi)) - space.reward
+    by_m = _expectations(task, m, y[:types])
+    gradient = space.to_m.T @ by_m.gradient - space.reward
+    hessian = space.to_m.T @ by_m.hessian @ space.to_m
     if task.slopes is not None:
         to_t = space.to_u + program.costs[:, None] * space.to_m
         each = task.slopes(u, u + program.costs * m)
         gradient = gradient - space.to_u.T @ each.by_utility - to_t.T @ each.by_reward
         hessian = hessian - (space.to_u.T * each.by_utility_twice) @ space.to_u
         hessian = hessian - (to_t.T * each.by_reward_twice) @ to_t
-    losses = np.diag(w @ part.by_own) - ((w * s)[:, None] * part.by_log_phi).T @ tilted
-    feasible = 1.0 - here.value_loss - program.costs * m - u + space.room @ x
-    by_x = -(losses + np.diag(program.costs)) @ space.to_m - space.to_u + space.room
+    feasible = 1.0 - by_m.constraints - program.costs * m - u + space.room @ x
+    by_x = -(by_m.jacobian + np.diag(program.costs)) @ space.to_m - space.to_u + space.room
     return _Local(
         gradient,
         np.concatenate([feasible, (u - program.reservation)[1:]]),
         np.concatenate([by_x, space.to_u[1:]]),
         hessian,
+    )
+
+
+def _expectations(task: Task, m: np.ndarray, prices: np.ndarray) -> _Local:
+    """By m: the gradient of weight E L, the losses E_i L, their Jacobian, and the Hessian at the prices."""
+    program = task.program
+    here = moments(program, m, task.belief, np)
+    assert isinstance(here, Moments)  # Gauss rules are refused before
+    s, n, w = program.rates, program.participants, program.value_weights
+    part, tilted = here.partials, here.at.tilted
+    psi = task.target_weight * program.target_weights * here.powers
+    first, second = w * (part.by_log_phi @ prices), w * (part.by_log_phi_twice @ prices)
+    curvature = s * s * (n * psi + first)
+    middle = s * s * (n * n * psi + second) - curvature
+    cross = tilted.T @ ((w * s)[:, None] * part.by_both * prices)
+    diagonal = np.diag(prices * (w @ part.by_own_twice) + curvature @ tilted)
+    return _Local(
+        -tilted.T @ (n * s * psi),
+        here.value_loss,
+        np.diag(w @ part.by_own) - ((w * s)[:, None] * part.by_log_phi).T @ tilted,
+        diagonal + (tilted.T * middle) @ tilted - cross - cross.T,
     )
 
 
