@@ -26,25 +26,22 @@ Source: ours.
 from __future__ import annotations
 
 import dataclasses
-import time
 from typing import Any
 
 import numpy as np
 
-from contracts import checks, interior_point
+from contracts import checks
 from contracts.accuracy import AccuracyCurve
 from contracts.contract import Contract, Settlement
-from contracts.design import SOLVERS, check_shape, contract_of, hopeless, null_contract
-from contracts.errors import Infeasible, InvalidInput
-from contracts.exclusion import search
+from contracts.design import SOLVERS, design_due
+from contracts.errors import Infeasible, InvalidInput, NotConverged
 from contracts.extension import ReducedProblem
-from contracts.first_moment import prepare
 from contracts.menu import MenuContract
 from contracts.outcomes import total_data
 from contracts.population import Population
 from contracts.problem import Problem
 from contracts.records import frozen
-from contracts.reservation import Reservation, reservation
+from contracts.reservation import reservation
 from contracts.valuation import Valuation
 from contracts.verify import TOLERANCE, Certificate, reservation_by_zooming, verify_due
 
@@ -165,23 +162,19 @@ class QualityProblem(ReducedProblem):
         if self.radius == 0.0:
             return super().design(solver=solver)
         checks.choice("solver", solver, SOLVERS)
-        began = time.perf_counter()
-        worst, alone = self.worst_case(), reservation(self.honest())
-        check_shape(worst)
-        if hopeless(worst) and alone.utility.max() <= 0.0:
-            return self.lifted(null_contract(worst, None, began))
-        if not hopeless(worst):
-            solve = interior_point.solve
-            if solver == "conic":
-                from contracts.conic import solve
-            model = prepare(worst, Reservation(utility=alone.utility, contribution=alone.contribution))
-            best, bound = search(model, solve)
-            if best is not None or alone.utility.max() <= 0.0:
-                return self.lifted(contract_of(model, best, bound, solver, began))
-        raise Infeasible(
-            f"radius = {self.radius:g}: with so much missing undetected no contract gives everybody what it gets"
-            " alone; a smaller radius (more samples verified) or more participants would help"
-        )
+        alone, contract = reservation(self.honest()), None
+        try:
+            contract = design_due(self.worst_case(), alone, solver=solver)
+        except NotConverged as error:
+            if error.best is not None:  # a contract without a proof; else none keeps such promises
+                raise
+        if contract is None or (alone.utility.max() > 0.0 and not contract.contribution.any()):
+            raise Infeasible(
+                f"radius = {self.radius:g}: with so much missing undetected no contract was found that gives"
+                " everybody what it gets alone; a smaller radius (more samples verified) or more participants"
+                " would help"
+            )
+        return self.lifted(contract)
 
 
 @frozen

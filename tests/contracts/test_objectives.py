@@ -52,7 +52,7 @@ def of_size(objective, problem):
 
 
 @pytest.mark.slow
-@settings(max_examples=20)
+@settings(max_examples=10)
 @given(problems(types=(1, 5), families=("power-law", "generalization-bound")), st.sampled_from(range(7)))
 def test_each_optimum_is_proved_and_no_other_contract_is_better(problem, number):
     objective = of_size(OBJECTIVES[number], problem)
