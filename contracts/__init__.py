@@ -10,16 +10,29 @@ from contracts.accuracy import (
     Tabulated,
 )
 from contracts.batch import attempt_contracts, design_contracts
+from contracts.behaviour import Choice, choose, design_for_choice, sufficient_margin
 from contracts.contract import Contract, Settlement
 from contracts.design import design_contract
 from contracts.errors import BackendMissing, Infeasible, InvalidInput, ModelpactError, NotConverged
 from contracts.full_information import FullInformation, full_information, full_informations
 from contracts.learning_curves import CurveFit, compare_families, fit_curve
+from contracts.margins import MarginContract, MarginProblem
 from contracts.measurements import Measurements, read_measurements
+from contracts.objectives import (
+    DistributionCost,
+    NashBargaining,
+    Objective,
+    ObjectiveContract,
+    ObjectiveProblem,
+    Rawlsian,
+    Welfare,
+)
 from contracts.population import Population
 from contracts.problem import Problem
+from contracts.quality import QualityContract, QualityProblem, undetected_share
 from contracts.reservation import Reservation, reservation, reservations
 from contracts.rewards import Rewards, rewards
+from contracts.tastes import TasteContract, TasteProblem
 from contracts.valuation import (
     ExponentialUtility,
     LinearValuation,
@@ -34,9 +47,11 @@ __all__ = [
     "Arctan",
     "BackendMissing",
     "Certificate",
+    "Choice",
     "Contract",
     "CurveFit",
     "CustomCurve",
+    "DistributionCost",
     "Exponential",
     "ExponentialUtility",
     "FullInformation",
@@ -45,22 +60,36 @@ __all__ = [
     "InvalidInput",
     "LinearValuation",
     "LogarithmicValuation",
+    "MarginContract",
+    "MarginProblem",
     "Measurements",
     "ModelpactError",
+    "NashBargaining",
     "NotConverged",
+    "Objective",
+    "ObjectiveContract",
+    "ObjectiveProblem",
     "Population",
     "PowerLaw",
     "PowerValuation",
     "Problem",
+    "QualityContract",
+    "QualityProblem",
+    "Rawlsian",
     "Reservation",
     "Rewards",
     "Settlement",
     "Tabulated",
+    "TasteContract",
+    "TasteProblem",
     "Valuation",
+    "Welfare",
     "attempt_contracts",
+    "choose",
     "compare_families",
     "design_contract",
     "design_contracts",
+    "design_for_choice",
     "fit_curve",
     "full_information",
     "full_informations",
@@ -68,5 +97,7 @@ __all__ = [
     "reservation",
     "reservations",
     "rewards",
+    "sufficient_margin",
+    "undetected_share",
     "verify",
 ]

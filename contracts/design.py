@@ -16,6 +16,7 @@ from contracts.extension import ExtendedProblem
 from contracts.first_moment import FirstMoment, prepare
 from contracts.outcomes import total_data
 from contracts.problem import Problem
+from contracts.reservation import Reservation
 
 SOLVERS = ("interior-point", "conic")
 
@@ -55,11 +56,16 @@ def design_contract(problem: Any, *, solver: str = "interior-point") -> Any:
         return problem.design(solver=solver)
     if not isinstance(problem, Problem):
         raise InvalidInput(f"problem = {problem!r}: expected a Problem")
+    return design_due(problem, None, solver=solver)
+
+
+def design_due(problem: Problem, due: Reservation | None, *, solver: str) -> Contract:
+    """`design_contract` where what each type is due at least is not what it gets alone at its cost."""
     began = time.perf_counter()
     check_shape(problem)
     if hopeless(problem):
-        return _null(problem, None, began)
-    model = prepare(problem)
+        return null_contract(problem, None, began)
+    model = prepare(problem, due)
     if solver == "conic":
         from contracts.conic import solve as solver_function
     else:
@@ -67,15 +73,15 @@ def design_contract(problem: Any, *, solver: str = "interior-point") -> Any:
     best, bound = search(model, solver_function)
     contract = contract_of(model, best, bound, solver, began)
     if solver == "conic":
-        _demand_proof(contract)
+        _demand_proof(contract, due)
     return contract
 
 
-def _demand_proof(contract: Contract) -> None:
+def _demand_proof(contract: Contract, due: Reservation | None) -> None:
     """Cone solvers stop short of this program's optimum now and then: let only proven answers pass."""
-    from contracts.verify import verify
+    from contracts.verify import verify, verify_due
 
-    certificate = verify(contract)
+    certificate = verify(contract) if due is None else verify_due(contract, due.utility)
     if not certificate.holds:
         raise NotConverged(
             f"solver = 'conic': {certificate.violations[0]}; expected solver='interior-point'", best=contract
@@ -119,7 +125,7 @@ def contract_of(
             raise NotConverged(
                 "no program was solved although training alone pays; rescale costs and values", best=best
             )
-        return _null(problem, global_witness, began)
+        return null_contract(problem, global_witness, began)
     row = model.groups
     contribution = best.contribution[row]
     expected_reward = best.utility[row] + problem.population.costs * contribution
@@ -165,7 +171,8 @@ def _reason(best: Candidate) -> str:
     return f"asking nothing of {kinds} is better than asking little: their data would not pay"
 
 
-def _null(problem: Problem, global_witness: Witness | None, began: float) -> Contract:
+def null_contract(problem: Problem, global_witness: Witness | None, began: float) -> Contract:
+    """The contract that asks nothing and gives nothing."""
     nothing = np.zeros(problem.population.types)
     return Contract(
         problem=problem,
