@@ -35,7 +35,7 @@ def test_the_banded_factorisation_leaves_held_variables_alone(held, monkeypatch)
     banded = interior_point.solve(program, "interim")
     monkeypatch.setattr(interior_point, "DENSE_TYPES", 1000)
     dense = interior_point.solve(program, "interim")
-    assert max(banded.error, dense.error) < 1e-11
+    assert max(banded.error, dense.error) < 1e-9
     losses = [
         float(
             interior_point.moments(
@@ -44,4 +44,4 @@ def test_the_banded_factorisation_leaves_held_variables_alone(held, monkeypatch)
         )
         for s in (banded, dense)
     ]
-    np.testing.assert_allclose(*losses, rtol=1e-11)
+    np.testing.assert_allclose(*losses, rtol=1e-9)
