@@ -54,7 +54,7 @@ def _shares(mix: Mixture, m: np.ndarray, p: np.ndarray) -> np.ndarray:
     return np.minimum(np.maximum(p, 1e-300) * np.exp(exponent), 1 - 1.2e-16)
 
 
-def _type_loss_gradient(
+def type_loss_gradient(
     problem: Problem, weights: np.ndarray, mix: Mixture, m: np.ndarray, p: np.ndarray, prices: np.ndarray
 ) -> np.ndarray:
     """The gradient of sum_i prices_i E_i L by m."""
@@ -125,7 +125,7 @@ def lower_bound(
     slack = value_top - losses - costs * m - u
     lagrangian = witness.target_weights @ powers - excess - y @ slack - w @ (u - f)
     by_m = -(witness.target_weights * mix.rates * n * powers) @ mix.tilted + y * costs
-    by_m = by_m + _type_loss_gradient(problem, witness.value_weights, mix, m, p, y)
+    by_m = by_m + type_loss_gradient(problem, witness.value_weights, mix, m, p, y)
     bound = lagrangian + _least_change(problem, costs, by_m, y - w, witness, f[0])
     given = transforms(witness.rates, by_row(contribution, row), p)
     loss = float(witness.target_weights @ np.exp(n * given.log_phi) - excess)
@@ -136,7 +136,7 @@ def _least_change(
     problem: Problem, costs: np.ndarray, by_m: np.ndarray, by_u: np.ndarray, witness: Witness, first: float
 ) -> float:
     """The least that the linearised Lagrangian can change from the witness's point to any contract."""
-    residual, point = _by_gaps(costs, by_m, by_u, witness.contribution, witness.utility, first, witness.excluded)
+    residual, point = by_gaps(costs, by_m, by_u, witness.contribution, witness.utility, first, witness.excluded)
     # Every contract has m_I <= V / c_I (the sum of the gaps of the chain) and e <= V.
     top = problem.largest_value
     lowest = min(0.0, float(residual[:-1].min(initial=0.0))) * top / costs[-1]
@@ -166,7 +166,7 @@ def _bound_over_outcomes(
     return float(bound), float(loss - excess), float(loss + y.sum() * top)
 
 
-def _by_gaps(
+def by_gaps(
     costs: np.ndarray,
     by_m: np.ndarray,
     by_u: np.ndarray,
