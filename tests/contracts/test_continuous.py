@@ -103,6 +103,7 @@ def test_another_distribution_is_noticed():
     assert any("individual rationality: cost" in text for text in broken.violations)
 
 
+@pytest.mark.slow
 def test_other_targets_and_curves():
     stated = problem(valuation=LogarithmicValuation(scale=100.0, sensitivity=3.0), maximise="accuracy", cells=8)
     contract = design_contract(stated)
