@@ -25,6 +25,8 @@ from contracts.measurements import Measurements
 from contracts.records import frozen
 
 STEPS = 60
+PATIENCE = 4
+CONVERGED = 1e-13  # of the accuracy
 DIRECTIONS = 200
 STARTS = 4
 NOT_NEGATIVE = 1e-10  # of the largest eigenvalue: rounding of a covariance
@@ -58,6 +60,11 @@ class ConfidenceRegion:
         """The smallest optimum of the region's curves; not positive if some learn nothing."""
         return float(min(self.centre[0] - np.linalg.norm(self.factor[0]), 1.0))
 
+    @property
+    def _capped(self) -> bool:
+        """Whether some optimum of the ellipsoid is above 1."""
+        return bool(self.centre[0] + np.linalg.norm(self.factor[0]) > 1.0)
+
     def parameters(self, directions: Any) -> np.ndarray:
         """Optimum and logarithms of scales at directions w of length <= 1, shape (..., parameters)."""
         return self.centre + np.asarray(directions) @ self.factor.T
@@ -87,6 +94,8 @@ class ConfidenceRegion:
         """
         data = np.asarray(data, dtype=float)
         free, at_free = self._extreme(data, -1.0, self.factor)
+        if not self._capped:
+            return free, at_free
         # min(optimum, 1) is the smaller of the two: an optimum above 1 counts as 1.
         held = self.factor.copy()
         held[0] = 0.0
@@ -99,9 +108,11 @@ class ConfidenceRegion:
     def highest(self, data: Any) -> np.ndarray:
         """Accuracies that no curve of the region exceeds, never above 1, shape (n,)."""
         data = np.asarray(data, dtype=float)
+        free = self._extreme(data, 1.0, self.factor)[0]
+        if not self._capped:
+            return np.clip(free, 0.0, 1.0)
         held = self.factor.copy()
         held[0] = 0.0
-        free = self._extreme(data, 1.0, self.factor)[0]
         full = self._extreme(data, 1.0, held)[0] + 1.0 - self.centre[0]
         return np.clip(np.minimum(free, full), 0.0, 1.0)
 
@@ -126,7 +137,7 @@ class ConfidenceRegion:
         count, amounts, size = starts.shape
         x, w = np.tile(data, count), starts.reshape(-1, size)
         best, slope = _raw(self.family, self.centre + w @ factor.T, x)
-        best, share = sign * best, np.ones(x.size)
+        best, share, idle = sign * best, np.ones(x.size), 0
         for _ in range(STEPS):
             towards = sign * slope @ factor
             length = np.linalg.norm(towards, axis=1, keepdims=True)
@@ -135,7 +146,8 @@ class ConfidenceRegion:
             moved = np.where(norm > 1e-12, moved / np.maximum(norm, 1e-12), w)
             value, bend = _raw(self.family, self.centre + moved @ factor.T, x)
             better = sign * value > best
-            if not better.any() and share.max() < 1e-4:
+            idle = idle + 1 if (sign * value - best).max() <= CONVERGED else 0
+            if idle > PATIENCE:
                 break
             best = np.where(better, sign * value, best)
             w, slope = np.where(better[:, None], moved, w), np.where(better[:, None], bend, slope)

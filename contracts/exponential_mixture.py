@@ -14,6 +14,8 @@ from contracts.accuracy import AccuracyCurve
 from contracts.errors import InvalidInput
 from contracts.records import frozen
 
+RATES_PER_DECADE = 8
+
 
 @jax.tree_util.register_dataclass
 @frozen
@@ -51,6 +53,13 @@ class ExponentialMixture(AccuracyCurve):
     def floor(self) -> float:
         """The largest amount of data with which accuracy is still zero."""
         return _floor(float(self.optimum), tuple(self.weights), tuple(self.rates))
+
+    @property
+    def natural_rates(self) -> np.ndarray:
+        """Its own rates, and others between and above for concave functions of the loss."""
+        low, high = float(self.rates.min()), 25.0 * float(self.rates.max())
+        spaced = np.geomspace(low, high, int(RATES_PER_DECADE * np.log10(high / low)) + 2)
+        return np.union1d(self.rates, spaced)
 
     def shortfall(self, data: Any, xp: Any) -> Any:
         """See `AccuracyCurve.shortfall`."""

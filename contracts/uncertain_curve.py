@@ -46,6 +46,7 @@ from contracts.valuation import Valuation
 from contracts.verify import LATTICE_ERROR, TOLERANCE, Certificate, verify_menu
 
 PER_DECADE = 24
+FLOOR_PER_DECADE = 8
 NEGLIGIBLE = 1e-7  # accuracy given away so that the far tail need not be matched relatively
 ROUNDING = 1e-9
 COARSE, FINE, ZOOMS = 300, 24, 3
@@ -64,8 +65,8 @@ class UncertainProblem(ExtendedProblem):
         covariance: of the estimates; by default the fit's own (see `confidence_region`).
 
     The coordinator maximises what is reached under the worst curve. `design_contracts` does not take it: what
-    types get alone follows from another curve than what can be given. For curves whose loss is not nearly a
-    mixture of exponentials (arctan) the promises are more cautious than they need be by some 1.5 % of the loss.
+    types get alone follows from another curve than what can be given. Promises are more cautious than they need
+    be by a few thousandths of the loss, for exponential and arctan curves by up to 3 %.
 
     Raises:
         InvalidInput: naming the argument and what is accepted.
@@ -163,7 +164,7 @@ def _designed(problem: UncertainProblem, under: Problem, due: np.ndarray, began:
 def lowest_curve(region: ConfidenceRegion, most: float) -> ExponentialMixture:
     """A curve that no curve of the region falls below, up to an amount of data."""
     top = region.least_optimum
-    data = np.geomspace(1e-9 * most, 10.0 * most, int(10 * PER_DECADE))
+    data = np.geomspace(1e-9 * most, 10.0 * most, 10 * FLOOR_PER_DECADE)
     lowest, _ = region.lowest(data)
     above = data[lowest > 0.0]
     if not above.size:
@@ -171,7 +172,7 @@ def lowest_curve(region: ConfidenceRegion, most: float) -> ExponentialMixture:
             f"at level {region.level:g} the worst curve never leaves zero with what can be paid for;"
             " expected more precise measurements, or a lower level"
         )
-    low = max(float(above[0]) * 0.9, 1e-9 * most)
+    low = max(float(above[0]) * 10.0 ** (-1.0 / FLOOR_PER_DECADE), 1e-9 * most)
     points = np.geomspace(low, 10.0 * most, 2 * int(PER_DECADE * np.log10(10.0 * most / low)) + 1)
     loss = np.maximum(top - region.lowest(points)[0], 0.0) + NEGLIGIBLE * top
     smooth = interpolate.PchipInterpolator(np.log(points), np.log(loss))
@@ -248,8 +249,8 @@ class UncertainContract(MenuContract):
         """Check the promises for curves all over the region, sampled and searched for.
 
         For each constraint the worst curve is looked for among 400 on the region's boundary, then by a direct
-        search (Nelder-Mead) from the worst of them; nothing of the design's envelopes is used. `extended` has the
-        worst slacks found, what is reached at worst, and the price; `optimality_gap` bounds how much more any
+        search (Nelder-Mead) from the worst of them; nothing of the design's envelopes is used. `extended` has
+        what is guaranteed, what is reached at worst, and the price; `optimality_gap` bounds how much more any
         contract that keeps its promises throughout the region could reach at worst.
         """
         region = self.problem.region
@@ -262,14 +263,14 @@ class UncertainContract(MenuContract):
         participation = menu.utility - alone
         feasibility = worst.offered(menu.contribution) - menu.expected_reward
         reached = worst.target(menu.contribution)
+        names = self.problem.population.names or ()
         complaints = [
-            f"individual rationality: {name} would get {slack:.3g} less than alone under some curve of the region"
-            for name, slack in zip(self.problem.population.names or (), -participation, strict=True)
-            if slack > tolerance
+            f"individual rationality: {names[i]} would get {-participation[i]:.3g} less than alone under some"
+            " curve of the region"
+            for i in np.flatnonzero(participation < -tolerance)
         ] + [
-            f"feasibility: {name} is promised {slack:.3g} more than some curve of the region gives"
-            for name, slack in zip(self.problem.population.names or (), -feasibility, strict=True)
-            if slack > tolerance
+            f"feasibility: {names[i]} is promised {-feasibility[i]:.3g} more than some curve of the region gives"
+            for i in np.flatnonzero(feasibility < -tolerance)
         ]
         if reached < self.guaranteed - tolerance:
             complaints.append(f"objective: {self.guaranteed:.9g} is guaranteed, some curve gives {reached:.9g}")
