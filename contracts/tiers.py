@@ -69,7 +69,7 @@ class TieredProblem(ExtendedProblem):
     ... )
     >>> contract = design_contract(TieredProblem(problem=problem, tiers=2))
     >>> len(contract.options), round(contract.objective, 3), round(contract.price, 3)
-    (2, 92.8, 0.014)
+    (2, 92.856, 0.108)
     >>> verify(contract).holds
     True
     """

@@ -29,7 +29,7 @@ from contracts.testing import problems
 from contracts.tier_search import opened_gaps
 from contracts.tiers import TieredProblem
 
-SMOOTH = ("power-law", "generalization-bound", "exponential")
+FLOORLESS = ("exponential",)  # the others take a linear program more, and time
 FEW = settings(max_examples=4, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
 
 
@@ -48,11 +48,16 @@ def spread(types=8, participants=50, belief="interim", seed=0, ratio=20.0):
 
 
 @pytest.mark.slow
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
 @given(problems(types=(1, 7)), st.integers(1, 5))
 def test_many_problems_of_every_kind(problem, tiers):
     contract = designed(problem, tiers=tiers)
-    assert contract is None or verify(contract).holds, verify(contract)
+    if contract is None:
+        assert tiers < problem.population.types
+        return
+    certificate = verify(contract)
+    assert certificate.holds, certificate
+    assert contract.price >= -1e-7 * problem.largest_value
 
 
 def designed(problem, **limits):
@@ -64,7 +69,7 @@ def designed(problem, **limits):
 
 
 @FEW
-@given(problems(types=(1, 5), families=SMOOTH), st.integers(1, 5))
+@given(problems(types=(1, 5), families=FLOORLESS), st.integers(1, 5))
 def test_few_options_hold_and_cost_something(problem, tiers):
     contract = designed(problem, tiers=tiers)
     if contract is None:
@@ -77,7 +82,7 @@ def test_few_options_hold_and_cost_something(problem, tiers):
 
 
 @FEW
-@given(problems(types=(1, 6), families=SMOOTH))
+@given(problems(types=(1, 6), families=FLOORLESS))
 def test_as_many_options_as_types_cost_nothing(problem):
     contract = designed(problem, tiers=problem.population.types)
     assert contract is not None
