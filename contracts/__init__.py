@@ -11,9 +11,12 @@ from contracts.accuracy import (
 )
 from contracts.batch import attempt_contracts, design_contracts
 from contracts.behaviour import Choice, choose, design_for_choice, sufficient_margin
+from contracts.confidence_region import ConfidenceRegion, bootstrap_covariance, confidence_region
+from contracts.continuous import ContinuousContract, ContinuousProblem, EmpiricalCosts
 from contracts.contract import Contract, Settlement
 from contracts.design import design_contract
 from contracts.errors import BackendMissing, Infeasible, InvalidInput, ModelpactError, NotConverged
+from contracts.exponential_mixture import ExponentialMixture
 from contracts.full_information import FullInformation, full_information, full_informations
 from contracts.learning_curves import CurveFit, compare_families, fit_curve
 from contracts.margins import MarginContract, MarginProblem
@@ -33,6 +36,8 @@ from contracts.quality import QualityContract, QualityProblem, undetected_share
 from contracts.reservation import Reservation, reservation, reservations
 from contracts.rewards import Rewards, rewards
 from contracts.tastes import TasteContract, TasteProblem
+from contracts.tiers import TieredContract, TieredProblem
+from contracts.uncertain_curve import UncertainContract, UncertainProblem
 from contracts.valuation import (
     ExponentialUtility,
     LinearValuation,
@@ -48,11 +53,16 @@ __all__ = [
     "BackendMissing",
     "Certificate",
     "Choice",
+    "ConfidenceRegion",
+    "ContinuousContract",
+    "ContinuousProblem",
     "Contract",
     "CurveFit",
     "CustomCurve",
     "DistributionCost",
+    "EmpiricalCosts",
     "Exponential",
+    "ExponentialMixture",
     "ExponentialUtility",
     "FullInformation",
     "GeneralizationBound",
@@ -82,11 +92,17 @@ __all__ = [
     "Tabulated",
     "TasteContract",
     "TasteProblem",
+    "TieredContract",
+    "TieredProblem",
+    "UncertainContract",
+    "UncertainProblem",
     "Valuation",
     "Welfare",
     "attempt_contracts",
+    "bootstrap_covariance",
     "choose",
     "compare_families",
+    "confidence_region",
     "design_contract",
     "design_contracts",
     "design_for_choice",

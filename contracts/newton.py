@@ -128,7 +128,9 @@ def banded(program: Program, f: Factors, bound_ratio: np.ndarray, slack_ratio: n
         step = solve_once(right.ravel()).reshape(types, WIDTH)
         by_bound = np.empty(2 * types)
         by_bound[:-1:2], by_bound[1:-1:2], by_bound[-1] = step[:, BELOW], step[:-1, ABOVE], step[0, K]
-        return inverse_ratio * (by_bound + right_x), np.concatenate([step[:, H], step[1:, K]])
+        # Variables held at zero move nothing, but their own pairs (variable, price) must still be centred.
+        by_variable = (program.active * by_bound + right_x) / bound_ratio
+        return by_variable, np.concatenate([step[:, H], step[1:, K]])
 
     return solve
 
