@@ -20,6 +20,7 @@ from contracts.population import Population
 from contracts.problem import Problem
 from contracts.reservation import Reservation, reservation, reservations
 from contracts.rewards import Rewards, rewards
+from contracts.turnout import Binomial, FiniteTurnout, Poisson, Turnout, generated_turnout
 from contracts.valuation import (
     ExponentialUtility,
     LinearValuation,
@@ -33,12 +34,14 @@ __all__ = [
     "AccuracyCurve",
     "Arctan",
     "BackendMissing",
+    "Binomial",
     "Certificate",
     "Contract",
     "CurveFit",
     "CustomCurve",
     "Exponential",
     "ExponentialUtility",
+    "FiniteTurnout",
     "FullInformation",
     "GeneralizationBound",
     "Infeasible",
@@ -48,6 +51,7 @@ __all__ = [
     "Measurements",
     "ModelpactError",
     "NotConverged",
+    "Poisson",
     "Population",
     "PowerLaw",
     "PowerValuation",
@@ -56,6 +60,7 @@ __all__ = [
     "Rewards",
     "Settlement",
     "Tabulated",
+    "Turnout",
     "Valuation",
     "attempt_contracts",
     "compare_families",
@@ -64,6 +69,7 @@ __all__ = [
     "fit_curve",
     "full_information",
     "full_informations",
+    "generated_turnout",
     "read_measurements",
     "reservation",
     "reservations",

@@ -49,8 +49,8 @@ def design_contracts(problems: Problem | Iterable[Problem | ReducedProblem]) -> 
     Args:
         problems: problems of any kinds and numbers of types, or one `Problem` whose costs, probabilities,
             participants, curve and valuation parameters carry leading batch dimensions (float64; they are
-            broadcast against each other). Up to 64 types are solved together; larger problems, and curves that
-            are no mixture of exponentials, one by one. Extended problems that are base problems in other terms
+            broadcast against each other). Up to 64 types are solved together; larger problems, curves that are
+            no mixture of exponentials, and uncertain numbers of participants, one by one. Extended problems that are base problems in other terms
             (`ReducedProblem`) are taken too, others refused.
 
     Returns:
@@ -174,7 +174,11 @@ def _prepared(
             sound.append(index)
     alone = reservations([problems[index] for index in sound])
     models = {index: prepare(problems[index], own) for index, own in zip(sound, alone, strict=True)}
-    return {index: model for index, model in models.items() if model.program.curves is None}
+    return {
+        index: model
+        for index, model in models.items()
+        if model.program.curves is None and model.program.turnout is None
+    }
 
 
 def _check(problem: Problem) -> None:

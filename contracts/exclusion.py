@@ -168,11 +168,11 @@ def expected_target(model: FirstMoment, contribution: np.ndarray) -> float:
 
 def below_floor(model: FirstMoment, contribution: np.ndarray) -> float:
     """A bound (Chernoff) on the probability that the data trained on stay below the floor."""
-    p, n = model.program.probabilities, model.problem.population.participants
+    p, turnout = model.program.probabilities, model.problem.population.turnout
     floor = model.problem.accuracy.floor
-    if n * float(contribution.min()) >= floor:
+    if turnout.least * float(contribution.min()) >= floor:
         return 0.0
     rates = np.geomspace(0.01 / floor, 1000.0 / floor, 60)
     with np.errstate(divide="ignore"):
         log_phi = np.log(np.exp(-np.multiply.outer(rates, contribution)) @ p)
-    return float(np.exp(np.min(rates * floor + n * log_phi)))
+    return float(np.exp(np.min(rates * floor + turnout.log_power(log_phi).value)))
