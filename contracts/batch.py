@@ -50,8 +50,8 @@ def design_contracts(problems: Problem | Iterable[Problem | ReducedProblem]) -> 
         problems: problems of any kinds and numbers of types, or one `Problem` whose costs, probabilities,
             participants, curve and valuation parameters carry leading batch dimensions (float64; they are
             broadcast against each other). Up to 64 types are solved together; larger problems, curves that are
-            no mixture of exponentials, and uncertain numbers of participants, one by one. Extended problems that are base problems in other terms
-            (`ReducedProblem`) are taken too, others refused.
+            no mixture of exponentials, and uncertain numbers of participants, one by one. Extended problems
+            that are base problems in other terms (`ReducedProblem`) are taken too, others refused.
 
     Returns:
         The contracts in the order of the problems (of a batch: in C order), as `design_contract` gives them.
@@ -144,7 +144,9 @@ def unstack(problem: Problem) -> list[Problem]:
     ]
     singles = []
     for index in range(int(np.prod(batch))):
-        parts = [value[index] if k else value[index].item() for value, k in zip(wide, own, strict=True)]
+        parts = [
+            value[index] if k else np.asarray(value[index]).item() for value, k in zip(wide, own, strict=True)
+        ]
         try:
             singles.append(jax.tree_util.tree_unflatten(structure, parts))
         except InvalidInput as error:

@@ -143,7 +143,7 @@ def by_row(values: np.ndarray, row: np.ndarray) -> np.ndarray:
 
 
 def idle_outcomes(problem: Problem, p: np.ndarray, excluded: int) -> tuple[float, np.ndarray]:
-    """Probability that only excluded rows take part, or nobody: for the coordinator, and as each row believes."""
+    """Probability that nobody takes part but excluded rows: for the coordinator, and as each row believes."""
     n = problem.population.participants
     nobody = min(float(p[:excluded].sum()), 1.0)
     each = np.zeros(p.size)

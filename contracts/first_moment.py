@@ -306,7 +306,7 @@ def exclude(program: Program, excluded: int, belief: str) -> Program:
 
 
 def _idle(turnout: Turnout, p: np.ndarray, excluded: int, belief: str) -> tuple[float, np.ndarray]:
-    """How likely nobody contributes (nobody comes, or only excluded types): for all, and as each type believes."""
+    """How likely nobody comes but excluded types: for the coordinator, and as each type believes."""
     nobody = min(float(p[:excluded].sum()), 1.0)
     alone = np.zeros(p.size)
     if excluded and belief == "interim":

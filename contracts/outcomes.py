@@ -213,12 +213,17 @@ def _few(counts: np.ndarray, levels: int) -> np.ndarray:
 
 
 def _lattice_of_many(
-    levels: np.ndarray, mass: np.ndarray, mass_without: np.ndarray | None, counts: np.ndarray, chances: np.ndarray
+    levels: np.ndarray,
+    mass: np.ndarray,
+    mass_without: np.ndarray | None,
+    counts: np.ndarray,
+    chances: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray, float]:
     """Amounts, their (unnormalised) probabilities and the step, for the given numbers of draws only."""
     share = chances / chances.sum()
     mean_count, mean = float(share @ counts), float(mass @ levels)
-    variance = mean_count * float(mass @ (levels - mean) ** 2) + float(share @ (counts - mean_count) ** 2) * mean**2
+    variance = mean_count * float(mass @ (levels - mean) ** 2)
+    variance += float(share @ (counts - mean_count) ** 2) * mean**2
     centre, most = mean_count * mean, float(counts[-1]) * float(levels[-1])
     least = float(counts[0]) * float(levels[0])
     low = max(least, centre - TAIL * np.sqrt(variance))

@@ -83,7 +83,7 @@ class Turnout:
 
     @abstractmethod
     def thinned(self, kept: float) -> Turnout:
-        """The number given that none of a type came, whose absence each draw survives with probability `kept`."""
+        """The number given that all who came were of types that have the probability `kept` together."""
 
     @abstractmethod
     def generating(self, z: Any) -> Any:
@@ -369,7 +369,7 @@ def generated_turnout(function: Callable[[Any], Any]) -> FiniteTurnout:
         coefficients = finer
         if settled and np.abs(finer[points // 2 :]).max() <= 1e-13:
             return _probabilities(coefficients[: points // 2])
-    _probabilities(coefficients)
+    _check(coefficients)
     raise InvalidInput(
         f"participants: the generating function's coefficients do not vanish up to {FINEST_CIRCLE}: expected a"
         " power series with fewer terms that matter"
@@ -394,7 +394,7 @@ def _coefficients(function: Callable[[Any], Any], points: int) -> np.ndarray:
     return found.real
 
 
-def _probabilities(coefficients: np.ndarray) -> FiniteTurnout:
+def _check(coefficients: np.ndarray) -> None:
     for count in np.flatnonzero(coefficients < -1e-12):
         raise InvalidInput(
             f"participants: coefficient {count} of the generating function is {coefficients[count]:g}:"
@@ -405,6 +405,10 @@ def _probabilities(coefficients: np.ndarray) -> FiniteTurnout:
         raise InvalidInput(
             f"participants: the generating function is {total:.9g} at 1: expected 1 (probabilities sum to 1)"
         )
+
+
+def _probabilities(coefficients: np.ndarray) -> FiniteTurnout:
+    _check(coefficients)
     mass = np.where(coefficients > 1e-15, coefficients, 0.0)
     counts = np.flatnonzero(mass)
     return FiniteTurnout(counts=counts, probabilities=mass[counts] / mass.sum())
