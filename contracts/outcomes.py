@@ -188,8 +188,8 @@ def _of_many(levels: np.ndarray, mass: np.ndarray, mass_without: np.ndarray | No
         everybody = _exact(levels, mass, int(count))
         data.append(everybody.data)
         signed.append(chance * everybody.probabilities)
-        absent = left**count if mass_without is not None else 0.0
-        if absent > 0.0:
+        absent = left**count
+        if mass_without is not None and absent > 0.0:
             others = _exact(levels[kept], mass_without[kept] / left, int(count)) if kept.any() else everybody
             data.append(others.data)
             signed.append(-chance * absent * others.probabilities)
