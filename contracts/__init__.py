@@ -14,12 +14,15 @@ from contracts.contract import Contract, Settlement
 from contracts.design import design_contract
 from contracts.errors import BackendMissing, Infeasible, InvalidInput, ModelpactError, NotConverged
 from contracts.full_information import FullInformation, full_information, full_informations
+from contracts.kullback_leibler import WithinKullbackLeibler
 from contracts.learning_curves import CurveFit, compare_families, fit_curve
 from contracts.measurements import Measurements, read_measurements
 from contracts.population import Population
 from contracts.problem import Problem
 from contracts.reservation import Reservation, reservation, reservations
 from contracts.rewards import Rewards, rewards
+from contracts.robust_contract import Breach, RobustContract
+from contracts.total_variation import WithinTotalVariation
 from contracts.turnout import Binomial, FiniteTurnout, Poisson, Turnout, generated_turnout
 from contracts.valuation import (
     ExponentialUtility,
@@ -35,6 +38,7 @@ __all__ = [
     "Arctan",
     "BackendMissing",
     "Binomial",
+    "Breach",
     "Certificate",
     "Contract",
     "CurveFit",
@@ -58,10 +62,13 @@ __all__ = [
     "Problem",
     "Reservation",
     "Rewards",
+    "RobustContract",
     "Settlement",
     "Tabulated",
     "Turnout",
     "Valuation",
+    "WithinKullbackLeibler",
+    "WithinTotalVariation",
     "attempt_contracts",
     "compare_families",
     "design_contract",
