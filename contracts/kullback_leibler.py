@@ -6,7 +6,7 @@ other contract that holds could be is bounded by the best contract at one member
 
 What is guaranteed: every promise, and `worst_case`, for every member; and that no contract whose promises hold
 for all members has a worst case above `bound`. The two differ by what the bound per rate gives away: nothing
-for two types, 1e-7 to 1e-4 of the value where many take part, up to 0.4 % at ten participants and costs spread
+for two types, 1e-9 to 1e-6 of the value where many take part, up to 0.1 % at ten participants and costs spread
 500-fold.
 
 Source: ours.
@@ -44,7 +44,7 @@ from contracts.robust_contract import (
 )
 from contracts.turnout import Turnout
 
-MOST_REFERENCES = 12
+MOST_REFERENCES = 8
 STEPS = 100
 
 
@@ -113,7 +113,7 @@ class WithinKullbackLeibler(Ball):
         found = cutting_planes.solve(model, self.radius, start)
         contribution = found.contribution[model.groups] * model.data_unit
         utility = found.utility[model.groups] * model.value_unit
-        reference = self._reference(found.members, solver)
+        reference = self._reference(contribution, found.members, solver)
         problem, p = self.problem, self.problem.population.probabilities
         return RobustContract(
             problem=self,
@@ -150,13 +150,15 @@ class WithinKullbackLeibler(Ball):
             provenance=nominal.provenance,
         )
 
-    def _reference(self, members: np.ndarray, solver: str) -> Contract:
-        """The best contract at the member of the ball where it is worst, of those that the planes touched."""
+    def _reference(self, contribution: np.ndarray, members: np.ndarray, solver: str) -> Contract:
+        """The best contract at the member of the ball where it is worst, of those that are bad for the menu
+        and of those that the planes touched."""
         p, row = self.model.program.probabilities, self.model.groups
         distinct = members[np.sort(np.unique(members.round(6), axis=0, return_index=True)[1])]
         spread = distinct[np.unique(np.linspace(0, len(distinct) - 1, MOST_REFERENCES).astype(int))]
         share = self.problem.population.probabilities / np.where(p > 0, p, 1.0)[row]
-        stated = [with_probabilities(self.problem, q[row] * share) for q in spread]
+        candidates = [*(q[row] * share for q in spread), self._ascent(contribution)]
+        stated = [with_probabilities(self.problem, q) for q in candidates]
         return design_contract(min(stated, key=self._promise), solver=solver)
 
     def _promise(self, problem: Problem) -> float:

@@ -96,7 +96,7 @@ def breaches(problem: Problem, promised: np.ndarray, given: np.ndarray) -> tuple
     tolerance = TOLERANCE * problem.largest_value
     return tuple(
         Breach(
-            name=(problem.population.names or ())[i],
+            name=(problem.population.names or ())[int(i)],
             promised=float(promised[i]),
             deliverable=float(given[i]),
             short=float(promised[i] - given[i]),
@@ -233,17 +233,17 @@ class RobustContract(ExtendedContract):
         problem: Problem = self.problem.problem
         names, tolerance = problem.population.names or (), TOLERANCE * problem.largest_value
         found = [
-            f"individual rationality: {names[i]} would get {self.utility[i]:.9g}, alone {alone[i]:.9g}: short by"
-            f" {alone[i] - self.utility[i]:.3g}"
+            f"individual rationality: {names[int(i)]} would get {self.utility[i]:.9g}, alone {alone[i]:.9g}:"
+            f" short by {alone[i] - self.utility[i]:.3g}"
             for i in np.flatnonzero(self.utility < alone - tolerance)
         ]
         found += [
-            f"incentive compatibility: {names[i]} would rather take the option of"
+            f"incentive compatibility: {names[int(i)]} would rather take the option of"
             f" {names[int(envy[i].argmax())]}: gains {envy[i].max():.3g}"
             for i in np.flatnonzero(envy.max(axis=1) > tolerance)
         ]
         found += [
-            f"contribution: {names[i]} would contribute {self.contribution[i]:g} data"
+            f"contribution: {names[int(i)]} would contribute {self.contribution[i]:g} data"
             for i in np.flatnonzero(self.contribution < 0)
         ]
         broken = breaches(problem, self.expected_reward, given)
