@@ -170,6 +170,8 @@ class WithinKullbackLeibler(Ball):
     def worst_deliverable(self, contribution: np.ndarray) -> np.ndarray:
         """The least T_i found over the ball, each at a member of it."""
         n = self.problem.population.participants
+        if not contribution.any():
+            return np.full(contribution.size, float(self.problem.value(0.0)))
         found = []
         for i in range(contribution.size):
             q = self._ascent(contribution, i)

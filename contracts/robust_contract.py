@@ -64,7 +64,8 @@ class Breach:
 
 def with_probabilities(problem: Problem, probabilities: np.ndarray) -> Problem:
     """The problem with other probabilities of the types."""
-    population = dataclasses.replace(problem.population, probabilities=probabilities)
+    within = np.clip(probabilities, 0.0, 1.0)  # sums of differences may stick out by a rounding
+    population = dataclasses.replace(problem.population, probabilities=within)
     return dataclasses.replace(problem, population=population)
 
 

@@ -114,8 +114,8 @@ def test_no_member_makes_any_set_of_cheap_types_rarer(weights, radius, seed):
         assert q[costs <= cost].sum() == pytest.approx(least_tail(p, costs <= cost, radius), abs=1e-9)
 
 
-@settings(max_examples=10)
-@given(problems(types=(2, 4), participants=(2, 12), families=("power-law", "generalization-bound")), st.data())
+@settings(max_examples=6)
+@given(problems(types=(2, 3), participants=(2, 8), families=("power-law",)), st.data())
 def test_laws_of_total_variation(problem, data):
     problem = dataclasses.replace(problem, belief="interim")
     small = data.draw(st.floats(0.0, 0.5))
@@ -200,6 +200,7 @@ def test_under_the_ex_ante_belief_another_member_is_worse():
         WithinTotalVariation(problem=make(10, belief="ex-ante"), radius=0.1)
 
 
+@pytest.mark.slow
 def test_batches_take_total_variation_and_refuse_divergence():
     problem = make(10)
     radii = [0.0, 0.05, 0.1]
