@@ -69,11 +69,13 @@ def worst(model: FirstMoment, contribution: np.ndarray, radius: float) -> Worst:
     """Evaluate the bounds at contributions by row, in the program's units."""
     program, law = model.program, model.problem.population.turnout
     s, p = program.rates, program.probabilities
-    each = np.exp(-np.multiply.outer(s, contribution - contribution.min()))
+    # Types that never occur may contribute less than the least that does: they must not overflow.
+    least = contribution[p > 0].min()
+    each = np.exp(-np.multiply.outer(s, np.maximum(contribution - least, 0.0)))
     q = tilted(p, each, radius)
     mean = (q * each).sum(axis=1)
     share = q * each / mean[:, None]
-    log_phi = np.log(mean) - s * contribution.min()
+    log_phi = np.log(mean) - s * least
     everybody, others = law.log_power(log_phi), law.others().log_power(log_phi)
     terms = program.target_weights * np.exp(everybody.value)
     pull = terms * everybody.slope * s

@@ -230,8 +230,8 @@ class WithinKullbackLeibler(Ball):
     def _largest_losses(self, menu: np.ndarray, witness: Witness) -> tuple[float, np.ndarray]:
         _, p, row = distinct_rows(self.problem)
         n, m = self.problem.population.participants, by_row(menu, row)
-        least = m.min()
-        shifted = np.exp(-np.multiply.outer(witness.rates, m - least))
+        least = m[p > 0].min()
+        shifted = np.exp(-np.multiply.outer(witness.rates, np.maximum(m - least, 0.0)))
         log_phi = np.log(largest_mean(p, shifted, self.radius)) - witness.rates * least
         law = self.problem.population.turnout
         empty = float(law.generating(0.0)) * (witness.target_weights.sum() - largest_target(self.problem))

@@ -278,6 +278,14 @@ def test_promises_hold_for_members_of_a_divergence_ball(participants):
         assert certificate.extended["worst case"] <= certificate.extended["least found in the ball"] + 1e-9
 
 
+def test_types_that_never_come_keep_their_promises():
+    problem = make(170, costs=[0.4, 0.05, 0.02], probabilities=[0.0, 0.6, 0.4])
+    robust = design_contract(WithinKullbackLeibler(problem=problem, radius=0.01))
+    assert robust.worst_probabilities[0] == 0.0
+    certificate = verify(robust)
+    assert certificate.holds, certificate
+
+
 def test_a_divergence_of_zero_is_the_nominal_contract():
     problem = make(10)
     robust = design_contract(WithinKullbackLeibler(problem=problem, radius=0.0))
