@@ -18,6 +18,7 @@ from contracts.design import design_contract
 from contracts.errors import BackendMissing, Infeasible, InvalidInput, ModelpactError, NotConverged
 from contracts.exponential_mixture import ExponentialMixture
 from contracts.full_information import FullInformation, full_information, full_informations
+from contracts.kullback_leibler import WithinKullbackLeibler
 from contracts.learning_curves import CurveFit, compare_families, fit_curve
 from contracts.margins import MarginContract, MarginProblem
 from contracts.measurements import Measurements, read_measurements
@@ -35,8 +36,11 @@ from contracts.problem import Problem
 from contracts.quality import QualityContract, QualityProblem, undetected_share
 from contracts.reservation import Reservation, reservation, reservations
 from contracts.rewards import Rewards, rewards
+from contracts.robust_contract import Breach, RobustContract
 from contracts.tastes import TasteContract, TasteProblem
 from contracts.tiers import TieredContract, TieredProblem
+from contracts.total_variation import WithinTotalVariation
+from contracts.turnout import Binomial, FiniteTurnout, Poisson, Turnout, generated_turnout
 from contracts.uncertain_curve import UncertainContract, UncertainProblem
 from contracts.valuation import (
     ExponentialUtility,
@@ -51,6 +55,8 @@ __all__ = [
     "AccuracyCurve",
     "Arctan",
     "BackendMissing",
+    "Binomial",
+    "Breach",
     "Certificate",
     "Choice",
     "ConfidenceRegion",
@@ -64,6 +70,7 @@ __all__ = [
     "Exponential",
     "ExponentialMixture",
     "ExponentialUtility",
+    "FiniteTurnout",
     "FullInformation",
     "GeneralizationBound",
     "Infeasible",
@@ -79,6 +86,7 @@ __all__ = [
     "Objective",
     "ObjectiveContract",
     "ObjectiveProblem",
+    "Poisson",
     "Population",
     "PowerLaw",
     "PowerValuation",
@@ -88,16 +96,20 @@ __all__ = [
     "Rawlsian",
     "Reservation",
     "Rewards",
+    "RobustContract",
     "Settlement",
     "Tabulated",
     "TasteContract",
     "TasteProblem",
     "TieredContract",
     "TieredProblem",
+    "Turnout",
     "UncertainContract",
     "UncertainProblem",
     "Valuation",
     "Welfare",
+    "WithinKullbackLeibler",
+    "WithinTotalVariation",
     "attempt_contracts",
     "bootstrap_covariance",
     "choose",
@@ -109,6 +121,7 @@ __all__ = [
     "fit_curve",
     "full_information",
     "full_informations",
+    "generated_turnout",
     "read_measurements",
     "reservation",
     "reservations",

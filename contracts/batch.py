@@ -58,9 +58,9 @@ def design_contracts(problems: Problem | Iterable[Problem | ReducedProblem]) -> 
     Args:
         problems: problems of any kinds and numbers of types, or one `Problem` whose costs, probabilities,
             participants, curve and valuation parameters carry leading batch dimensions (float64; they are
-            broadcast against each other). Up to 64 types are solved together; larger problems, and curves that
-            are no mixture of exponentials, one by one. Extended problems that are base problems in other terms
-            (`ReducedProblem`) are taken too, others refused.
+            broadcast against each other). Up to 64 types are solved together; larger problems, curves that are
+            no mixture of exponentials, and uncertain numbers of participants, one by one. Extended problems
+            that are base problems in other terms (`ReducedProblem`) are taken too, others refused.
 
     Returns:
         The contracts in the order of the problems (of a batch: in C order), as `design_contract` gives them.
@@ -153,7 +153,9 @@ def unstack(problem: Problem) -> list[Problem]:
     ]
     singles = []
     for index in range(int(np.prod(batch))):
-        parts = [value[index] if k else value[index].item() for value, k in zip(wide, own, strict=True)]
+        parts = [
+            value[index] if k else np.asarray(value[index]).item() for value, k in zip(wide, own, strict=True)
+        ]
         try:
             singles.append(jax.tree_util.tree_unflatten(structure, parts))
         except InvalidInput as error:
@@ -183,7 +185,11 @@ def _prepared(
             sound.append(index)
     alone = reservations([problems[index] for index in sound])
     models = {index: prepare(problems[index], own) for index, own in zip(sound, alone, strict=True)}
-    return {index: model for index, model in models.items() if model.program.curves is None}
+    return {
+        index: model
+        for index, model in models.items()
+        if model.program.curves is None and model.program.turnout is None
+    }
 
 
 def _check(problem: Problem) -> None:
@@ -287,9 +293,10 @@ def _candidates(solved: Sequence[_Solved]) -> Iterable[tuple[_Solved, Candidate]
     m, u = unfold(shape, np.stack([one.solution.gaps for one in solved]), np)
     contribution = m * np.array([[model.data_unit] for model in models])
     utility = u * np.array([[model.value_unit] for model in models])
-    participants = np.array([one.program.participants for one in solved])
+    participants = np.array([[one.program.participants] for one in solved])
     floors = np.array([float(model.problem.accuracy.floor) for model in models])
-    below = chernoff(contribution, stacked("probabilities"), participants, floors)
+    below = chernoff(contribution, stacked("probabilities"), floors, lambda log_phi: participants * log_phi)
+    below = np.where(participants[:, 0] * contribution.min(axis=1) >= floors, 0.0, below)
     for one, data, gain, chance in zip(solved, contribution, utility, below.tolist(), strict=True):
         loss = one.solution.loss or 0.0
         target = expected_target(one.model, data, loss, chance)

@@ -39,6 +39,10 @@ def solve(program: Program, belief: str) -> Solution:
         import cvxpy as cp
     except ImportError as error:
         raise BackendMissing("cvxpy", "the conic solver") from error
+    if program.turnout is not None:
+        raise InvalidInput(
+            "solver = 'conic' with an uncertain number of participants: expected solver='interior-point'"
+        )
     types, n = program.costs.size, program.participants
     terms = program.rates.size * types * (n if belief == "ex-ante" else 1)
     if types > MOST_TYPES or terms > MOST_TERMS:

@@ -27,7 +27,7 @@ from contracts.accuracy import AccuracyCurve
 from contracts.contract import Contract
 from contracts.design import check_shape, contract_of, hopeless
 from contracts.errors import InvalidInput, NotConverged
-from contracts.exclusion import CLOSE, Candidate, attempt, expected_target, possible_improvement
+from contracts.exclusion import CLOSE, Candidate, attempt, candidate_at, possible_improvement
 from contracts.extension import ExtendedProblem
 from contracts.first_moment import FirstMoment, prepare
 from contracts.interior_point import Solution, solve
@@ -530,12 +530,8 @@ def _stated(problem: ContinuousProblem, chosen: Chosen, began: float) -> Contrac
         return _null(discrete, None, began)
     model = prepare(discrete, _alone(discrete))
     rows = m.size
-    candidate = Candidate(
-        excluded=int(chosen.excluded > 0 and m[0] == 0.0),
-        program=model.program,
-        solution=Solution(np.zeros(2 * rows), np.zeros(2 * rows - 1), 0.0, 0),
-        contribution=m,
-        utility=chosen.reward - costs * m,
-        target=expected_target(model, m),
-    )
-    return contract_of(model, candidate, None, "interior-point", began)
+    unpriced = Solution(np.zeros(2 * rows), np.zeros(2 * rows - 1), 0.0, 0)
+    excluded = int(chosen.excluded > 0 and m[0] == 0.0)
+    gain = (chosen.reward - costs * m) / model.value_unit
+    menu = candidate_at(model, model.program, excluded, unpriced, m / model.data_unit, gain)
+    return contract_of(model, menu, None, "interior-point", began)

@@ -154,7 +154,7 @@ class Contract:
         counts = checks.array("counts", counts, low=0.0, length=population.types)
         for i in np.flatnonzero(counts != np.floor(counts)):
             raise InvalidInput(f"counts[{i}] = {counts[i]:g}: expected a whole number")
-        if counts.sum() != population.participants:
+        if counts.sum() not in population.turnout.support[0]:
             raise InvalidInput(
                 f"counts sum to {counts.sum():g}: expected the {population.participants} participants"
             )

@@ -17,6 +17,7 @@ import numpy as np
 from contracts.contract import Witness
 from contracts.outcome_gradients import ContinuedLoss, expected_loss, type_losses
 from contracts.problem import Problem
+from contracts.turnout import Turnout
 
 
 class Mixture(NamedTuple):
@@ -25,6 +26,20 @@ class Mixture(NamedTuple):
     rates: np.ndarray
     log_phi: np.ndarray
     tilted: np.ndarray
+
+
+def mean_power(n: int | Turnout, logs: np.ndarray, order: int = 0) -> np.ndarray:
+    """E [N (N-1) ... (N-order+1) exp((N - order) l)] for each l <= 0, any shape: phi^N and its derivatives."""
+    if not isinstance(n, Turnout):
+        factor = 1.0
+        for k in range(order):
+            factor *= n - k
+        return factor * np.exp((n - order) * logs)
+    total = np.zeros(np.shape(logs))
+    for count, chance in zip(*n.support, strict=True):
+        if count >= order:
+            total += chance * mean_power(int(count), logs, order)
+    return total
 
 
 def transforms(rates: np.ndarray, contribution: np.ndarray, p: np.ndarray) -> Mixture:
@@ -42,6 +57,8 @@ def type_losses_by_mixture(
 ) -> np.ndarray:
     """E_i L for every row, by the mixture."""
     n = problem.population.participants
+    if isinstance(n, Turnout):
+        return weights @ _expected_by_count(problem, mix, m, p)
     if problem.belief == "interim":
         return weights @ np.exp(-np.multiply.outer(mix.rates, m) + (n - 1) * mix.log_phi[:, None])
     present = -np.expm1(n * np.log1p(-np.clip(p, 1e-300, 1 - 1.2e-16)))
@@ -54,11 +71,50 @@ def _shares(mix: Mixture, m: np.ndarray, p: np.ndarray) -> np.ndarray:
     return np.minimum(np.maximum(p, 1e-300) * np.exp(exponent), 1 - 1.2e-16)
 
 
+def _expected_by_count(problem: Problem, mix: Mixture, m: np.ndarray, p: np.ndarray) -> np.ndarray:
+    """E_i exp(-s n·m) for each rate and row, summed over the numbers of participants."""
+    turnout = problem.population.turnout
+    if problem.belief == "interim":
+        others = mean_power(turnout, mix.log_phi, 1) / turnout.mean
+        return np.exp(-np.multiply.outer(mix.rates, m)) * others[:, None]
+    absent = np.log1p(-np.clip(p, 1e-300, 1 - 1.2e-16))
+    without, total, present = np.log1p(-_shares(mix, m, p)), 0.0, np.zeros(p.size)
+    for count, chance in zip(*turnout.support, strict=True):
+        present -= chance * np.expm1(count * absent)
+        total = total - chance * np.exp(count * mix.log_phi)[:, None] * np.expm1(count * without)
+    return total / present
+
+
+def _gradient_by_count(
+    problem: Problem, weights: np.ndarray, mix: Mixture, m: np.ndarray, p: np.ndarray, prices: np.ndarray
+) -> np.ndarray:
+    """`type_loss_gradient` where the number of participants is uncertain."""
+    turnout, s = problem.population.turnout, mix.rates
+    phi, own = np.exp(mix.log_phi), np.exp(-np.multiply.outer(s, m))
+    if problem.belief == "interim":
+        once, twice = (mean_power(turnout, mix.log_phi, order) / turnout.mean for order in (1, 2))
+        others = (own @ prices * twice * phi)[:, None] * mix.tilted
+        return -(weights * s) @ (prices * own * once[:, None] + others)
+    p = np.clip(p, 1e-300, 1 - 1.2e-16)
+    without, absent = np.log1p(-_shares(mix, m, p)), np.log1p(-p)
+    present, rest, kept = np.zeros(p.size), 0.0, 0.0
+    for count, chance in zip(*turnout.support, strict=True):
+        present -= chance * np.expm1(count * absent)
+        if count:
+            power = chance * count * np.exp((count - 1) * mix.log_phi)[:, None]
+            rest = rest - power * np.expm1((count - 1) * without)
+            kept = kept + power * np.exp((count - 1) * without)
+    others = (rest * phi[:, None]) @ (prices / present)
+    return -(weights * s) @ (others[:, None] * mix.tilted + kept * own * (p * prices / present))
+
+
 def type_loss_gradient(
     problem: Problem, weights: np.ndarray, mix: Mixture, m: np.ndarray, p: np.ndarray, prices: np.ndarray
 ) -> np.ndarray:
     """The gradient of sum_i prices_i E_i L by m."""
     n, s = problem.population.participants, mix.rates
+    if isinstance(n, Turnout):
+        return _gradient_by_count(problem, weights, mix, m, p, prices)
     if problem.belief == "interim":
         each = np.exp(-np.multiply.outer(s, m) + (n - 1) * mix.log_phi[:, None])
         others = (each @ prices)[:, None] * mix.tilted * (n - 1)
@@ -87,10 +143,12 @@ def by_row(values: np.ndarray, row: np.ndarray) -> np.ndarray:
 
 
 def idle_outcomes(problem: Problem, p: np.ndarray, excluded: int) -> tuple[float, np.ndarray]:
-    """Probability that only excluded rows take part: for the coordinator, and as each row believes."""
+    """Probability that nobody takes part but excluded rows: for the coordinator, and as each row believes."""
     n = problem.population.participants
     nobody = min(float(p[:excluded].sum()), 1.0)
     each = np.zeros(p.size)
+    if isinstance(n, Turnout):
+        return _idle_by_count(problem, p, excluded, nobody)
     if problem.belief == "interim":
         each[:excluded] = nobody ** (n - 1)
     elif nobody > 0:
@@ -98,6 +156,22 @@ def idle_outcomes(problem: Problem, p: np.ndarray, excluded: int) -> tuple[float
         inside = -np.expm1(n * np.log1p(-np.clip(own / nobody, 1e-300, 1 - 1.2e-16)))
         each[:excluded] = nobody**n * inside / -np.expm1(n * np.log1p(-own))
     return nobody**n, each
+
+
+def _idle_by_count(problem: Problem, p: np.ndarray, excluded: int, nobody: float) -> tuple[float, np.ndarray]:
+    turnout = problem.population.turnout
+    own, each, present, idle = np.clip(p[:excluded], 1e-300, 1 - 1.2e-16), np.zeros(p.size), 0.0, 0.0
+    for count, chance in zip(*turnout.support, strict=True):
+        idle += chance * nobody**count
+        if problem.belief == "interim" and count:
+            each[:excluded] += chance * count / turnout.mean * nobody ** (count - 1)
+        elif problem.belief != "interim" and nobody > 0:
+            inside = -np.expm1(count * np.log1p(-np.clip(own / nobody, 1e-300, 1 - 1.2e-16)))
+            each[:excluded] += chance * nobody**count * inside
+            present = present - chance * np.expm1(count * np.log1p(-own))
+    if problem.belief != "interim" and nobody > 0:
+        each[:excluded] /= present
+    return idle, each
 
 
 def lower_bound(
@@ -114,21 +188,21 @@ def lower_bound(
     if not witness.rates.size:
         return _bound_over_outcomes(problem, witness, f, contribution)
     mix = transforms(witness.rates, m, p)
-    powers = np.exp(n * mix.log_phi)
+    powers, slopes = mean_power(n, mix.log_phi), mean_power(n, mix.log_phi, 1) * np.exp(mix.log_phi)
     idle, idle_each = idle_outcomes(problem, p, k)
     target_top = value_top if problem.target_is_value else float(problem.accuracy.optimum)
     excess, value_excess = 0.0, np.zeros(costs.size)
-    if k:
+    if idle > 0.0:
         excess = idle * (witness.target_weights.sum() - target_top)
         value_excess = idle_each * (witness.value_weights.sum() - value_top)
     losses = type_losses_by_mixture(problem, witness.value_weights, mix, m, p) - value_excess
     slack = value_top - losses - costs * m - u
     lagrangian = witness.target_weights @ powers - excess - y @ slack - w @ (u - f)
-    by_m = -(witness.target_weights * mix.rates * n * powers) @ mix.tilted + y * costs
+    by_m = -(witness.target_weights * mix.rates * slopes) @ mix.tilted + y * costs
     by_m = by_m + type_loss_gradient(problem, witness.value_weights, mix, m, p, y)
     bound = lagrangian + _least_change(problem, costs, by_m, y - w, witness, f[0])
     given = transforms(witness.rates, by_row(contribution, row), p)
-    loss = float(witness.target_weights @ np.exp(n * given.log_phi) - excess)
+    loss = float(witness.target_weights @ mean_power(n, given.log_phi) - excess)
     return float(bound), loss, loss + float(y.sum()) * value_top
 
 
@@ -155,7 +229,7 @@ def _bound_over_outcomes(
     target, value = ContinuedLoss(problem, problem.target_is_value), ContinuedLoss(problem, True)
     target_top = top if problem.target_is_value else float(problem.accuracy.optimum)
     idle, idle_each = idle_outcomes(problem, p, k)
-    excess = idle * (float(target(np.zeros(1))[0]) - target_top) if k else 0.0
+    excess = idle * (float(target(np.zeros(1))[0]) - target_top) if idle > 0.0 else 0.0
     value_excess = idle_each * (float(value(np.zeros(1))[0]) - top) if k else 0.0 * idle_each
     mean, by_m = expected_loss(target, m, p, n)
     losses, gradient = type_losses(value, problem.belief, m, p, n, y)

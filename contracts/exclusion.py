@@ -91,10 +91,17 @@ def attempt(model: FirstMoment, program: Program, excluded: int, solver: Solver)
         solution = solver(restricted, belief)
     else:
         return None
-    loss = solution.loss
+    return candidate_at(model, program, excluded, solution, m, u)
+
+
+def candidate_at(
+    model: FirstMoment, program: Program, excluded: int, solution: Solution, m: np.ndarray, u: np.ndarray
+) -> Candidate:
+    """The candidate with contributions m and utilities u, in the program's units."""
+    loss, contribution = solution.loss, m * model.data_unit
     if loss is None:
-        loss = float(moments(restricted, m, belief, np).target_loss)
-    contribution = m * model.data_unit
+        belief = model.problem.belief
+        loss = float(moments(exclude(program, excluded, belief), m, belief, np).target_loss)
     return Candidate(
         excluded=excluded,
         program=program,
@@ -181,24 +188,33 @@ def expected_target(model: FirstMoment, contribution: np.ndarray, loss: float, b
 
 def below_floor(model: FirstMoment, contribution: np.ndarray) -> float:
     """A bound on the probability that the data trained on stay below the floor."""
-    n, floor = model.problem.population.participants, float(model.problem.accuracy.floor)
-    return float(chernoff(contribution, model.program.probabilities, n, floor))
+    turnout, floor = model.problem.population.turnout, float(model.problem.accuracy.floor)
+    if turnout.least * float(contribution.min()) >= floor:
+        return 0.0
+    return float(
+        chernoff(
+            contribution, model.program.probabilities, floor, lambda log_phi: turnout.log_power(log_phi).value
+        )
+    )
 
 
-def chernoff(contribution: np.ndarray, probabilities: np.ndarray, participants: Any, floor: Any) -> np.ndarray:
+def chernoff(
+    contribution: np.ndarray,
+    probabilities: np.ndarray,
+    floor: Any,
+    log_power: Callable[[np.ndarray], np.ndarray],
+) -> np.ndarray:
     """A bound on the probability that all contributions together stay below a floor.
 
     Args:
         contribution, probabilities: of the types, shape (*batch, types).
-        participants, floor: of shape (*batch).
+        floor: shape (*batch).
+        log_power: log E phi^N by log phi, shape (*batch, rates).
 
     Returns:
-        The least over a grid of rates s of e^{s floor} phi(s)^N; 0 where nobody contributes too little; shape
-        (*batch).
+        The least over a grid of rates s of e^{s floor} E phi(s)^N, shape (*batch).
     """
     relative = contribution / np.expand_dims(np.maximum(floor, 1e-300), -1)
     phi = np.exp(-RATES[:, None] * relative[..., None, :]) @ probabilities[..., None]
     with np.errstate(divide="ignore"):
-        log_bound = RATES + np.expand_dims(participants, -1) * np.log(phi[..., 0])
-    enough = participants * contribution.min(axis=-1) >= floor
-    return np.where(enough, 0.0, np.exp(log_bound.min(axis=-1)))
+        return np.exp((RATES + log_power(np.log(phi[..., 0]))).min(axis=-1))

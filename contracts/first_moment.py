@@ -27,10 +27,11 @@ from contracts import gauss_program
 from contracts.exponential_sum import ExponentialSum, fit_exponentials
 from contracts.gauss import Curves, LossCurve
 from contracts.numeric import library
-from contracts.participation import BELIEFS, Partials, Transform, transform
+from contracts.participation import BELIEFS, BELIEFS_OF_MANY, Partials, Transform, transform
 from contracts.problem import Problem
 from contracts.records import Keyed, frozen, identity
 from contracts.reservation import Reservation, reservation
+from contracts.turnout import LogPower, Turnout
 
 # Above this relative error a loss is taken not to be a mixture of exponentials.
 MIXTURE_ERROR = 1e-8
@@ -41,7 +42,7 @@ class Program(NamedTuple):
 
     Attributes:
         costs, probabilities, reservation: c, p, f of the distinct types by falling cost, shape (types,).
-        participants: N.
+        participants: N; its mean where it is uncertain.
         rates: s, shape (terms,).
         target_weights, value_weights: w of the loss maximised and of the loss of value, shape (terms,).
         target_offset: what the mixture adds to E L where nobody contributes.
@@ -49,6 +50,7 @@ class Program(NamedTuple):
         active: 0 for variables x that are fixed at zero, else 1, shape (2 types,).
         real: 0 for types that only fill up a batch and expect no loss, else 1, shape (types,); None if all are.
         curves: the losses themselves where they are not mixtures of exponentials (then there are no rates).
+        turnout: the law of N where it is uncertain.
     """
 
     costs: Any
@@ -63,6 +65,7 @@ class Program(NamedTuple):
     active: Any
     real: Any = None
     curves: Any = None
+    turnout: Any = None
 
 
 def unfold(program: Program, gaps: Any, xp: Any) -> tuple[Any, Any]:
@@ -97,6 +100,7 @@ class Moments(NamedTuple):
         at: the transform.
         powers: phi^N, shape (terms,).
         partials: R and its derivatives.
+        log_power: N log phi with its derivatives by log phi, where N is uncertain (log G(phi)).
     """
 
     target_loss: Any
@@ -104,6 +108,7 @@ class Moments(NamedTuple):
     at: Transform
     powers: Any
     partials: Partials
+    log_power: LogPower | None = None
 
     @property
     def objective_slope(self) -> Any:
@@ -116,6 +121,8 @@ def moments(program: Program, contribution: Any, belief: str, xp: Any) -> Moment
     if program.curves is not None:
         return gauss_program.moments(program, contribution, belief)
     at = transform(contribution, program.probabilities, program.rates, xp)
+    if program.turnout is not None:
+        return _moments_of_many(program, contribution, belief, at)
     arguments = (contribution, program.probabilities, program.participants, program.rates, at, xp)
     partials = BELIEFS[belief](*arguments)
     if program.real is not None:
@@ -127,6 +134,23 @@ def moments(program: Program, contribution: Any, belief: str, xp: Any) -> Moment
         at=at,
         powers=powers,
         partials=partials,
+    )
+
+
+def _moments_of_many(program: Program, contribution: Any, belief: str, at: Transform) -> Moments:
+    """The same where the number of participants is uncertain."""
+    turnout: Turnout = program.turnout
+    of_each = BELIEFS_OF_MANY[belief]
+    partials = of_each(contribution, program.probabilities, turnout, program.rates, at)
+    log_power = turnout.log_power(at.log_phi)
+    powers = np.exp(log_power.value)
+    return Moments(
+        target_loss=program.target_weights @ powers - program.target_offset,
+        value_loss=program.value_weights @ partials.value - program.value_offset,
+        at=at,
+        powers=powers,
+        partials=partials,
+        log_power=log_power,
     )
 
 
@@ -152,7 +176,7 @@ def _shares(program: Program, here: Moments, xp: Any) -> Any:
     """w phi^N / E L by logarithms: both may be too small for a float where data abound, their ratio is not."""
     weights = program.target_weights
     logs = xp.where(weights > 0, xp.log(xp.where(weights > 0, weights, 1.0)), -xp.inf)
-    logs = logs + program.participants * here.at.log_phi
+    logs = logs + (program.participants * here.at.log_phi if here.log_power is None else here.log_power.value)
     largest = xp.max(logs)
     terms = xp.exp(logs - largest)
     return terms / (xp.sum(terms) - program.target_offset * xp.exp(xp.minimum(-largest, 690.0)))
@@ -163,6 +187,10 @@ def factors(program: Program, here: Moments | gauss_program.GaussMoments, multip
     if isinstance(here, gauss_program.GaussMoments):
         return Factors(**gauss_program.derivatives(program, here, multipliers))
     s, n, w = program.rates, program.participants, program.value_weights
+    if here.log_power is not None:
+        n, bend = here.log_power.slope, here.log_power.bend
+    else:
+        bend = 0.0
     tilted, part = here.at.tilted, here.partials
     psi = _shares(program, here, library(here.at.log_phi))
     first = w * (part.by_log_phi @ multipliers)
@@ -174,7 +202,7 @@ def factors(program: Program, here: Moments | gauss_program.GaussMoments, multip
         own=w @ part.by_own,
         columns=(w * s)[:, None] * part.by_log_phi,
         hessian_diagonal=multipliers * (w @ part.by_own_twice) + curvature @ tilted,
-        hessian_middle=s * s * (n * n * psi + second) - curvature,
+        hessian_middle=s * s * ((n * n + bend) * psi + second) - curvature,
         cross=(w * s)[:, None] * part.by_both * multipliers,
     )
 
@@ -220,7 +248,7 @@ def prepare(problem: Problem, alone: Reservation | None = None) -> FirstMoment:
     rates = np.union1d(target_mixture.rates, value_mixture.rates)
     if rates.size:
         # Nor need steps be longer than what removes the whole loss (e^-40), as an exponential curve does early.
-        data_unit = min(data_unit, 40.0 / (population.participants * float(rates.min())))
+        data_unit = min(data_unit, 40.0 / (population.turnout.mean * float(rates.min())))
     curves = None
     if max(target_mixture.relative_error, value_mixture.relative_error) > MIXTURE_ERROR:
         curves = Curves(
@@ -232,7 +260,7 @@ def prepare(problem: Problem, alone: Reservation | None = None) -> FirstMoment:
         costs=falling * data_unit / value_unit,
         probabilities=np.bincount(groups, weights=population.probabilities, minlength=falling.size),
         reservation=_per_group(alone.utility, groups) / value_unit,
-        participants=float(population.participants),
+        participants=float(population.turnout.mean),
         rates=rates * data_unit,
         target_weights=_on(rates, target_mixture) / target_unit,
         value_weights=_on(rates, value_mixture) / value_unit,
@@ -240,6 +268,7 @@ def prepare(problem: Problem, alone: Reservation | None = None) -> FirstMoment:
         value_offset=np.zeros(falling.size),
         active=np.ones(2 * falling.size),
         curves=curves,
+        turnout=population.participants if isinstance(population.participants, Turnout) else None,
     )
     return FirstMoment(
         problem=problem,
@@ -259,12 +288,15 @@ def exclude(program: Program, excluded: int, belief: str) -> Program:
 
     Where only excluded types take part the model is worth nothing: its loss is 1, not the mixture's at zero.
     """
-    if excluded == 0:
+    if excluded == 0 and not (program.turnout is not None and program.turnout.least == 0):
         return program
     active = np.ones(2 * program.costs.size)
-    active[: 2 * excluded - 1] = 0.0
+    active[: max(2 * excluded - 1, 0)] = 0.0
     p, n = program.probabilities, program.participants
     nobody = float(p[:excluded].sum())
+    if program.turnout is not None:
+        empty, alone = _idle(program.turnout, p, excluded, belief)
+        return _with_offsets(program, active, empty, alone)
     alone = np.zeros(p.size)
     if belief == "interim":
         alone[:excluded] = nobody ** (n - 1.0)
@@ -273,11 +305,30 @@ def exclude(program: Program, excluded: int, belief: str) -> Program:
         share = np.minimum(own / max(nobody, 1e-300), 1.0)
         occurs = -np.expm1(n * np.log1p(-np.minimum(own, 1.0 - 1.2e-16)))
         alone[:excluded] = nobody**n * -np.expm1(n * np.log1p(-np.minimum(share, 1.0 - 1.2e-16))) / occurs
+    return _with_offsets(program, active, nobody**n, alone)
+
+
+def _idle(turnout: Turnout, p: np.ndarray, excluded: int, belief: str) -> tuple[float, np.ndarray]:
+    """How likely nobody comes but excluded types: for the coordinator, and as each type believes."""
+    nobody = min(float(p[:excluded].sum()), 1.0)
+    alone = np.zeros(p.size)
+    if excluded and belief == "interim":
+        alone[:excluded] = turnout.others().generating(nobody)
+    elif excluded:
+        own = np.maximum(p[:excluded], 1e-300)
+        absent = np.log1p(-np.minimum(own / max(nobody, 1e-300), 1.0 - 1.2e-16))
+        log_nobody = np.full(excluded, np.log(max(nobody, 1e-300)))
+        occurs = turnout.lost(np.zeros(excluded), np.log1p(-np.minimum(own, 1.0 - 1.2e-16)))
+        alone[:excluded] = turnout.lost(log_nobody, absent) / occurs
+    return float(turnout.generating(nobody)), alone
+
+
+def _with_offsets(program: Program, active: np.ndarray, nobody: float, alone: np.ndarray) -> Program:
     target_at_zero, value_at_zero = program.target_weights.sum(), program.value_weights.sum()
     if program.curves is not None:
         target_at_zero, value_at_zero = float(program.curves.target(0.0)), float(program.curves.value(0.0))
     return program._replace(
-        target_offset=nobody**n * (target_at_zero - 1.0),
+        target_offset=nobody * (target_at_zero - 1.0),
         value_offset=alone * (value_at_zero - 1.0),
         active=active,
     )

@@ -29,6 +29,7 @@ import numpy as np
 from contracts.problem import Problem
 from contracts.records import frozen, identity
 from contracts.reservation import reservations
+from contracts.turnout import FixedTurnout, Turnout
 
 MOST_OUTCOMES = 60_000
 DRAWS = 20_000
@@ -88,7 +89,7 @@ def full_informations(problems: Sequence[Problem], *, seed: int = 0) -> list[Ful
     answers: list[FullInformation | None] = [None] * len(problems)
     for members in _blocks(problems):
         drawn = [
-            _outcomes(problems[k].population.probabilities, problems[k].population.participants, seed)
+            _outcomes(problems[k].population.probabilities, problems[k].population.turnout, seed)
             for k in members
         ]
         alone = reservations([problems[k] for k in members])
@@ -98,6 +99,7 @@ def full_informations(problems: Sequence[Problem], *, seed: int = 0) -> list[Ful
         ]
         statistics = [each @ counts.T for each, (counts, _) in zip(per_type, drawn, strict=True)]
         data, errors = largest_total(problems[members[0]], *np.concatenate(statistics, axis=1))
+        _by_themselves(data, errors, drawn, alone)
         ends = np.cumsum([len(counts) for counts, _ in drawn])[:-1]
         parts = zip(
             members, drawn, per_type, statistics, np.split(data, ends), np.split(errors, ends), strict=True
@@ -113,8 +115,7 @@ def _blocks(problems: Sequence[Problem]) -> list[list[int]]:
     filled: dict[tuple, int] = {}
     for index, problem in enumerate(problems):
         key = (identity(problem.accuracy), identity(problem.valuation))
-        types, n = problem.population.types, problem.population.participants
-        outcomes = min(comb(n + types - 1, types - 1), MOST_OUTCOMES) if types < 30 else DRAWS
+        outcomes = min(_number(problem.population.turnout, problem.population.types), MOST_OUTCOMES)
         if key not in shared or filled[key] + outcomes > MOST_AT_ONCE:
             shared.setdefault(key, []).append([])
             filled[key] = 0
@@ -140,7 +141,7 @@ def _summary(
             residual=residual,
         )
     population = problem.population
-    moments = _moments(per_type, population.probabilities, population.participants)
+    moments = _moments(per_type, population.probabilities, population.turnout)
     objective, error = _controlled(value, statistics, moments)
     mean_accuracy, _ = _controlled(accuracy, statistics, moments)
     return FullInformation(
@@ -170,14 +171,44 @@ def largest_total(problem: Problem, rate: np.ndarray, spent: np.ndarray) -> tupl
     return data, np.where(solved & (data > 0), found / np.maximum(data, 1e-300), 0.0)
 
 
-def _outcomes(p: np.ndarray, n: int, seed: int) -> tuple[np.ndarray, np.ndarray | None]:
+def _by_themselves(
+    data: np.ndarray, errors: np.ndarray, drawn: list[tuple[np.ndarray, np.ndarray | None]], alone: list
+) -> None:
+    """Who comes alone collects what it would alone: there the root is double, and out of Newton's reach."""
+    counts = [each for each, _ in drawn]
+    ends = np.cumsum([len(each) for each in counts])
+    for each, end, own in zip(counts, ends, alone, strict=True):
+        single = np.flatnonzero(each.sum(axis=1) == 1)
+        data[end - len(each) + single] = each[single] @ own.contribution
+        errors[end - len(each) + single] = 0.0
+
+
+def _number(turnout: Turnout, types: int) -> int:
+    """How many outcomes there are; more than are enumerated once that is clear."""
+    total = 0
+    for n in turnout.support[0]:
+        total += comb(int(n) + types - 1, types - 1) if types < 30 else MOST_OUTCOMES + 1
+        if total > MOST_OUTCOMES:
+            break
+    return total
+
+
+def _outcomes(p: np.ndarray, turnout: Turnout, seed: int) -> tuple[np.ndarray, np.ndarray | None]:
     """All count vectors with their probabilities, or a sample of them with None."""
-    if p.size < 30 and comb(n + p.size - 1, p.size - 1) <= MOST_OUTCOMES:
+    if _number(turnout, p.size) <= MOST_OUTCOMES:
         from scipy.stats import multinomial
 
-        counts = _compositions(n, p.size)
-        return counts, multinomial(n, p).pmf(counts)
-    return np.random.default_rng(seed).multinomial(n, p, size=DRAWS), None
+        each = [_compositions(int(n), p.size) for n in turnout.support[0]]
+        chances = [
+            chance * multinomial(int(n), p).pmf(counts)
+            for n, chance, counts in zip(*turnout.support, each, strict=True)
+        ]
+        return np.concatenate(each), np.concatenate(chances)
+    rng = np.random.default_rng(seed)
+    if isinstance(turnout, FixedTurnout):
+        return rng.multinomial(turnout.count, p, size=DRAWS), None
+    numbers, chances = turnout.support
+    return rng.multinomial(rng.choice(numbers, size=DRAWS, p=chances), p), None
 
 
 def _compositions(total: int, parts: int) -> np.ndarray:
@@ -189,10 +220,11 @@ def _compositions(total: int, parts: int) -> np.ndarray:
     return np.column_stack([rows, left])
 
 
-def _moments(per_type: np.ndarray, p: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
+def _moments(per_type: np.ndarray, p: np.ndarray, turnout: Turnout) -> tuple[np.ndarray, np.ndarray]:
     """Mean and covariance of (K, F)."""
-    mean = per_type @ p
-    return n * mean, n * ((per_type * p) @ per_type.T - np.outer(mean, mean))
+    mean, n = per_type @ p, turnout.mean
+    each = (per_type * p) @ per_type.T - np.outer(mean, mean)
+    return n * mean, n * each + turnout.variance * np.outer(mean, mean)
 
 
 def _controlled(

@@ -23,6 +23,7 @@ from contracts.accuracy import AccuracyCurve
 from contracts.outcomes import merge
 from contracts.problem import Problem
 from contracts.records import frozen
+from contracts.turnout import Binomial, FiniteTurnout, Poisson, Turnout
 
 POINTS = 48
 EXACT = 1500
@@ -147,17 +148,27 @@ class Curves(NamedTuple):
 class Rules(NamedTuple):
     """Rules of the total of N, N-1, N-2 and N-3 participants (the last ones None if negative).
 
+    Where N is uncertain, of everybody, and of how many others one, two and three participants expect.
+
     Attributes:
-        participants: N.
+        participants: N, or its mean.
+        pairs: N (N-1), or its mean.
+        others: N-1, or the mean number of others somebody who takes part expects.
+        other_pairs: (N-1) (N-2), or the mean for those others.
         draws: the four rules.
     """
 
-    participants: int
+    participants: float
+    pairs: float
+    others: float
+    other_pairs: float
     draws: tuple[Rule | None, Rule | None, Rule | None, Rule | None]
 
 
-def rules(contribution: np.ndarray, probabilities: np.ndarray, participants: int) -> Rules:
+def rules(contribution: np.ndarray, probabilities: np.ndarray, participants: int | Turnout) -> Rules:
     """The rules needed for an expectation and its first two derivatives."""
+    if isinstance(participants, Turnout):
+        return _rules_of_many(contribution, probabilities, participants)
     types = contribution.size
     few = types + participants < 100 and comb(participants + types - 1, types - 1) <= EXACT
     # Few outcomes are kept as they are: a curve with kinks in its curvature is no polynomial.
@@ -167,7 +178,58 @@ def rules(contribution: np.ndarray, probabilities: np.ndarray, participants: int
     found: dict[int, Rule] = {fewest: total(one, fewest, size)}
     for n in range(fewest + 1, participants + 1):
         found[n] = convolve(found[n - 1], one, size)
-    return Rules(participants, tuple(found.get(participants - k) for k in range(4)))  # type: ignore[arg-type]
+    n, draws = participants, tuple(found.get(participants - k) for k in range(4))
+    return Rules(n, n * (n - 1), n - 1, (n - 1) * (n - 2), draws)  # type: ignore[arg-type]
+
+
+def _rules_of_many(contribution: np.ndarray, probabilities: np.ndarray, turnout: Turnout) -> Rules:
+    laws = [turnout]
+    for _ in range(3):
+        laws.append(laws[-1].others())
+    types, most = contribution.size, turnout.most
+    few = types + most < 100 and comb(most + types, types) <= EXACT
+    size = EXACT if few else POINTS
+    one = compress(contribution, probabilities, size)
+    if isinstance(turnout, Poisson):
+        draws = [_poisson(one, turnout, size)] * 4
+    elif all(isinstance(law, Binomial) for law in laws):
+        draws = [_binomial(one, law, size) for law in laws if isinstance(law, Binomial)]
+    else:
+        draws = _mixed(one, laws, size)
+    first, second, third = (law.mean for law in laws[:3])
+    return Rules(first, first * second, second, second * third, tuple(draws))  # type: ignore[arg-type]
+
+
+def _poisson(one: Rule, turnout: Poisson, size: int) -> Rule:
+    """A Poisson number of draws is the sum of independent Poisson numbers of smaller means."""
+    doublings = max(int(np.ceil(np.log2(turnout.mean))), 0)
+    part = FiniteTurnout.checked(*Poisson(mean=turnout.mean / 2**doublings).support)
+    [rule] = _mixed(one, [part], size)
+    for _ in range(doublings):
+        rule = convolve(rule, rule, size)
+    return rule
+
+
+def _binomial(one: Rule, turnout: Binomial, size: int) -> Rule:
+    """Who does not come adds nothing."""
+    chance = turnout.probability
+    if chance < 1.0:
+        one = compress(np.r_[0.0, one.points], np.r_[1.0 - chance, chance * one.weights], size)
+    return total(one, turnout.trials, size)
+
+
+def _mixed(one: Rule, laws: list[Turnout], size: int) -> list[Rule]:
+    """Rules for several laws of the number of draws; the rule of each number is made once."""
+    rule, reached, found = Rule(np.zeros(1), np.ones(1)), 0, {}
+    for count in sorted({int(count) for law in laws for count in law.support[0]}):
+        rule, reached = convolve(rule, total(one, count - reached, size), size), count
+        found[count] = rule
+    mixed = []
+    for law in laws:
+        parts = [(found[int(count)], chance) for count, chance in zip(*law.support, strict=True)]
+        points = np.concatenate([part.points for part, _ in parts])
+        mixed.append(compress(points, np.concatenate([chance * part.weights for part, chance in parts]), size))
+    return mixed
 
 
 def mean(loss: LossCurve, rule: Rule, shift: Any = 0.0, order: int = 0) -> np.ndarray:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from contracts.gauss import LossCurve, Rule, Rules, compress, mean, rules
+from contracts.turnout import Turnout
 
 if TYPE_CHECKING:
     from contracts.first_moment import Program
@@ -44,8 +45,8 @@ class GaussMoments(NamedTuple):
 
 def moments(program: Program, contribution: np.ndarray, belief: str) -> GaussMoments:
     """E L and E_i L at a contribution vector."""
-    n, p = int(program.participants), program.probabilities
-    found = rules(contribution, p, n)
+    p = program.probabilities
+    found = rules(contribution, p, _participants(program))
     everybody, fewer = found.draws[0], found.draws[1]
     assert everybody is not None
     assert fewer is not None
@@ -58,27 +59,35 @@ def moments(program: Program, contribution: np.ndarray, belief: str) -> GaussMom
     return GaussMoments(target, value - program.value_offset, contribution, found, belief)
 
 
+def _participants(program: Program) -> int | Turnout:
+    return int(program.participants) if program.turnout is None else program.turnout
+
+
 def _present(program: Program, contribution: np.ndarray, i: int, full: float) -> float:
-    n, p = int(program.participants), program.probabilities
+    n, p = _participants(program), program.probabilities
     if p[i] <= 0.0:
         fewer = rules(contribution, p, n).draws[1]
         assert fewer is not None
         return float(mean(program.curves.value, fewer, contribution[i]))
-    absent, without = _without(p, i, n)
+    absent, without, number = _without(p, i, n)
     if without is None:
         return full
-    rest = rules(contribution, without, n).draws[0]
+    rest = rules(contribution, without, number).draws[0]
     assert rest is not None
     return (full - absent * float(mean(program.curves.value, rest))) / (1.0 - absent)
 
 
-def _without(p: np.ndarray, i: int, n: int) -> tuple[float, np.ndarray | None]:
-    """The probability that type i does not occur, and the other types' probabilities; None if negligible."""
+def _without(p: np.ndarray, i: int, n: int | Turnout) -> tuple[float, np.ndarray | None, int | Turnout]:
+    """The probability that type i does not occur, and then the other types' probabilities (None if negligible)
+    and the number of participants."""
     rest = p.copy()
     rest[i] = 0.0
     total = float(rest.sum())
-    absent = total**n
-    return (absent, rest / total) if absent > 1e-17 else (0.0, None)
+    absent = float(n.generating(total)) if isinstance(n, Turnout) else total**n
+    if not absent > 1e-17:
+        return 0.0, None, n
+    number = n.thinned(total) if isinstance(n, Turnout) else n
+    return absent, (rest / total if total > 0.0 else p), number
 
 
 def derivatives(program: Program, here: GaussMoments, multipliers: np.ndarray) -> dict[str, Any]:
@@ -110,7 +119,7 @@ def _everybody(loss: LossCurve, m: np.ndarray, p: np.ndarray, found: Rules) -> E
     hessian = np.diag(n * p * mean(loss, one, m, 2))
     if two is not None:
         pair = mean(loss, two, np.add.outer(m, m), 2)
-        hessian = hessian + n * (n - 1) * np.outer(p, p) * pair
+        hessian = hessian + found.pairs * np.outer(p, p) * pair
     return Expectation(float(mean(loss, all_)), gradient, hessian)
 
 
@@ -120,7 +129,7 @@ def _interim(program: Program, here: GaussMoments, y: np.ndarray) -> tuple[np.nd
         program.curves.value,
         here.contribution,
         program.probabilities,
-        here.rules.participants - 1,
+        here.rules.others,
     )
     _, one, two, three = here.rules.draws
     assert one is not None
@@ -134,7 +143,8 @@ def _interim(program: Program, here: GaussMoments, y: np.ndarray) -> tuple[np.nd
         hessian = hessian + crossed + crossed.T + np.diag(others * p * (y @ bend))
     if three is not None and y.sum() > 0.0:
         mixed = _shifted(three, m, y)
-        hessian = hessian + others * (others - 1) * np.outer(p, p) * mean(loss, mixed, np.add.outer(m, m), 2)
+        pairs = here.rules.other_pairs
+        hessian = hessian + pairs * np.outer(p, p) * mean(loss, mixed, np.add.outer(m, m), 2)
     return jacobian, hessian
 
 
@@ -145,7 +155,7 @@ def _shifted(rule: Rule, m: np.ndarray, y: np.ndarray) -> Rule:
 
 def _ex_ante(program: Program, here: GaussMoments, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The same given that the type occurs: all outcomes less those in which it does not."""
-    loss, m, p, n = program.curves.value, here.contribution, program.probabilities, here.rules.participants
+    loss, m, p, n = program.curves.value, here.contribution, program.probabilities, _participants(program)
     everybody = _everybody(loss, m, p, here.rules)
     jacobian, hessian = np.zeros((p.size, p.size)), np.zeros((p.size, p.size))
     for i in range(p.size):
@@ -154,10 +164,10 @@ def _ex_ante(program: Program, here: GaussMoments, y: np.ndarray) -> tuple[np.nd
             row, bend = _interim(program, here, alone)
             jacobian[i], hessian = row[i], hessian + y[i] * bend
             continue
-        absent, without = _without(p, i, n)
+        absent, without, number = _without(p, i, n)
         gradient, bend = everybody.gradient, everybody.hessian
         if without is not None:
-            rest = _everybody(loss, m, without, rules(m, without, n))
+            rest = _everybody(loss, m, without, rules(m, without, number))
             gradient = (gradient - absent * rest.gradient) / (1.0 - absent)
             bend = (bend - absent * rest.hessian) / (1.0 - absent)
         jacobian[i], hessian = gradient, hessian + y[i] * bend

@@ -16,6 +16,7 @@ import numpy as np
 from contracts.accuracy import AccuracyCurve
 from contracts.outcomes import Law, total_data
 from contracts.problem import Problem
+from contracts.turnout import Turnout, as_turnout
 from contracts.valuation import Valuation
 
 CELLS = 4096
@@ -61,15 +62,22 @@ def _slopes(curve: AccuracyCurve, valuation: Valuation, data: jax.Array, of_valu
     return jax.vmap(jax.grad(smooth))(data)
 
 
-def expected_loss(loss: ContinuedLoss, m: np.ndarray, p: np.ndarray, n: int) -> tuple[float, np.ndarray]:
+def expected_loss(
+    loss: ContinuedLoss, m: np.ndarray, p: np.ndarray, n: int | Turnout
+) -> tuple[float, np.ndarray]:
     """E L(S_N) for N independent draws, and its gradient by m, shape (types,)."""
-    fewer = _binned(total_data(m, p, n - 1))
+    fewer = _binned(total_data(m, p, _fewer(n)))
     slopes = [float(loss.slope(fewer.data + own) @ fewer.probabilities) for own in m]
-    return total_data(m, p, n).expectation(loss), n * p * np.array(slopes)
+    return total_data(m, p, n).expectation(loss), as_turnout(n).mean * p * np.array(slopes)
+
+
+def _fewer(n: int | Turnout) -> int | Turnout:
+    """One participant less: of others, somebody who takes part expects so many."""
+    return n.others() if isinstance(n, Turnout) else n - 1
 
 
 def type_losses(
-    loss: ContinuedLoss, belief: str, m: np.ndarray, p: np.ndarray, n: int, prices: np.ndarray
+    loss: ContinuedLoss, belief: str, m: np.ndarray, p: np.ndarray, n: int | Turnout, prices: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """E_i L for each type, and the gradient of sum_i prices_i E_i L by m."""
     if belief == "interim":
@@ -83,27 +91,34 @@ def type_losses(
             each, by_m = _interim(loss, m, p, n, only)
             losses[i], total = each[i], total + by_m
         elif rest.sum() <= 0.0:
-            losses[i], total = mean, total + prices[i] * gradient
+            empty = float(as_turnout(n).generating(0.0))  # nobody came, hence none of the type
+            losses[i] = (mean - empty * float(loss(np.zeros(1))[0])) / (1.0 - empty)
+            total = total + prices[i] * gradient / (1.0 - empty)
         else:
-            absent = float(np.exp(n * np.log1p(-p[i])))
-            without, by_m = expected_loss(loss, m, rest / rest.sum(), n)
+            without, by_m = expected_loss(loss, m, rest / rest.sum(), _without(n, float(p[i])))
+            absent = float(np.exp(as_turnout(n).log_power(np.log1p(-p[i])).value))
             losses[i] = (mean - absent * without) / (1.0 - absent)
             total = total + prices[i] * (gradient - absent * by_m) / (1.0 - absent)
     return losses, total
 
 
+def _without(n: int | Turnout, probability: float) -> int | Turnout:
+    """The number of participants given that a type of that probability is not among them."""
+    return n.thinned(1.0 - probability) if isinstance(n, Turnout) else n
+
+
 def _interim(
-    loss: ContinuedLoss, m: np.ndarray, p: np.ndarray, n: int, prices: np.ndarray
+    loss: ContinuedLoss, m: np.ndarray, p: np.ndarray, n: int | Turnout, prices: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    one = total_data(m, p, n - 1)
+    one = total_data(m, p, _fewer(n))
     losses = np.array([one.shifted(float(own)).expectation(loss) for own in m])
     gradient = np.zeros(m.size)
-    fewer, two = _binned(one), _binned(total_data(m, p, n - 2))
+    fewer, two = _binned(one), _binned(total_data(m, p, _fewer(_fewer(n))))
     for i in np.flatnonzero(prices > 0.0):
         gradient[i] += prices[i] * float(loss.slope(fewer.data + m[i]) @ fewer.probabilities)
         shifts = np.add.outer(m + m[i], two.data)
         slopes = loss.slope(shifts.ravel()).reshape(shifts.shape) @ two.probabilities
-        gradient += prices[i] * (n - 1) * p * slopes
+        gradient += prices[i] * as_turnout(_fewer(n)).mean * p * slopes
     return losses, gradient
 
 
@@ -111,7 +126,8 @@ def _binned(law: Law) -> Law:
     """A law of many atoms gathered in cells at their means: slopes, hence the bound, change to second order."""
     if law.data.size <= CELLS:
         return law
-    cell = np.linspace(0, CELLS, law.data.size, endpoint=False).astype(int)
+    width = (law.data[-1] - law.data[0]) * (1.0 + 1e-12) / CELLS
+    cell = ((law.data - law.data[0]) / width).astype(int)
     mass = np.bincount(cell, weights=law.probabilities)
     kept = mass > 0.0
     middle = np.bincount(cell, weights=law.probabilities * law.data)[kept] / mass[kept]

@@ -16,6 +16,7 @@ from scipy import fft, stats
 
 from contracts.problem import Problem
 from contracts.records import frozen
+from contracts.turnout import Turnout
 
 MOST_OUTCOMES = 200_000
 LATTICE = 2**18
@@ -45,13 +46,15 @@ class Law:
         return Law(data=self.data + data, probabilities=self.probabilities, step=self.step)
 
 
-def total_data(contribution: Any, probabilities: Any, draws: int, *, present: int | None = None) -> Law:
+def total_data(
+    contribution: Any, probabilities: Any, draws: int | Turnout, *, present: int | None = None
+) -> Law:
     """The law of the sum of `draws` independent contributions.
 
     Args:
         contribution: data of each type, >= 0, shape (types,).
         probabilities: probability of each type, shape (types,).
-        draws: number of participants, >= 0.
+        draws: number of participants, >= 0, or the law of their number.
         present: a type of positive probability that is known to occur at least once.
 
     >>> law = total_data([0.0, 10.0], [0.5, 0.5], 2)
@@ -67,6 +70,8 @@ def total_data(contribution: Any, probabilities: Any, draws: int, *, present: in
     levels, place = np.unique(contribution, return_inverse=True)
     mass, mass_without = (np.bincount(place, weights=w, minlength=levels.size) for w in (p, without))
     levels, mass, mass_without = levels[mass > 0], mass[mass > 0], mass_without[mass > 0]
+    if isinstance(draws, Turnout):
+        return _of_many(levels, mass, mass_without if present is not None else None, draws)
     outcomes = comb(draws + levels.size - 1, levels.size - 1) if levels.size < 60 else MOST_OUTCOMES + 1
     if levels.size > 2 and outcomes > MOST_OUTCOMES:
         return _lattice(levels, mass, mass_without if present is not None else None, draws)
@@ -94,10 +99,11 @@ def believed_total(problem: Problem, contribution: np.ndarray, of_type: int, opt
     population = problem.population
     p, n = population.probabilities, population.participants
     chosen = of_type if option is None else option
+    others = n.others() if isinstance(n, Turnout) else n - 1
     if problem.belief == "interim":
-        return total_data(contribution, p, n - 1).shifted(float(contribution[chosen]))
+        return total_data(contribution, p, others).shifted(float(contribution[chosen]))
     if p[of_type] <= 0.0:  # the limit of ever rarer types: exactly one member
-        return total_data(contribution, p, n - 1).shifted(float(contribution[of_type]))
+        return total_data(contribution, p, others).shifted(float(contribution[of_type]))
     return total_data(contribution, p, n, present=of_type)
 
 
@@ -166,6 +172,85 @@ def _lattice(levels: np.ndarray, mass: np.ndarray, mass_without: np.ndarray | No
     total = probabilities[kept].sum()
     data = draws * levels[0] + step * np.maximum(index[kept], 0)
     return Law(data=data, probabilities=probabilities[kept] / total, step=step)
+
+
+def _of_many(levels: np.ndarray, mass: np.ndarray, mass_without: np.ndarray | None, turnout: Turnout) -> Law:
+    """The law for an uncertain number of draws: exact for few of them, the rest on a lattice.
+
+    Where a type is known to occur, the outcomes without it are taken away (`mass_without` is theirs).
+    """
+    counts, chances = turnout.support
+    kept = mass_without > 0 if mass_without is not None else np.zeros(levels.size, dtype=bool)
+    left = float(mass_without.sum()) if mass_without is not None else 0.0
+    few = _few(counts, levels.size)
+    data, signed = [], []
+    for count, chance in zip(counts[few], chances[few], strict=True):
+        everybody = _exact(levels, mass, int(count))
+        data.append(everybody.data)
+        signed.append(chance * everybody.probabilities)
+        absent = left**count
+        if mass_without is not None and absent > 0.0:
+            others = _exact(levels[kept], mass_without[kept] / left, int(count)) if kept.any() else everybody
+            data.append(others.data)
+            signed.append(-chance * absent * others.probabilities)
+    step = 0.0
+    if not few.all():
+        lattice, chance_of_each, step = _lattice_of_many(levels, mass, mass_without, counts[~few], chances[~few])
+        data.append(lattice)
+        signed.append(chance_of_each)
+    values, found = merge(np.concatenate(data), np.concatenate(signed))
+    positive = found > 0.0
+    total = float(found[positive].sum())
+    return Law(data=values[positive], probabilities=found[positive] / total, step=step)
+
+
+def _few(counts: np.ndarray, levels: int) -> np.ndarray:
+    """Which numbers of draws have so few outcomes, together with all smaller ones, that they are enumerated."""
+    if levels == 1:
+        return np.ones(counts.size, dtype=bool)
+    outcomes = [comb(int(n) + levels - 1, levels - 1) if levels < 60 else MOST_OUTCOMES + 1 for n in counts]
+    return np.cumsum(np.minimum(outcomes, float(MOST_OUTCOMES + 1))) <= MOST_OUTCOMES
+
+
+def _lattice_of_many(
+    levels: np.ndarray,
+    mass: np.ndarray,
+    mass_without: np.ndarray | None,
+    counts: np.ndarray,
+    chances: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """Amounts, their (unnormalised) probabilities and the step, for the given numbers of draws only."""
+    share = chances / chances.sum()
+    mean_count, mean = float(share @ counts), float(mass @ levels)
+    variance = mean_count * float(mass @ (levels - mean) ** 2)
+    variance += float(share @ (counts - mean_count) ** 2) * mean**2
+    centre, most = mean_count * mean, float(counts[-1]) * float(levels[-1])
+    least = float(counts[0]) * float(levels[0])
+    low = max(least, centre - TAIL * np.sqrt(variance))
+    high = min(most, centre + TAIL * np.sqrt(variance))
+    margin = min(int(TAIL * 0.5 * np.sqrt(counts[-1])) + 2, LATTICE // 4)
+    step = (high - low) / (LATTICE - 2 * margin)
+    power = _generated(_transform(levels / step, mass), counts, chances)
+    if mass_without is not None:
+        power = power - _generated(_transform(levels / step, mass_without), counts, chances)
+    wrapped: Any = fft.irfft(power, LATTICE)
+    index = int(np.floor(low / step)) - margin + np.arange(LATTICE)
+    probabilities = np.maximum(wrapped[index % LATTICE], 0.0)
+    kept = probabilities > 1e-18
+    return step * np.maximum(index[kept], 0), probabilities[kept], step
+
+
+def _generated(z: np.ndarray, counts: np.ndarray, chances: np.ndarray) -> np.ndarray:
+    """The sum of chances z^counts; powers too small to matter are left out."""
+    total, power, before = np.zeros_like(z), np.ones_like(z), 0
+    where = np.arange(z.size)
+    for count, chance in zip(counts, chances, strict=True):
+        power, before = power * z[where] ** int(count - before), count
+        large = np.abs(power) > 1e-19
+        if large.mean() < 0.5:
+            where, power = where[large], power[large]
+        total[where] += chance * power
+    return total
 
 
 def _transform(place: np.ndarray, mass: np.ndarray) -> Any:

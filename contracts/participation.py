@@ -14,6 +14,11 @@ function R(m_i, l) of its own contribution and of l = log phi only:
 so that all derivatives follow from those of R and from dl/dm_j = -s P_j, with the tilted probabilities
 P_j = p_j exp(-s m_j) / phi. Every function takes the array library `xp` (NumPy or jax.numpy).
 
+Where the number of participants is uncertain (`contracts.turnout`), G(phi) takes the place of phi^N and
+
+    interim:  R = exp(-s m_i) G'(phi) / G'(1)
+    ex ante:  R = (G(phi) - G(phi - p_i e^{-s m_i})) / (1 - G(1 - p_i)).
+
 Source: ours; the ex-ante belief is that of the code of Wang et al., AAAI 2025 (arXiv 2412.11122).
 """
 
@@ -21,6 +26,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
+
+import numpy as np
+
+from contracts.turnout import Turnout
 
 # Below every probability that matters; keeps ratios such as P_i / p_i exact in the limit p_i -> 0.
 SMALLEST_PROBABILITY = 1e-300
@@ -97,4 +106,40 @@ def _log_complement(probability: Any, xp: Any) -> Any:
     return xp.log1p(-xp.minimum(probability, 1.0 - 1.2e-16))
 
 
+def interim_of_many(contribution: Any, _: Any, turnout: Turnout, rates: Any, at: Transform) -> Partials:
+    """R for participants who know their own type, where their number is uncertain."""
+    s, (power, slope, bend) = rates[:, None], turnout.others().log_power(at.log_phi)
+    value = np.exp(-s * contribution + power[:, None])
+    by_log = slope[:, None] * value
+    return Partials(
+        value, -s * value, by_log, s * s * value, -s * by_log, (bend + slope * slope)[:, None] * value
+    )
+
+
+def ex_ante_of_many(
+    contribution: Any, probabilities: Any, turnout: Turnout, rates: Any, at: Transform
+) -> Partials:
+    """R for participants who expect a draw of all given that their own type occurs, their number uncertain."""
+    s, log_phi = rates[:, None], at.log_phi[:, None]
+    p = np.maximum(probabilities, SMALLEST_PROBABILITY)
+    one, two = turnout.others(), turnout.others().others()
+    first, second = turnout.mean, turnout.mean * one.mean  # G'(1), G''(1)
+    occurs = turnout.lost(np.zeros(p.size), _log_complement(p, np))
+    weight = p * np.exp(-s * contribution)
+    absent = _log_complement(np.minimum(weight * np.exp(np.minimum(-log_phi, 690.0)), 1.0), np)
+    phi, left = np.exp(log_phi), log_phi + absent
+    left1 = first * np.exp(one.log_power(left).value)
+    left2 = second * np.exp(two.log_power(left).value)
+    lost1, lost2 = first * one.lost(log_phi, absent), second * two.lost(log_phi, absent)
+    return Partials(
+        value=turnout.lost(log_phi, absent) / occurs,
+        by_own=-s * weight * left1 / occurs,
+        by_log_phi=phi * lost1 / occurs,
+        by_own_twice=s * s * weight * (left1 - weight * left2) / occurs,
+        by_both=-s * weight * phi * left2 / occurs,
+        by_log_phi_twice=phi * (lost1 + phi * lost2) / occurs,
+    )
+
+
+BELIEFS_OF_MANY: dict[str, Callable[..., Partials]] = {"interim": interim_of_many, "ex-ante": ex_ante_of_many}
 BELIEFS: dict[str, Callable[..., Partials]] = {"interim": interim, "ex-ante": ex_ante}

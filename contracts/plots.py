@@ -36,7 +36,7 @@ def draw_contract(contract: Contract) -> Figure:
     _menu(panels[2], contract)
     population = contract.problem.population
     figure.suptitle(
-        f"{population.participants:,} participants of {population.types} types: expected accuracy"
+        f"{population.size} participants of {population.types} types: expected accuracy"
         f" {contract.expected_accuracy:.4f}, expected value of the trained model {contract.objective:,.6g}",
         color=INK,
         fontsize=13,

@@ -11,8 +11,7 @@ import numpy as np
 from contracts import checks
 from contracts.errors import InvalidInput
 from contracts.records import frozen
-
-LARGEST_POPULATION = 10**12
+from contracts.turnout import LARGEST, Turnout, as_turnout, generated_turnout
 
 
 @frozen
@@ -22,7 +21,9 @@ class Population:
     Args:
         costs: private cost of one datum for each type, > 0, shape (types,), in any order, equal ones allowed.
         probabilities: probability of each type, in [0, 1], summing to 1, shape (types,).
-        participants: how many take part, a whole number >= 2 (nobody collaborates alone).
+        participants: how many take part: a whole number >= 2 (nobody collaborates alone); or, where that is
+            uncertain, its law: `Poisson`, `Binomial`, `FiniteTurnout`, or any probability generating function
+            (a function z -> E z^N of complex numbers, kept as the `FiniteTurnout` it generates).
         names: how to call the types; by default "type 1", "type 2", ...
 
     Raises:
@@ -32,6 +33,9 @@ class Population:
 
     >>> Population(costs=[0.2, 0.1], probabilities=[0.5, 0.5], participants=10).types
     2
+    >>> from contracts import Poisson
+    >>> Population(costs=[0.2, 0.1], probabilities=[0.5, 0.5], participants=Poisson(mean=10)).participants
+    Poisson(mean=10.0)
     """
 
     costs: Any
@@ -52,11 +56,7 @@ class Population:
             "probabilities",
             checks.probabilities("probabilities", self.probabilities, length=costs.size),
         )
-        set_field(
-            self,
-            "participants",
-            checks.integer("participants", self.participants, low=2, high=LARGEST_POPULATION),
-        )
+        set_field(self, "participants", _participants(self.participants))
         set_field(self, "names", _names(self.names, costs.size))
 
     @property
@@ -64,10 +64,33 @@ class Population:
         """The number of types."""
         return self.costs.shape[-1]
 
+    @property
+    def turnout(self) -> Turnout:
+        """The law of the number of participants, a sure one where the number is known."""
+        return as_turnout(self.participants)
+
+    @property
+    def size(self) -> str:
+        """How many take part, in words: "1,000", "Poisson (mean 20)"."""
+        return str(self.participants) if isinstance(self.participants, Turnout) else f"{self.participants:,}"
+
+    @property
+    def most_participants(self) -> int:
+        """The largest number of participants that matters (all but 1e-17 of the probability)."""
+        return self.participants.most if isinstance(self.participants, Turnout) else self.participants
+
 
 jax.tree_util.register_dataclass(
     Population, data_fields=["costs", "probabilities", "participants"], meta_fields=["names"]
 )
+
+
+def _participants(given: Any) -> int | Turnout:
+    if isinstance(given, Turnout):
+        return given
+    if callable(given):
+        return generated_turnout(given)
+    return checks.integer("participants", given, low=2, high=LARGEST)
 
 
 def _names(names: Sequence[str] | None, types: int) -> tuple[str, ...]:

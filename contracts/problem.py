@@ -68,7 +68,7 @@ class Problem:
     def most_data(self) -> float:
         """More data than all participants together ever contribute: nobody pays more than the largest value."""
         population = self.population
-        return population.participants * self.largest_value / float(population.costs.min())
+        return population.most_participants * self.largest_value / float(population.costs.min())
 
     @property
     def target_is_value(self) -> bool:

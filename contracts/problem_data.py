@@ -15,11 +15,14 @@ from contracts.accuracy import AccuracyCurve
 from contracts.errors import InvalidInput
 from contracts.population import Population
 from contracts.problem import BELIEFS, TARGETS, Problem
+from contracts.turnout import FAMILIES as TURNOUTS
+from contracts.turnout import Turnout
 
 # What each key holds; parameters of families that are not listed are numbers.
 KINDS: dict[str, str] = {
     "costs": "a list of numbers",
     "probabilities": "a list of numbers",
+    "counts": "a list of numbers",
     "data": "a list of numbers",
     "accuracy": "a list of numbers",
     "names": "a list of texts",
@@ -42,7 +45,11 @@ def problem_to_data(problem: Problem) -> dict[str, Any]:
         "population": {
             "costs": population.costs.tolist(),
             "probabilities": population.probabilities.tolist(),
-            "participants": population.participants,
+            "participants": (
+                population.participants.parameters()
+                if isinstance(population.participants, Turnout)
+                else population.participants
+            ),
             "names": list(population.names or ()),
         },
         "accuracy": problem.accuracy.parameters(),
@@ -74,13 +81,20 @@ def problem_from_data(
     choice("", document, "belief", BELIEFS)
     choice("", document, "maximise", TARGETS)
     read = curve if curve is not None else family("accuracy", document["accuracy"], accuracy.FAMILIES, families)
-    required, optional = ("costs", "probabilities", "participants"), ("names",)
     return Problem(
-        population=build("population", Population, document["population"], required, optional),
+        population=population("population", document["population"]),
         accuracy=read,
         valuation=family("valuation", document["valuation"], valuation.FAMILIES),
         **{name: document[name] for name in options if name in document},
     )
+
+
+def population(name: str, table: dict[str, Any]) -> Population:
+    """A population from a table; its participants are a number or, where uncertain, a table with a family."""
+    required, optional = ("costs", "probabilities", "participants"), ("names",)
+    if isinstance(table.get("participants"), dict):
+        table = table | {"participants": family(f"{name}.participants", table["participants"], TURNOUTS)}
+    return build(name, Population, table, required, optional)
 
 
 def family(
@@ -125,6 +139,8 @@ def kinds(name: str, table: dict[str, Any]) -> None:
     """Refuse values of the wrong kind."""
     for key, value in table.items():
         kind = KINDS.get(key, "a number")
+        if key == "participants" and isinstance(value, Turnout):
+            continue
         if not _is(kind, value):
             raise InvalidInput(f"[{name}] {key} = {_brief(value)}: expected {kind}")
 

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from contracts.exclusion import Candidate, attempt, expected_target
+from contracts.exclusion import Candidate, attempt, candidate_at
 from contracts.first_moment import FirstMoment, Program, exclude, factors, moments
 from contracts.interior_point import Solution, solve
 
@@ -241,16 +241,8 @@ def _in_lots(
     m = _mended(restricted, belief, shape, master.contribution)
     if m is None:
         return None
-    u = least_utilities(restricted, m)
-    contribution = m * model.data_unit
-    return Candidate(
-        excluded=shape.excluded,
-        program=program,
-        solution=Solution(np.zeros(2 * m.size), np.zeros(2 * m.size - 1), 0.0, 0),
-        contribution=contribution,
-        utility=u * model.value_unit,
-        target=expected_target(model, contribution),
-    )
+    unpriced = Solution(np.zeros(2 * m.size), np.zeros(2 * m.size - 1), 0.0, 0)
+    return candidate_at(model, program, shape.excluded, unpriced, m, least_utilities(restricted, m))
 
 
 def _mended(program: Program, belief: str, shape: Shape, m: np.ndarray) -> np.ndarray | None:

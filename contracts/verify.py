@@ -28,6 +28,7 @@ from contracts.mixture_check import below, family, mixture_error
 from contracts.outcomes import believed_total, total_data
 from contracts.problem import Problem
 from contracts.records import Keyed, frozen
+from contracts.turnout import Turnout
 
 TOLERANCE = 1e-9  # of the largest value: rounding of sums of a few thousand terms, far below any promise
 OPTIMALITY_TOLERANCE = 5e-6  # of the largest target: what the conic solver reaches
@@ -241,9 +242,14 @@ def _independently(contract: Contract, offered: np.ndarray, objective: float) ->
     population = problem.population
     n, m = population.participants, contract.contribution
     rng = np.random.default_rng(20250101)
-    others = rng.multinomial(n - 1, population.probabilities, size=DRAWS) @ m
-    kinds = rng.choice(population.types, size=DRAWS, p=population.probabilities)
-    worst = _deviation(problem.value(others + m[kinds]), objective, problem)
+    if isinstance(n, Turnout):
+        come, meet = (rng.choice(law.support[0], size=DRAWS, p=law.support[1]) for law in (n, n.others()))
+        everybody = rng.multinomial(come, population.probabilities) @ m
+        others = rng.multinomial(meet, population.probabilities) @ m
+    else:
+        others = rng.multinomial(n - 1, population.probabilities, size=DRAWS) @ m
+        everybody = others + m[rng.choice(population.types, size=DRAWS, p=population.probabilities)]
+    worst = _deviation(problem.value(everybody), objective, problem)
     if problem.belief == "interim":
         for i in np.unique(np.linspace(0, population.types - 1, 20).astype(int)):
             worst = max(worst, _deviation(problem.value(others + m[i]), float(offered[i]), problem))

@@ -24,10 +24,10 @@ from typing import Any
 
 import numpy as np
 
-from contracts import accuracy, checks, valuation
+from contracts import accuracy, checks, turnout, valuation
 from contracts.errors import InvalidInput
 from contracts.problem import Problem
-from contracts.problem_data import build, family
+from contracts.problem_data import family, population
 from contracts.records import frozen
 
 WHOLE_TABLES = ("population", "accuracy", "valuation")
@@ -149,9 +149,7 @@ def _table(name: str, value: Any) -> Any:
             return value
         raise InvalidInput(f"{name} = {value!r:.60}: expected a table")
     if name == "population":
-        from contracts.population import Population
-
-        return build(name, Population, value, ("costs", "probabilities", "participants"), ("names",))
+        return population(name, value)
     return family(name, value, accuracy.FAMILIES if name == "accuracy" else valuation.FAMILIES)
 
 
@@ -163,7 +161,8 @@ def _set(record: Any, part: str, values: dict[str, Any], problem: Problem) -> An
         if match is None or match[1] not in known:
             raise InvalidInput(_unknown(f"{part}.{name}", problem))
         if match[2] is None:
-            changes[name] = value
+            law = name == "participants" and isinstance(value, dict)
+            changes[name] = family("population.participants", value, turnout.FAMILIES) if law else value
         else:
             current = changes.get(match[1], getattr(record, match[1]))
             changes[match[1]] = _entry(part, match[1], current, int(match[2]), value)

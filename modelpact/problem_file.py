@@ -6,7 +6,7 @@ maximise = "accuracy"               # or "value"; optional
 [population]
 costs = [0.2, 0.1]                  # of one datum, by type
 probabilities = [0.5, 0.5]
-participants = 10
+participants = 10                   # or a law: {family = "poisson", mean = 10}, "binomial", "finite"
 names = ["small", "large"]          # optional
 [accuracy]
 family = "power-law"                # and its parameters; or "measured" with a CSV file

@@ -34,6 +34,7 @@ from contracts.errors import InvalidInput
 from contracts.population import Population
 from contracts.problem import Problem
 from contracts.storage import write_atomically
+from contracts.turnout import Turnout
 from contracts.valuation import Valuation
 from modelpact import sweep_results
 from modelpact.axes import Axis, changed
@@ -189,7 +190,11 @@ def _text(value: Any) -> str:
         parts = (value.population, value.accuracy, value.valuation, value.belief, value.maximise)
         return repr([_text(part) for part in parts])
     if isinstance(value, Population):
-        return repr([value.costs.tolist(), value.probabilities.tolist(), value.participants, value.names])
+        number = value.participants
+        participants = _text(number) if isinstance(number, Turnout) else number
+        return repr([value.costs.tolist(), value.probabilities.tolist(), participants, value.names])
+    if isinstance(value, Turnout):
+        return repr(value.parameters())
     if isinstance(value, AccuracyCurve | Valuation):
         try:
             return repr(value.parameters())
