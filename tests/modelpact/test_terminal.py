@@ -70,6 +70,14 @@ def function(command):
     return getattr(import_module(f"modelpact.{module}"), name)
 
 
+def documented(command):
+    """The keys that the reference lists for a command's JSON."""
+    page = (ROOT / "docs" / "reference" / "command-line.md").read_text(encoding="utf-8")
+    section = page.split(f"\n## modelpact {command}\n")[1].split("\n## ")[0]
+    keys = [line.split(":")[0] for line in section.splitlines() if line.startswith("- `")]
+    return {key for line in keys for key in re.findall(r"`(\w+)`", line)}
+
+
 def run(arguments, folder, **other):
     environment = os.environ | {"PYTHONPATH": str(ROOT), "COLUMNS": "90"} | other
     words = [sys.executable, "-m", "modelpact", *arguments]
@@ -119,6 +127,7 @@ def test_json_is_one_document_and_nothing_else(command, folder, capsys):
     found = json.loads(out)
     assert found["schema"] == f"modelpact/{KINDS.get(command, command)}/1"
     assert err == ""
+    assert set(found) - {"schema"} == documented(command)
 
 
 @pytest.mark.parametrize("command", [name for name in COMMANDS if name != "catalogue"])
