@@ -57,8 +57,9 @@ copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True
 
 
-def plain_text(app, what, name, thing, options, lines: list[str]) -> None:
+def plain_text(*event) -> None:
     """Docstrings write |x| for absolute values and fence code as Markdown does: say so to docutils."""
+    lines: list[str] = event[-1]
     fenced = False
     for index, line in enumerate(lines):
         opening = re.fullmatch(r"( *)```(\w*)", line)
@@ -80,8 +81,10 @@ def setup(app) -> None:
 def tutorials() -> None:
     """Write the notebooks where Sphinx looks for them, touching only what has changed."""
     for name in TUTORIALS:
-        text = jupytext.writes(jupytext.read(ROOT / "notebooks" / f"{name}.py"), fmt="ipynb")
-        text = re.sub(r'"id": "[^"]*"', lambda _, count=iter(range(10_000)): f'"id": "cell-{next(count)}"', text)
+        notebook = jupytext.read(ROOT / "notebooks" / f"{name}.py")
+        for number, cell in enumerate(notebook.cells):  # drawn at random otherwise, and never the same
+            cell["id"] = f"cell-{number}"
+        text = jupytext.writes(notebook, fmt="ipynb")
         target = HERE / "tutorials" / f"{name}.ipynb"
         if not target.exists() or target.read_text(encoding="utf-8") != text:
             target.write_text(text, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The documentation: what it shows runs, what it links to exists, and all of it can be found."""
+"""The documentation: what it links to exists, all of it can be found, and it builds without a warning."""
 
 import os
 import re
@@ -6,7 +6,6 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
-from page import RUNNERS, Checker, blocks, run
 
 from modelpact.citation import bibliography
 from modelpact.cli import COMMANDS
@@ -14,36 +13,8 @@ from modelpact.cli import COMMANDS
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 PAGES = sorted(page for page in DOCS.rglob("*.md") if "_build" not in page.parts)
-SLOW = {"choose-an-aggregation-rule", "deliver-a-promised-accuracy", "use-a-cluster", "sweep-thousands"}
+PACKAGES = ["contracts", "mechanisms", "mechanisms.aggregation", "mechanisms.delivery", "equilibria"]
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
-
-
-def title(page: Path) -> str:
-    return str(page.relative_to(DOCS))
-
-
-RUNNABLE = [
-    pytest.param(page, marks=pytest.mark.slow) if page.stem in SLOW else page
-    for page in PAGES
-    if any(language != "text" for language, *_ in blocks(page))
-]
-
-
-@pytest.mark.parametrize("page", RUNNABLE, ids=title)
-def test_the_page_runs(page, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "examples").symlink_to(ROOT / "examples")
-    run(page)
-
-
-@pytest.mark.parametrize("page", PAGES, ids=title)
-def test_every_block_says_what_it_is(page):
-    text = page.read_text(encoding="utf-8")
-    fences = [line for line in text.splitlines() if line.startswith("```")]
-    assert len(fences) % 2 == 0
-    for opening in fences[::2]:
-        known = re.fullmatch(r"```(?:\{code-block\} )?(\w+)", opening)
-        assert (known and known[1] in RUNNERS) or re.fullmatch(r"```\{[\w-]+\}.*", opening), opening
 
 
 @pytest.mark.parametrize("page", [*PAGES, ROOT / "README.md"], ids=lambda page: page.name)
@@ -65,7 +36,7 @@ def test_every_page_is_two_steps_from_the_readme():
     assert "docs/index.md" in LINK.findall(first)
     steps = {(DOCS / link.split("#")[0]).resolve() for link in LINK.findall((DOCS / "index.md").read_text())}
     for page in PAGES:
-        assert page.resolve() in steps or page.name == "index.md", title(page)
+        assert page.resolve() in steps or page.name == "index.md", str(page)
 
 
 def test_every_page_is_in_the_navigation():
@@ -83,7 +54,9 @@ def test_every_citation_is_in_the_bibliography():
             assert {key.strip() for key in keys.split(",")} <= set(bibliography()), page.name
 
 
-@pytest.mark.parametrize("package", ["contracts", "mechanisms", "mechanisms.aggregation", "mechanisms.delivery", "equilibria"])
+@pytest.mark.parametrize(
+    "package", ["contracts", "mechanisms", "mechanisms.aggregation", "mechanisms.delivery", "equilibria"]
+)
 def test_every_public_name_is_in_the_reference(package):
     pages = "\n".join(page.read_text() for page in (DOCS / "reference").glob("*.md"))
     assert f".. automodule:: {package}\n   :imported-members:" in pages
@@ -93,29 +66,10 @@ def test_every_public_name_is_in_the_reference(package):
         assert thing.__doc__ or not callable(thing), name
 
 
-def test_every_command_and_every_key_of_its_json_is_in_the_reference():
+def test_every_command_is_in_the_reference():
     page = (DOCS / "reference" / "command-line.md").read_text(encoding="utf-8")
     for command in COMMANDS:
         assert f"\n## modelpact {command}\n" in page
-
-
-def test_the_runner_notices_mistakes(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    for wrong in (
-        "```python\nassert 1 == 2\n```\n",
-        "```pycon\n>>> 1 + 1\n3\n```\n",
-        "```console\n$ modelpact design nowhere.toml\n```\n",
-        "```console\n$ modelpact catalogue S1\nbelief\n```\n",
-        "```toml\nx = 1\n```\n",
-        "```sh\nrm -r /\n```\n",
-    ):
-        page = tmp_path / "page.md"
-        page.write_text(wrong)
-        with pytest.raises(Exception):  # noqa: B017, PT011 - whatever it is
-            run(page)
-    assert Checker().check_output("x 1.0001\n", "x 1.00012\n", 0)
-    assert not Checker().check_output("x 1.0\n", "x 1.1\n", 0)
-    assert not Checker().check_output("x 1\n", "y 1\n", 0)
 
 
 @pytest.mark.slow

@@ -1,8 +1,8 @@
-"""Run a page of the documentation: every block of code on it, in order, as a reader would.
+"""Every block of code in the documentation runs, in order, as a reader would run it.
 
 - `python` is executed, `pycon` is a session whose answers must be those shown;
 - `console` runs the lines that start with `$ modelpact` and compares what they print, if it is shown;
-- a block of `toml` or `csv` with a caption is the file of that name;
+- a block of `toml`, or of `text` with a caption, is the file of that name;
 - `sh` says what to type elsewhere and may only install things, start a cluster, or run a test suite;
 - `json` must parse. All blocks of a page share one folder and one namespace.
 """
@@ -17,7 +17,14 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from modelpact.cli import main
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+PAGES = sorted(page for page in DOCS.rglob("*.md") if "_build" not in page.parts)
+SLOW = {"choose-an-aggregation-rule", "deliver-a-promised-accuracy", "use-a-cluster", "sweep-thousands"}
 
 FENCE = re.compile(r"^```(\{code-block\} )?(\w+)\n(.*?)^```$", flags=re.M | re.S)
 NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?")
@@ -88,6 +95,11 @@ def _file(content: str, _: dict[str, Any], where: str) -> None:
     Path(caption[1]).write_text(content[caption.end() :].lstrip("\n"), encoding="utf-8")
 
 
+def _file_or_picture(content: str, namespace: dict[str, Any], where: str) -> None:
+    if content.startswith(":caption:"):
+        _file(content, namespace, where)
+
+
 def _elsewhere(content: str, _: dict[str, Any], where: str) -> None:
     for line in content.splitlines():
         assert line.startswith(ELSEWHERE), f"{where}: {line}"
@@ -102,8 +114,54 @@ RUNNERS = {
     "pycon": _session,
     "console": _console,
     "toml": _file,
-    "csv": _file,
     "sh": _elsewhere,
     "json": _parsed,
-    "text": lambda *_: None,
+    "text": _file_or_picture,
 }
+
+
+RUNNABLE = [
+    pytest.param(page, marks=pytest.mark.slow) if page.stem in SLOW else page
+    for page in PAGES
+    if any(language != "text" for language, *_ in blocks(page))
+]
+
+
+def title(page: Path) -> str:
+    return str(page.relative_to(DOCS))
+
+
+@pytest.mark.parametrize("page", RUNNABLE, ids=title)
+def test_the_page_runs(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    run(page)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=title)
+def test_every_block_says_what_it_is(page):
+    text = page.read_text(encoding="utf-8")
+    fences = [line for line in text.splitlines() if line.startswith("```")]
+    assert len(fences) % 2 == 0
+    for opening in fences[::2]:
+        known = re.fullmatch(r"```(?:\{code-block\} )?(\w+)", opening)
+        assert (known and known[1] in RUNNERS) or re.fullmatch(r"```\{[\w-]+\}.*", opening), opening
+
+
+def test_the_runner_notices_mistakes(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for wrong in (
+        "```python\nassert 1 == 2\n```\n",
+        "```pycon\n>>> 1 + 1\n3\n```\n",
+        "```console\n$ modelpact design nowhere.toml\n```\n",
+        "```console\n$ modelpact catalogue S1\nbelief\n```\n",
+        "```toml\nx = 1\n```\n",
+        "```sh\nrm -r /\n```\n",
+    ):
+        page = tmp_path / "page.md"
+        page.write_text(wrong)
+        with pytest.raises(Exception):  # noqa: B017, PT011 - whatever it is
+            run(page)
+    assert Checker().check_output("x 1.0001\n", "x 1.00012\n", 0)
+    assert not Checker().check_output("x 1.0\n", "x 1.1\n", 0)
+    assert not Checker().check_output("x 1\n", "y 1\n", 0)
