@@ -19,7 +19,7 @@ import dataclasses
 import tomllib
 from collections.abc import Mapping
 from functools import cache
-from importlib.resources import files
+from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,8 @@ from contracts.problem import Problem
 from contracts.records import frozen
 from equilibria.participation import ParticipationGame
 from modelpact import tables
-from modelpact.quantities import OF_GAMES, OF_PROBLEMS
+from modelpact.quantities import OF_GAMES, OF_PROBLEMS, OF_SWEEPS
+from modelpact.sweep_file import SweepFile, read_sweep
 from modelpact.terminal import Json, document, working, writable
 
 FOLDER = files("modelpact") / "instances"
@@ -91,7 +92,7 @@ class Comparison:
 
 @frozen
 class Instance:
-    """A problem or game of the catalogue.
+    """A problem, sweep or game of the catalogue.
 
     Attributes:
         name: its name.
@@ -111,8 +112,9 @@ class Instance:
 
     @property
     def kind(self) -> str:
-        """ "problem" (for `modelpact design`) or "game" (for `modelpact play`)."""
-        return "problem" if "population" in tomllib.loads(self.text) else "game"
+        """ "problem" (for `modelpact design`), "sweep" (`modelpact sweep`) or "game" (`modelpact play`)."""
+        keys = tomllib.loads(self.text).keys()
+        return "problem" if "population" in keys else "sweep" if "axes" in keys else "game"
 
     def check(self) -> tuple[Comparison, ...]:
         """Compute every reference value afresh."""
@@ -136,6 +138,10 @@ class Instance:
             assert isinstance(problem, Problem)
             belief = reference.belief or problem.belief
             return OF_PROBLEMS[reference.quantity](dataclasses.replace(problem, belief=belief))
+        if self.kind == "sweep":
+            stated = load(self.name)
+            assert isinstance(stated, SweepFile)
+            return OF_SWEEPS[reference.quantity](stated)
         game = _games(self.name)[reference.rule]
         return OF_GAMES[reference.quantity](game)
 
@@ -167,8 +173,8 @@ def instance(name: str) -> Instance:
     return Instance(name=known[name.lower()], text=text, references=references, **entry)
 
 
-def load(name: str) -> Problem | ParticipationGame:
-    """The problem or, under the first rule of its file, the game of this name.
+def load(name: str) -> Any:
+    """The `Problem`, the `SweepFile` or, under the first rule of its file, the `ParticipationGame` of this name.
 
     Raises:
         InvalidInput: there is no instance of this name.
@@ -179,6 +185,9 @@ def load(name: str) -> Problem | ParticipationGame:
     found = instance(name)
     if found.kind == "game":
         return _games(name)[""]
+    if found.kind == "sweep":
+        with as_file(FOLDER / _index()[found.name]["file"]) as path:
+            return read_sweep(path)
     from contracts.problem_data import problem_from_data
 
     return problem_from_data(tomllib.loads(found.text))

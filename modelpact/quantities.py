@@ -7,12 +7,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from itertools import chain, product
+from math import prod
 from typing import Any
 
 import numpy as np
 
 from contracts.problem import Problem
 from equilibria.participation import ParticipationGame
+from modelpact.sweep_file import SweepFile
 
 
 def _contract(problem: Problem) -> Any:
@@ -53,6 +56,16 @@ def _mixing(game: ParticipationGame) -> np.ndarray:
     return np.unique(found[(found > 1e-9) & (found < 1.0 - 1e-9)].round(12))
 
 
+def _corners(stated: SweepFile) -> list[float]:
+    """The objective where every axis is at its first or last value, the last axis varying fastest."""
+    from contracts.batch import design_contracts
+    from modelpact.axes import changed
+
+    ends = [(axis.settings[0], axis.settings[-1]) for axis in stated.axes.values()]
+    settings = [dict(chain.from_iterable(each.items() for each in corner)) for corner in product(*ends)]
+    return [found.objective for found in design_contracts([changed(stated.problem, s) for s in settings])]
+
+
 #: Of a contract-design problem: value of the trained model, menu, what each type gets alone, the benchmark.
 OF_PROBLEMS: Mapping[str, Callable[[Problem], Any]] = {
     "objective": lambda problem: _contract(problem).objective,
@@ -76,4 +89,10 @@ OF_GAMES: Mapping[str, Callable[[ParticipationGame], Any]] = {
     "welfare": lambda game: _optimum(game).welfare,
     "correlated_surplus": _correlated,
     "mixing": _mixing,
+}
+
+#: Of a sweep: how many problems, and the objective at the corners of their grid.
+OF_SWEEPS: Mapping[str, Callable[[SweepFile], Any]] = {
+    "problems": lambda stated: prod(len(axis.labels) for axis in stated.axes.values()),
+    "corner_objectives": _corners,
 }

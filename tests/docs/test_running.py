@@ -24,7 +24,13 @@ from modelpact.cli import main
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 PAGES = sorted(page for page in DOCS.rglob("*.md") if "_build" not in page.parts)
-SLOW = {"choose-an-aggregation-rule", "deliver-a-promised-accuracy", "use-a-cluster", "sweep-thousands"}
+SLOW = {
+    "choose-an-aggregation-rule",
+    "property-tests",
+    "deliver-a-promised-accuracy",
+    "use-a-cluster",
+    "sweep-thousands",
+}
 
 FENCE = re.compile(r"^```(\{code-block\} )?(\w+)\n(.*?)^```$", flags=re.M | re.S)
 NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?")

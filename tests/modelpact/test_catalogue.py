@@ -14,7 +14,8 @@ from modelpact.citation import bibliography
 from modelpact.cli import main
 from modelpact.play import read_game
 from modelpact.problem_file import read_problem
-from modelpact.quantities import OF_GAMES, OF_PROBLEMS
+from modelpact.quantities import OF_GAMES, OF_PROBLEMS, OF_SWEEPS
+from modelpact.sweep_file import SweepFile, read_sweep
 
 ROOT = Path(__file__).parents[2]
 EVERY = pytest.mark.parametrize("name", catalogue.names())
@@ -32,7 +33,7 @@ def test_every_reference_value_is_met(name):
 def test_every_instance_has_a_source_and_known_quantities(name):
     found = catalogue.instance(name)
     assert {found.source, *(reference.by for reference in found.references)} <= set(bibliography())
-    accepted = OF_PROBLEMS if found.kind == "problem" else OF_GAMES
+    accepted = {"problem": OF_PROBLEMS, "sweep": OF_SWEEPS, "game": OF_GAMES}[found.kind]
     assert {reference.quantity for reference in found.references} <= set(accepted)
     assert all(0 < reference.tolerance <= 1e-4 for reference in found.references)
 
@@ -47,14 +48,20 @@ def test_what_is_printed_is_a_file_that_commands_read(name, tmp_path, capsys):
         again = read_problem(path).problem
         np.testing.assert_array_equal(again.population.costs, stated.population.costs)
         assert again.belief == stated.belief
+    elif isinstance(stated, SweepFile):
+        assert {k: axis.labels for k, axis in read_sweep(path).axes.items()} == {
+            k: axis.labels for k, axis in stated.axes.items()
+        }
     else:
         assert isinstance(stated, ParticipationGame)
         np.testing.assert_array_equal(read_game(path).game.types, stated.types)
 
 
 def test_examples_of_the_same_instances_say_the_same():
-    for path in (*(ROOT / "examples" / "paper").glob("*.toml"), ROOT / "examples/harmonic_quality/game.toml"):
-        name = "harmonic-quality" if path.stem == "game" else path.stem
+    others = {"game": "harmonic-quality", "two_types": "two-type-grid"}
+    found = [*(ROOT / "examples" / "paper").glob("*.toml")]
+    for path in (*found, ROOT / "examples/harmonic_quality/game.toml", ROOT / "examples/sweeps/two_types.toml"):
+        name = others.get(path.stem, path.stem)
         assert tomllib.loads(catalogue.instance(name).text) == tomllib.loads(path.read_text())
 
 
