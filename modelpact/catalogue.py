@@ -32,7 +32,7 @@ from equilibria.participation import ParticipationGame
 from modelpact import tables
 from modelpact.quantities import OF_GAMES, OF_PROBLEMS, OF_SWEEPS
 from modelpact.sweep_file import SweepFile, read_sweep
-from modelpact.terminal import Json, document, working, writable
+from modelpact.terminal import Flag, document, working, writable
 
 FOLDER = files("modelpact") / "instances"
 
@@ -207,7 +207,7 @@ def _index() -> Mapping[str, Any]:
 
 
 def catalogue(
-    name: str | None = None, /, *, check: Json = False, output: Path | None = None, json: Json = False
+    name: str | None = None, /, *, check: Flag = False, output: Path | None = None, json: Flag = False
 ) -> int:
     """List the problems and games of the papers, or print one as a file to be edited and used.
 

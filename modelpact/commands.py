@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from modelpact import tables
-from modelpact.terminal import PICTURES, Json, document, whisper, working, writable
+from modelpact.terminal import PICTURES, Flag, document, whisper, working, writable
 
 if TYPE_CHECKING:
     from contracts.contract import Contract
@@ -20,7 +20,7 @@ def design(
     output: Path | None = None,
     plot: Path | None = None,
     solver: Literal["interior-point", "conic"] = "interior-point",
-    json: Json = False,
+    json: Flag = False,
 ) -> int:
     """Find the best contract for a problem file, with proof.
 
@@ -82,7 +82,7 @@ def design(
     return _verdict(certificate)
 
 
-def verify(contract: Path, /, *, json: Json = False) -> int:
+def verify(contract: Path, /, *, json: Flag = False) -> int:
     """Check a contract file without trusting its author.
 
     Recomputes every constraint, the expected rewards and the bound on the optimum from the problem alone.
@@ -115,7 +115,7 @@ def settle(
     counts: str,
     policy: Literal["capped", "proportional", "lottery"] = "capped",
     seed: int | None = None,
-    json: Json = False,
+    json: Flag = False,
 ) -> int:
     """Say who receives which model, given who takes part.
 

@@ -18,7 +18,7 @@ from mechanisms.aggregation import find
 from mechanisms.coalitions import Coalition
 from mechanisms.conflict import KNOBS, MEASURES, ConflictCurves, measure_conflict
 from modelpact.tables import boxed, console
-from modelpact.terminal import PICTURES, Json, document, working, writable
+from modelpact.terminal import PICTURES, Flag, document, working, writable
 
 SWEEP_KEYS = ("knob", "values", "rules", "attack", "seeds", "tolerance", "coalition")
 
@@ -96,7 +96,7 @@ def _sweep(sweep: Any, common: dict[str, Any], where: str) -> dict[str, Any]:
 
 
 def conflict(
-    config: Path, /, *, output: Path | None = None, plot: Path | None = None, json: Json = False
+    config: Path, /, *, output: Path | None = None, plot: Path | None = None, json: Flag = False
 ) -> int:
     """Measure learning gain against attack success, as a configuration file says.
 

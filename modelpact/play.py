@@ -38,7 +38,7 @@ from equilibria.verification_trial import verification_trial
 from equilibria.verified import VerifiedRule
 from equilibria.welfare import FullInformationRule
 from modelpact.tables import boxed, console
-from modelpact.terminal import PICTURES, Json, document, working, writable
+from modelpact.terminal import PICTURES, Flag, document, working, writable
 
 RULES: dict[str, Callable[..., Rule]] = {
     "pooled": PooledRule,
@@ -222,7 +222,7 @@ def _finite(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None
 
 
-def play(game: Path, /, *, output: Path | None = None, plot: Path | None = None, json: Json = False) -> int:
+def play(game: Path, /, *, output: Path | None = None, plot: Path | None = None, json: Flag = False) -> int:
     """Show whether the agents of a game come, and stay, under each rule of its file.
 
     For each rule: the most that anybody gains by leaving the grand coalition, the surplus of all and the bound

@@ -38,7 +38,7 @@ from contracts.records import frozen
 from modelpact.axes import Axis
 from modelpact.problem_file import read_problem
 from modelpact.sweeps import CHUNK, sweep
-from modelpact.terminal import PICTURES, Json, document, progress, writable
+from modelpact.terminal import PICTURES, Flag, document, progress, writable
 
 if TYPE_CHECKING:
     import xarray
@@ -162,7 +162,7 @@ def sweep_command(
     output: Path | None = None,
     scheduler: str | None = None,
     plot: Path | None = None,
-    json: Json = False,
+    json: Flag = False,
 ) -> int:
     """Design, verify and benchmark every combination of a sweep file's axes.
 

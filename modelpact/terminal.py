@@ -20,7 +20,7 @@ from cyclopts import Parameter
 from contracts.errors import InvalidInput
 from modelpact.tables import console
 
-Json = Annotated[bool, Parameter(negative="")]
+Flag = Annotated[bool, Parameter(negative="")]
 Report = Callable[[int, int], None]
 
 PICTURES = (".png", ".pdf", ".svg")

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from contracts.errors import InvalidInput
 from modelpact.cli import COMMANDS, SESSION, main
@@ -206,6 +208,29 @@ def test_plain_knows_what_json_does_not():
         "a": [3, [True, False]],
     }
     assert json.loads(document("x", {"y": np.inf})) == {"schema": "modelpact/x/1", "y": None}
+
+
+TREES = st.recursive(
+    st.none() | st.booleans() | st.integers(-(10**9), 10**9) | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=4), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(st.dictionaries(st.text(max_size=6).filter(lambda key: key != "schema"), TREES, max_size=5))
+def test_every_document_is_json_and_loses_no_finite_number(content):
+    def expected(value):
+        if isinstance(value, dict):
+            return {key: expected(entry) for key, entry in value.items()}
+        if isinstance(value, list):
+            return [expected(entry) for entry in value]
+        return None if isinstance(value, float) and not np.isfinite(value) else value
+
+    text = document("test", content)
+    assert json.loads(text) == {"schema": "modelpact/test/1", **expected(content)}
+    assert not {"NaN", "Infinity"} & set(
+        re.findall(r'(?<!")\b\w+\b(?!")', re.sub(r'"(?:[^"\\]|\\.)*"', "", text))
+    )
 
 
 def test_progress_and_wheel_are_silent_in_tests(capsys):
