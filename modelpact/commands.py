@@ -63,7 +63,7 @@ def design(
         write_atomically(plot, picture)
     if json:
         print(text, end="")
-        return _verdict(certificate)
+        return verdict(certificate)
     out = tables.console()
     if stated.fit is not None:
         out.print(f"Learning curve: {stated.fit}\n", markup=False)
@@ -79,7 +79,7 @@ def design(
     for path in (output, plot):
         if path:
             out.print(f"Wrote {path}", markup=False)
-    return _verdict(certificate)
+    return verdict(certificate)
 
 
 def verify(contract: Path, /, *, json: Flag = False) -> int:
@@ -103,9 +103,9 @@ def verify(contract: Path, /, *, json: Flag = False) -> int:
         certificate = check(agreed)
     if json:
         print(document("certificate", certificate), end="")
-        return _verdict(certificate)
+        return verdict(certificate)
     tables.console().print(str(certificate), markup=False)
-    return _verdict(certificate)
+    return verdict(certificate)
 
 
 def settle(
@@ -163,7 +163,7 @@ def _print_contract(contract: Contract) -> None:
         out.print(contract.reason, markup=False)
 
 
-def _verdict(certificate: Certificate) -> int:
+def verdict(certificate: Certificate) -> int:
     """Exit code, and the violations on stderr, one line each."""
     if not certificate.holds:
         whisper(certificate.violations, "modelpact: ")

@@ -104,7 +104,7 @@ def writable(path: Path | None, suffixes: tuple[str, ...] = (), keep: Path | Non
         raise InvalidInput(f"cannot write {path}: it is a folder")
     if not path.parent.is_dir():
         raise InvalidInput(f"cannot write {path}: there is no folder {path.parent}")
-    if keep is not None and path.exists() and path.samefile(keep):
+    if keep is not None and keep.exists() and path.exists() and path.samefile(keep):
         raise InvalidInput(f"cannot write {path}: it is the input itself")
 
 
