@@ -63,8 +63,7 @@ class ReportingGame(Game):
 
     A profile holds each agent's report, NaN for staying out. With windows, only reports inside them are
     accepted: the report-driven variant of verification, which is not truthful and is therefore offered with
-        the
-    epsilon of its certificate only.
+    the epsilon of its certificate only.
 
     Attributes:
         game: the participation game with the true types; its own rule is not used.

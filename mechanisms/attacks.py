@@ -6,7 +6,7 @@ the attacks they were made with: `steer` knows most, the honest updates, the rul
 
 Sources: C. Xie, O. Koyejo, I. Gupta, "Fall of empires", UAI 2019 (inner-product manipulation); G. Baruch, M.
 Baruch, Y. Goldberg, "A little is enough", NeurIPS 2019; S. P. Karimireddy, L. He, M. Jaggi, ICLR 2022
-(mimic); V. Shejwalkar, A. Houmansadr, "Manipulating the Byzantine", NDSS 2021 (min-max, min-sum); D. Raynal,
+(mimic); V. Shejwalkar, A. Houmansadr, "Manipulating the Byzantine", NDSS 2021 (min-max, min-sum); M. Raynal,
 C. Troncoso, "On the conflict of robustness and learning in collaborative machine learning", IEEE S&P 2025
 (the idea of `steer`; the algorithm is ours).
 """

@@ -12,7 +12,7 @@ Definitions:
   difference matters: a model that never saw the group may give that label anyway. For attacks other than
   "steer", which want no label in particular, it is the test accuracy lost.
 
-Source of the question: D. Raynal, C. Troncoso, "On the conflict of robustness and learning in collaborative
+Source of the question: M. Raynal, C. Troncoso, "On the conflict of robustness and learning in collaborative
 machine learning", IEEE S&P 2025. The experiment is ours; the attack is greedy from round to round, so that
 its success is a lower bound and "safe" means safe against it.
 """

@@ -155,14 +155,15 @@ def split(
     """Divide the training samples among participants; no sample is given to two of them, none is left empty.
 
     Kinds:
-        "uniform": equal sizes (within one), drawn at random.
-        "power-law": sizes proportional to equally spaced points between the 1 % and 99 % quantiles of a
-            power law of shape 1.65911 (Xu et al. 2021, their POW), the first participant holding least.
-        "class-imbalance": equal sizes; participant i holds the first c_i classes in equal parts, where c runs
-            evenly from 1 to all classes (their CLA). The published code draws with replacement, so that
-            participants share samples; here the parts are disjoint.
-        "dirichlet": every class is divided in proportions drawn from a symmetric Dirichlet distribution
-            (Hsu, Qi, Brown 2019). A participant left with nothing takes one sample from the largest.
+
+    - "uniform": equal sizes (within one), drawn at random.
+    - "power-law": sizes proportional to equally spaced points between the 1 % and 99 % quantiles of a
+      power law of shape 1.65911 (Xu et al. 2021, their POW), the first participant holding least.
+    - "class-imbalance": equal sizes; participant i holds the first c_i classes in equal parts, where c runs
+      evenly from 1 to all classes (their CLA). The published code draws with replacement, so that
+      participants share samples; here the parts are disjoint.
+    - "dirichlet": every class is divided in proportions drawn from a symmetric Dirichlet distribution
+      (Hsu, Qi, Brown 2019). A participant left with nothing takes one sample from the largest.
 
     Args:
         dataset: what to divide.

@@ -7,6 +7,7 @@ stderr.
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -15,29 +16,50 @@ from cyclopts import App, CycloptsError
 
 from contracts.errors import BackendMissing, InvalidInput, ModelpactError
 
+#: Where each command is, and what it does.
+COMMANDS = {
+    "design": ("commands:design", "Find the best contract for a problem file, with proof."),
+    "verify": ("commands:verify", "Check a contract file; say what breaks, for whom, by how much."),
+    "settle": ("commands:settle", "Say who receives which model, given who takes part."),
+    "sweep": ("sweep_file:sweep_command", "Design contracts for a whole range of problems."),
+    "play": ("play:play", "Play a participation game: who leaves, and which coalitions hold."),
+    "conflict": ("conflict:conflict", "Measure what robust aggregation costs in learning."),
+    "catalogue": ("catalogue:catalogue", "List the problems of the papers, print one, check its numbers."),
+}
+EXIT_CODES = "Exit codes: 0 everything holds, 1 something does not, 2 bad input (nothing is written)."
+SESSION = """A first session; every command explains itself with --help:
+
+```
+# a published problem, to be edited; the best menu with its proof
+modelpact catalogue S1 --output problem.toml
+modelpact design problem.toml --output contract.json
+# checked by whoever is to sign it; then: who receives which model
+modelpact verify contract.json
+modelpact settle contract.json --counts 2,2,2,2,2
+# data of different quality: who would leave, and why
+modelpact catalogue harmonic-quality --output game.toml
+modelpact play game.toml
+```
+
+Add --json to any command for one JSON document on stdout; notes and errors go to stderr, a line each."""
+
 app = App(
     name="modelpact",
     help="""Contracts for collaborative machine learning in which models are the pay.
 
     A coordinator states who might take part and what data cost them; **design** finds the best menu of
     (data to contribute, model received) and proves it, **verify** checks such a menu without trusting its
-    author, **settle** says who receives which model once the participants are known. **play** asks whether
-    participants whose data differ in quality will come, and stay; **conflict** what robust aggregation costs.
+    author, **settle** says who receives which model once the participants are known; **sweep** does it for
+    thousands of problems. **play** asks whether participants whose data differ in quality will come, and stay;
+    **conflict** what robust aggregation costs. **catalogue** has the problems of the papers, with their numbers.
     """,
     help_format="markdown",
-    help_epilogue="""Exit codes: 0 everything holds, 1 something does not, 2 bad input (nothing is written).
-
-    Start with: modelpact design examples/tumour-clinics/problem.toml --output contract.json""",
+    help_epilogue=f"{SESSION}\n\n{EXIT_CODES}",
     version=lambda: _version(),
     suppress_keyboard_interrupt=False,
 )
-app.command("modelpact.commands:design", help="Find the best contract for a problem file, with proof.")
-app.command("modelpact.commands:verify", help="Check a contract file; say what breaks, for whom, by how much.")
-app.command("modelpact.commands:settle", help="Say who receives which model, given who takes part.")
-app.command(
-    "modelpact.sweep_file:sweep_command", name="sweep", help="Design contracts for a whole range of problems."
-)
-app.command("modelpact.play:play", help="Play a participation game: who leaves, and which coalitions hold.")
+for _name, (_place, _help) in COMMANDS.items():
+    app.command(f"modelpact.{_place}", name=_name, help=_help, help_epilogue=EXIT_CODES)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -49,6 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     >>> main(["settle", "nowhere.json", "--counts", "1,1"])
     2
     """
+    _print_anything()
     try:
         code = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
         sys.stdout.flush()
@@ -68,6 +91,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _complain(error: object, code: int) -> int:
     print("modelpact:", " ".join(str(error).split()), file=sys.stderr)
     return code
+
+
+def _print_anything() -> None:
+    """Where the terminal's encoding lacks a character, print its code instead of failing."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _version() -> str:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
-
-from cyclopts import Parameter
+from typing import TYPE_CHECKING, Literal
 
 from modelpact import tables
+from modelpact.terminal import PICTURES, Flag, document, whisper, working, writable
 
 if TYPE_CHECKING:
     from contracts.contract import Contract
@@ -21,7 +20,7 @@ def design(
     output: Path | None = None,
     plot: Path | None = None,
     solver: Literal["interior-point", "conic"] = "interior-point",
-    json: Annotated[bool, Parameter(negative="")] = False,
+    json: Flag = False,
 ) -> int:
     """Find the best contract for a problem file, with proof.
 
@@ -48,13 +47,13 @@ def design(
     from modelpact.problem_file import read_problem
 
     stated = read_problem(problem)
-    _writable(output, keep=problem)
-    _writable(plot, (".png", ".pdf", ".svg"))
-    whispers = tables.console(error=True)
-    for note in stated.notes:
-        whispers.print(f"note: {note}", markup=False)
-    contract = design_contract(stated.problem, solver=solver)
-    certificate = verify(contract)
+    writable(output, keep=problem)
+    writable(plot, PICTURES)
+    whisper(stated.notes, "note: ")
+    with working("designing") as now:
+        contract = design_contract(stated.problem, solver=solver)
+        now("verifying")
+        certificate = verify(contract)
     text = contract.to_json(certificate)
     # Everything is ready before anything is written: an error leaves no file behind.
     picture = _picture(contract, plot.suffix) if plot else None
@@ -63,13 +62,14 @@ def design(
     if plot and picture is not None:
         write_atomically(plot, picture)
     if json:
-        print(text)
-        return 0 if certificate.holds else 1
+        print(text, end="")
+        return verdict(certificate)
     out = tables.console()
     if stated.fit is not None:
         out.print(f"Learning curve: {stated.fit}\n", markup=False)
     _print_contract(contract)
-    known = full_information(stated.problem).objective
+    with working("solving with types known"):
+        known = full_information(stated.problem).objective
     out.print(
         f"If types were known: expected value {known:.6g}; not knowing them costs"
         f" {max(known - contract.objective, 0.0):.4g}.\n",
@@ -79,10 +79,10 @@ def design(
     for path in (output, plot):
         if path:
             out.print(f"Wrote {path}", markup=False)
-    return _verdict(certificate)
+    return verdict(certificate)
 
 
-def verify(contract: Path, /, *, json: Annotated[bool, Parameter(negative="")] = False) -> int:
+def verify(contract: Path, /, *, json: Flag = False) -> int:
     """Check a contract file without trusting its author.
 
     Recomputes every constraint, the expected rewards and the bound on the optimum from the problem alone.
@@ -98,12 +98,14 @@ def verify(contract: Path, /, *, json: Annotated[bool, Parameter(negative="")] =
     from contracts import Contract
     from contracts import verify as check
 
-    certificate = check(Contract.load(contract))
+    agreed = Contract.load(contract)
+    with working("verifying"):
+        certificate = check(agreed)
     if json:
-        print(_certificate_json(certificate))
-        return 0 if certificate.holds else 1
+        print(document("certificate", certificate), end="")
+        return verdict(certificate)
     tables.console().print(str(certificate), markup=False)
-    return _verdict(certificate)
+    return verdict(certificate)
 
 
 def settle(
@@ -113,7 +115,7 @@ def settle(
     counts: str,
     policy: Literal["capped", "proportional", "lottery"] = "capped",
     seed: int | None = None,
-    json: Annotated[bool, Parameter(negative="")] = False,
+    json: Flag = False,
 ) -> int:
     """Say who receives which model, given who takes part.
 
@@ -136,11 +138,7 @@ def settle(
     agreed = Contract.load(contract)
     settled = agreed.settle(_counts(counts), policy, seed=seed)
     if json:
-        import msgspec
-
-        columns = ("counts", "total_data", "trained_accuracy", "accuracy", "value", "utility", "names")
-        chosen = {name: getattr(settled, name) for name in columns}
-        print(msgspec.json.encode(chosen, enc_hook=lambda array: array.tolist()).decode())
+        print(document("settlement", settled), end="")
         return 0
     out = tables.console()
     out.print(tables.settlement(settled, agreed.contribution))
@@ -165,22 +163,11 @@ def _print_contract(contract: Contract) -> None:
         out.print(contract.reason, markup=False)
 
 
-def _verdict(certificate: Certificate) -> int:
+def verdict(certificate: Certificate) -> int:
     """Exit code, and the violations on stderr, one line each."""
     if not certificate.holds:
-        whispers = tables.console(error=True)
-        for violation in certificate.violations:
-            whispers.print(f"modelpact: {violation}", markup=False)
+        whisper(certificate.violations, "modelpact: ")
     return 0 if certificate.holds else 1
-
-
-def _certificate_json(certificate: Certificate) -> str:
-    import dataclasses
-
-    import msgspec
-
-    fields = {f.name: getattr(certificate, f.name) for f in dataclasses.fields(certificate)}
-    return msgspec.json.encode(fields, enc_hook=lambda array: array.tolist()).decode()
 
 
 def _counts(text: str) -> list[int]:
@@ -192,21 +179,6 @@ def _counts(text: str) -> list[int]:
         raise InvalidInput(
             f"counts = {text!r:.60}: expected whole numbers separated by commas, such as 3,2,2,2,1"
         ) from error
-
-
-def _writable(path: Path | None, suffixes: tuple[str, ...] = (), keep: Path | None = None) -> None:
-    """Refuse a target that could not be written, before any work is done."""
-    from contracts.errors import InvalidInput
-
-    if path is None:
-        return
-    if suffixes and path.suffix.lower() not in suffixes:
-        raise InvalidInput(f"cannot write {path}: expected a name that ends in {' or '.join(suffixes)}")
-    same = keep is not None and path.exists() and path.samefile(keep)
-    if same or path.is_dir() or not path.parent.is_dir():
-        what = "it is a folder" if path.is_dir() else f"there is no folder {path.parent}"
-        what = "it is the problem itself" if same else what
-        raise InvalidInput(f"cannot write {path}: {what}")
 
 
 def _picture(contract: Contract, suffix: str) -> bytes:

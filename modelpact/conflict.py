@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import io
-import json as json_format
 import tomllib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
 from contracts.checks import choice, integer, number
@@ -19,6 +17,8 @@ from contracts.storage import write_atomically
 from mechanisms.aggregation import find
 from mechanisms.coalitions import Coalition
 from mechanisms.conflict import KNOBS, MEASURES, ConflictCurves, measure_conflict
+from modelpact.tables import boxed, console
+from modelpact.terminal import PICTURES, Flag, document, working, writable
 
 SWEEP_KEYS = ("knob", "values", "rules", "attack", "seeds", "tolerance", "coalition")
 
@@ -95,57 +95,56 @@ def _sweep(sweep: Any, common: dict[str, Any], where: str) -> dict[str, Any]:
     }
 
 
-def conflict(config: Path, *, output: Path | None = None, plot: Path | None = None, json: bool = False) -> int:
+def conflict(
+    config: Path, /, *, output: Path | None = None, plot: Path | None = None, json: Flag = False
+) -> int:
     """Measure learning gain against attack success, as a configuration file says.
 
     Prints a table a sweep, mean and 95 % interval over seeds, and says which settings are both useful and
-    safe.
+    safe. Finding none is a result, not a failure: the exit code is 0.
 
-    Args:
-        config: TOML file, see `read_conflict_file`.
-        output: write the measurements there, as JSON.
-        plot: write a picture there; its ending (.png, .svg, .pdf) decides the format.
-        json: print the measurements as JSON instead of tables.
-
-    Returns:
-        0; finding no safe and useful setting is a result, not a failure.
-
-    Raises:
-        InvalidInput: the file, or a path to write to, is not accepted.
-        BackendMissing: scikit-learn (data) or matplotlib (plot) is not installed.
+    Parameters
+    ----------
+    config
+        TOML file with a coalition and sweeps over what its members know or how much the rule tolerates.
+    output
+        Where to write the measurements (JSON).
+    plot
+        Where to draw them (.png, .pdf or .svg).
+    json
+        Print the measurements as JSON instead of tables.
     """
     settings = read_conflict_file(Path(config))
-    kind = None if plot is None else choice("the ending of plot", Path(plot).suffix[1:], ["png", "svg", "pdf"])
-    for target in filter(None, (output, plot)):
-        if not Path(target).parent.is_dir():
-            raise InvalidInput(f"cannot write {target}: {Path(target).parent} is not a folder")
-    progress = Console(stderr=True)
-    console = Console()
-    curves = []
+    writable(output, keep=Path(config))
+    writable(plot, PICTURES)
+    out, curves = console(), []
     for index, sweep in enumerate(settings.sweeps):
-        with progress.status("") as status:
-
-            def report(rule: str, place: str = f"sweep {index + 1} of {len(settings.sweeps)}") -> None:
-                status.update(f"{place}: {rule}")
-
-            curves.append(measure_conflict(**sweep, on_rule=report))
+        place = f"sweep {index + 1} of {len(settings.sweeps)}"
+        with working(place) as now:
+            curves.append(measure_conflict(**sweep, on_rule=lambda rule: now(f"{place}: {rule}")))  # noqa: B023
         if not json:
-            console.print(conflict_table(curves[-1], gain=settings.gain, success=settings.success))
-            console.print(conclusion(curves[-1], gain=settings.gain, success=settings.success), style="bold")
-    content = json_format.dumps([as_json(one, settings) for one in curves], indent=2)
+            out.print(conflict_table(curves[-1], gain=settings.gain, success=settings.success))
+            out.print(conclusion(curves[-1], gain=settings.gain, success=settings.success), style="bold")
+            out.print()
+    content = document("conflict", {"sweeps": [as_json(one, settings) for one in curves]})
+    picture = plot_conflict(curves, kind=plot.suffix[1:].lower()) if plot else None
     if output is not None:
-        write_atomically(output, content + "\n")
+        write_atomically(output, content)
+    if plot is not None and picture is not None:
+        write_atomically(plot, picture)
     if json:
-        print(content)
-    if plot is not None and kind is not None:
-        write_atomically(plot, plot_conflict(curves, kind=kind))
+        print(content, end="")
+    else:
+        for path in filter(None, (output, plot)):
+            out.print(f"Wrote {path}", markup=False)
     return 0
 
 
 def conflict_table(curves: ConflictCurves, *, gain: float, success: float) -> Table:
     """A table of one sweep: a row a rule, a column a knob value, gain over attack success."""
     title = f"{curves.coalition.dataset}, attack {curves.attack}, {curves.alone.shape[1]} seeds"
-    table = Table(title=title, caption="learning gain / attack success, ± half the 95 % interval, verdict")
+    caption = "learning gain / attack success, ± half the 95 % interval, verdict"
+    table = Table(title=title, caption=caption, **boxed())
     table.add_column(curves.knob, no_wrap=True)
     for value in curves.values:
         table.add_column(f"{value:g}", justify="right")

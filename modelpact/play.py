@@ -18,7 +18,6 @@ A game file has the constants of the game, the types of the agents, and the rule
 from __future__ import annotations
 
 import dataclasses
-import json as jsonlib
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -38,6 +37,8 @@ from equilibria.unravelling import Unravelling
 from equilibria.verification_trial import verification_trial
 from equilibria.verified import VerifiedRule
 from equilibria.welfare import FullInformationRule
+from modelpact.tables import boxed, console
+from modelpact.terminal import PICTURES, Flag, document, working, writable
 
 RULES: dict[str, Callable[..., Rule]] = {
     "pooled": PooledRule,
@@ -82,11 +83,25 @@ def read_game(path: Path) -> GameFile:
         raise InvalidInput(f"cannot read {path}: {error.strerror or error}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InvalidInput(f"{path} is not TOML: {error}") from error
-    _known(path.name, document, ("title", *CONSTANTS, "types", "rules"))
+    return game_from_data(document, path.stem, path.name)
+
+
+def game_from_data(document: Mapping[str, Any], title: str, where: str = "game") -> GameFile:
+    """Check what a game file says.
+
+    Args:
+        document: the file's tables.
+        title: what to call the game if the document does not say.
+        where: what to call the file in errors.
+
+    Raises:
+        InvalidInput: a key or value is not accepted; the message names it.
+    """
+    _known(where, document, ("title", *CONSTANTS, "types", "rules"))
     missing = [key for key in (*CONSTANTS[:2], "cost", "types") if key not in document]
     if missing:
-        raise InvalidInput(f"{path.name} lacks {', '.join(missing)}")
-    title = document.get("title", path.stem)
+        raise InvalidInput(f"{where} lacks {', '.join(missing)}")
+    title = document.get("title", title)
     if not isinstance(title, str):
         raise InvalidInput(f"title = {title!r}: expected text")
     tables = document.get("rules", {name: {} for name in ("pooled", "full_information", "club")})
@@ -138,20 +153,27 @@ def _rule(name: str, table: Any) -> tuple[Rule, int]:
         raise InvalidInput(f"rules.{name}: {error}") from error
 
 
-def analyse(file: GameFile) -> tuple[dict[str, Any], dict[str, Unravelling]]:
-    """Cascade, equilibria and surplus of a game under each rule, as JSON-ready records, and the cascades."""
-    cascades = {name: file.game.with_rule(rule).unravel() for name, rule in file.rules.items()}
-    game = file.game
+def analyse(
+    file: GameFile, now: Callable[[str], None] = lambda _: None
+) -> tuple[dict[str, Any], dict[str, Unravelling]]:
+    """Cascade, equilibria and surplus of a game under each rule, as JSON-ready records, and the cascades.
+
+    Args:
+        file: what to play.
+        now: told, rule by rule, what is computed.
+    """
+    game, cascades, records = file.game, {}, {}
+    for name, rule in file.rules.items():
+        now(f"playing {name}")
+        cascades[name] = game.with_rule(rule).unravel()
+        records[name] = _record(game.with_rule(rule), cascades[name], file.runs[name])
     report = {
         "title": file.title,
         "agents": game.players,
         **{key: getattr(game, key) for key in CONSTANTS},
         "standalone_contribution": game.standalone_contribution,
         "standalone_loss": game.standalone_loss,
-        "rules": {
-            name: _record(game.with_rule(rule), cascades[name], file.runs[name])
-            for name, rule in file.rules.items()
-        },
+        "rules": records,
     }
     return report, cascades
 
@@ -200,61 +222,66 @@ def _finite(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None
 
 
-def play(game: Path, *, output: Path | None = None, plot: Path | None = None, json: bool = False) -> int:
+def play(game: Path, /, *, output: Path | None = None, plot: Path | None = None, json: Flag = False) -> int:
     """Show whether the agents of a game come, and stay, under each rule of its file.
 
-    Args:
-        game: the game file, TOML.
-        output: where to write the results as JSON.
-        plot: where to draw the cascades; the ending chooses the format.
-        json: print the results as JSON instead of tables.
+    For each rule: the most that anybody gains by leaving the grand coalition, the surplus of all and the bound
+    on the learning error while everybody stays, how many give data, how many stay in the end, and the sizes of
+    all coalitions that are Nash equilibria. Then, round by round, who leaves.
 
-    Returns:
-        Zero.
-
-    Raises:
-        InvalidInput: the file is not as described, or an output cannot be written.
-        BackendMissing: a plot was asked for and matplotlib is not installed.
+    Parameters
+    ----------
+    game
+        TOML file with the constants of the game, the types of the agents and the rules to compare.
+    output
+        Where to write the results (JSON).
+    plot
+        Where to draw the cascades (.png, .pdf or .svg).
+    json
+        Print the results as JSON instead of tables.
     """
     file = read_game(Path(game))
-    report, cascades = analyse(file)
-    text = jsonlib.dumps(report, indent=2) + "\n"
+    writable(output, keep=Path(game))
+    writable(plot, PICTURES)
+    with working("playing") as now:
+        report, cascades = analyse(file, now)
+    text = document("game", report)
+    picture = _picture(cascades, file.title, plot.suffix[1:].lower()) if plot else None
     if output is not None:
         write_atomically(output, text)
-    if plot is not None:
-        _draw(cascades, file.title, Path(plot))
+    if plot is not None and picture is not None:
+        write_atomically(plot, picture)
     if json:
         print(text, end="")
     else:
         _show(report, cascades)
+        for path in filter(None, (output, plot)):
+            console().print(f"Wrote {path}", markup=False)
     return 0
 
 
-def _draw(cascades: Mapping[str, Unravelling], title: str, path: Path) -> None:
+def _picture(cascades: Mapping[str, Unravelling], title: str, ending: str) -> bytes:
     import io
 
     from equilibria.plots import plot_cascades
 
     figure = plot_cascades({name.replace("_", " "): cascade for name, cascade in cascades.items()})
     figure.suptitle(title)
-    ending = path.suffix.lstrip(".").lower() or "png"
-    accepted = sorted(figure.canvas.get_supported_filetypes())
-    choice("plot's ending", ending, accepted)
     picture = io.BytesIO()
     figure.savefig(picture, format=ending)
-    write_atomically(path, picture.getvalue())
+    return picture.getvalue()
 
 
 def _show(report: Mapping[str, Any], cascades: Mapping[str, Unravelling]) -> None:
-    from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
-    console = Console()
-    console.print(
-        f"[bold]{report['title']}[/bold]: {report['agents']} agents, alone each would train on "
-        f"{report['standalone_contribution']:,.0f} samples"
+    out = console()
+    out.print(
+        f"[bold]{escape(report['title'])}[/bold]: {report['agents']} agents, alone each would train on "
+        f"{report['standalone_contribution']:,.0f} samples\n"
     )
-    table = Table("rule", "deviation", "surplus", "error", "givers", "stay", "Nash sizes")
+    table = Table("rule", "deviation", "surplus", "error", "givers", "stay", "Nash sizes", **boxed())
     for column in table.columns[1:6]:
         column.justify, column.no_wrap = "right", True
     table.columns[0].overflow, table.columns[2].min_width, table.columns[3].min_width = "fold", 7, 6
@@ -270,33 +297,25 @@ def _show(report: Mapping[str, Any], cascades: Mapping[str, Unravelling]) -> Non
             str(record["cascade"]["sizes"][-1]),
             "-" if equilibria is None else _brief(equilibria["sizes"]),
         )
-    console.print(table)
+    out.print(table)
     for name, cascade in cascades.items():
         if len(cascade) > 1:
-            console.print(_cascade_table(name, cascade))
+            out.print(f"\n[bold]{escape(name.replace('_', ' '))}: who leaves[/bold]")
+            out.print(_cascade_table(cascade))
+    out.print()
     for name, record in report["rules"].items():
-        if "guarantee" in record:
-            console.print(f"{name}: {record['guarantee']}", soft_wrap=True)
-        if "trial" in record:
-            console.print(f"{name}: {record['trial']['text']}", soft_wrap=True)
+        for text in filter(None, (record.get("guarantee"), record.get("trial", {}).get("text"))):
+            out.print(f"{name}: {text}", markup=False)
 
 
 def _brief(sizes: list[int]) -> str:
     return ", ".join(map(str, sizes[:3])) + (f" .. {sizes[-1]}" if len(sizes) > 3 else "") or "none"
 
 
-def _cascade_table(name: str, cascade: Unravelling):
+def _cascade_table(cascade: Unravelling):
     from rich.table import Table
 
-    table = Table(
-        "round",
-        "members",
-        "leave",
-        "least gain",
-        "error bound",
-        "surplus",
-        title=f"{name.replace('_', ' ')}: who leaves",
-    )
+    table = Table("round", "members", "leave", "least gain", "error bound", "surplus", **boxed())
     for column in table.columns:
         column.justify = "right"
     count = len(cascade)

@@ -23,7 +23,6 @@ table = [
 
 from __future__ import annotations
 
-import json as json_text
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -38,7 +37,8 @@ from contracts.problem_data import known, problem_from_data
 from contracts.records import frozen
 from modelpact.axes import Axis
 from modelpact.problem_file import read_problem
-from modelpact.sweeps import CHUNK, Report, sweep
+from modelpact.sweeps import CHUNK, sweep
+from modelpact.terminal import PICTURES, Flag, document, progress, writable
 
 if TYPE_CHECKING:
     import xarray
@@ -162,7 +162,7 @@ def sweep_command(
     output: Path | None = None,
     scheduler: str | None = None,
     plot: Path | None = None,
-    json: bool = False,
+    json: Flag = False,
 ) -> int:
     """Design, verify and benchmark every combination of a sweep file's axes.
 
@@ -186,9 +186,9 @@ def sweep_command(
 
     stated = read_sweep(spec)
     target = output or spec.with_suffix(".nc")
-    if plot is not None and plot.suffix not in (".png", ".pdf", ".svg"):
-        raise InvalidInput(f"plot = {plot}: expected a name that ends in .png, .pdf or .svg")
-    with _progress(spec.name) as report:
+    writable(target, keep=spec)
+    writable(plot, PICTURES)
+    with progress(spec.name) as report:
         data = sweep(
             stated.problem, stated.axes, output=target, scheduler=scheduler, chunk=stated.chunk, report=report
         )
@@ -197,7 +197,9 @@ def sweep_command(
 
         write_atomically(plot, picture(data, plot.suffix))
     summary = summarise(data) | {"output": str(target)}
-    print(json_text.dumps(summary, indent=1, ensure_ascii=False) if json else _shown(summary))
+    print(document("sweep", summary) if json else _shown(summary) + "\n", end="")
+    if plot is not None and not json:
+        print(f"Wrote {plot}")
     return 0 if summary["certified"] == summary["problems"] else 1
 
 
@@ -233,22 +235,3 @@ def _shown(summary: dict[str, Any]) -> str:
             lines.append(f"{name.replace('_', ' ')} from {summary[name][0]:.6g} to {summary[name][1]:.6g}")
     lines += [f"failed: {error}" for error in summary["errors"]]
     return "\n".join([*lines, f"Wrote {summary['output']}"])
-
-
-class _progress:  # noqa: N801 - a context manager used like a function
-    """A bar with the time left, on stderr."""
-
-    def __init__(self, title: str):
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        self.bar = Progress(*columns, console=Console(stderr=True))
-        self.task = self.bar.add_task(title, total=None)
-
-    def __enter__(self) -> Report:
-        self.bar.start()
-        return lambda done, count: self.bar.update(self.task, completed=done, total=count)
-
-    def __exit__(self, *_: Any) -> None:
-        self.bar.stop()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from rich import box
@@ -21,6 +21,11 @@ def console(*, error: bool = False) -> Console:
     """A console as wide as the terminal, or as the text when written to a file or a pipe."""
     stream = sys.stderr if error else sys.stdout
     return Console(file=stream, width=None if stream.isatty() else 500, highlight=False, soft_wrap=True)
+
+
+def boxed() -> dict[str, Any]:
+    """How tables look: ruled on a terminal, plain columns in a file or a pipe."""
+    return {"box": box.SIMPLE_HEAD if sys.stdout.isatty() else None, "pad_edge": False}
 
 
 def menu(contract: Contract) -> Table:
@@ -88,7 +93,7 @@ def _caps(contract: Contract) -> list[str]:
 
 
 def _table(first: str, names: Sequence[str], columns: dict[str, list[str]]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD if sys.stdout.isatty() else None, pad_edge=False)
+    table = Table(**boxed())
     table.add_column(first, overflow="fold")
     for title in columns:
         table.add_column(title, justify="right", overflow="fold")

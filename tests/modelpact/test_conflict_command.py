@@ -42,7 +42,7 @@ def test_table_json_and_plot(config, tmp_path, capsys):
     printed = capsys.readouterr().out
     assert "representativeness" in printed
     assert "median" in printed
-    (curves,) = json.loads(output.read_text())
+    (curves,) = json.loads(output.read_text())["sweeps"]
     assert curves["thresholds"] == {"gain": 0.05, "success": 0.1}
     assert len(curves["gain"]) == 2
     assert len(curves["gain"][0][0]) == curves["seeds"] == 2
@@ -51,7 +51,7 @@ def test_table_json_and_plot(config, tmp_path, capsys):
 
 def test_json_on_standard_output_is_json_alone(config, capsys):
     assert conflict(config, json=True) == 0
-    assert json.loads(capsys.readouterr().out)[0]["knob"] == "representativeness"
+    assert json.loads(capsys.readouterr().out)["sweeps"][0]["knob"] == "representativeness"
 
 
 @pytest.mark.parametrize("name", ["conflict.toml", "conflict_open_checks.toml"])
@@ -93,8 +93,8 @@ def test_bad_files(config, old, new, message):
 def test_missing_file_and_bad_plot(config, tmp_path):
     with pytest.raises(InvalidInput, match="cannot read"):
         conflict(tmp_path / "none.toml")
-    with pytest.raises(InvalidInput, match="ending of plot"):
+    with pytest.raises(InvalidInput, match=r"ends in \.png"):
         conflict(config, plot=tmp_path / "out.jpeg")
-    with pytest.raises(InvalidInput, match="not a folder"):
+    with pytest.raises(InvalidInput, match="there is no folder"):
         conflict(config, output=tmp_path / "none" / "out.json")
     assert [path.name for path in tmp_path.iterdir()] == ["conflict.toml"]

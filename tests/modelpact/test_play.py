@@ -122,5 +122,5 @@ def test_files_that_cannot_be_read_or_written(tmp_path):
     good = write(tmp_path, GOOD)
     with pytest.raises(InvalidInput, match="cannot write"):
         play(good, output=tmp_path / "nowhere" / "out.json")
-    with pytest.raises(InvalidInput, match="ending"):
+    with pytest.raises(InvalidInput, match=r"ends in \.png"):
         play(good, plot=tmp_path / "cascade.docx")

@@ -1,0 +1,93 @@
+"""Sphinx settings. Build: sphinx-build -W --keep-going docs docs/_build/html
+
+Nothing is fetched from a network. The tutorials are the notebooks of `notebooks/`, executed once and cached;
+`MODELPACT_DOCS_EXECUTE=off` leaves them without results, for a quick look at the prose.
+"""
+
+import os
+import re
+from pathlib import Path
+
+import jupytext
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent
+TUTORIALS = ("two_types", "validating_a_contract", "unravelling")
+
+project = "modelpact"
+author = "The modelpact maintainers"
+project_copyright = "2026, the modelpact maintainers"
+release = re.search(r'^version = "(.*)"', (ROOT / "pyproject.toml").read_text(), flags=re.M)[1]
+
+extensions = [
+    "myst_nb",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "sphinx.ext.mathjax",
+    "sphinx_copybutton",
+    "sphinxcontrib.bibtex",
+]
+exclude_patterns = ["_build", "conf.py", "**/.ipynb_checkpoints"]
+html_theme = "furo"
+html_title = "modelpact"
+
+myst_enable_extensions = ["dollarmath", "amsmath", "deflist", "colon_fence"]
+myst_heading_anchors = 3
+bibtex_bibfiles = ["../modelpact/bibliography.bib"]
+bibtex_default_style = "unsrt"
+bibtex_reference_style = "author_year"
+suppress_warnings = ["bibtex.duplicate_citation"]
+
+nb_execution_mode = os.environ.get("MODELPACT_DOCS_EXECUTE", "cache")
+nb_execution_timeout = 300
+nb_execution_raise_on_error = True
+nb_execution_excludepatterns = []
+nb_merge_streams = True
+
+# Docstrings are plain text in Google form; single backticks name code.
+default_role = "code"
+autodoc_typehints = "none"
+autodoc_member_order = "bysource"
+autodoc_default_options = {"members": True, "show-inheritance": True}
+autodoc_preserve_defaults = True
+napoleon_numpy_docstring = False
+napoleon_use_ivar = True
+napoleon_use_rtype = False
+copybutton_prompt_text = r">>> |\.\.\. |\$ "
+copybutton_prompt_is_regexp = True
+
+
+def plain_text(*event) -> None:
+    """Docstrings write |x| for absolute values and fence code as Markdown does: say so to docutils."""
+    lines: list[str] = event[-1]
+    fenced = False
+    for index, line in enumerate(lines):
+        opening = re.fullmatch(r"( *)```(\w*)", line)
+        if opening:
+            fenced = not fenced
+            lines[index] = f"{opening[1]}.. code-block:: {opening[2] or 'text'}\n" if fenced else ""
+        elif fenced:
+            lines[index] = f"   {line}"
+        elif not line.lstrip().startswith((">>>", "...")):
+            lines[index] = re.sub(r"(?<!\\)\|", r"\\|", line)
+    lines[:] = "\n".join(lines).split("\n")
+
+
+def setup(app) -> None:
+    """Hook the above in, before docstrings in Google form are read."""
+    app.connect("autodoc-process-docstring", plain_text, priority=400)
+
+
+def tutorials() -> None:
+    """Write the notebooks where Sphinx looks for them, touching only what has changed."""
+    for name in TUTORIALS:
+        notebook = jupytext.read(ROOT / "notebooks" / f"{name}.py")
+        for number, cell in enumerate(notebook.cells):  # drawn at random otherwise, and never the same
+            cell["id"] = f"cell-{number}"
+        text = jupytext.writes(notebook, fmt="ipynb")
+        target = HERE / "tutorials" / f"{name}.ipynb"
+        if not target.exists() or target.read_text(encoding="utf-8") != text:
+            target.write_text(text, encoding="utf-8")
+
+
+tutorials()
