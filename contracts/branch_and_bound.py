@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from contracts.box_program import Bound, Box, Space, bound, prove, shrink, whole
+from contracts.contract import Tree
 from contracts.local_search import Menu, Truth, improve
 
 EAGER, RARELY = 6, 8  # local searches at the first boxes, later at every eighth
@@ -134,3 +135,24 @@ def _split(space: Space, node: Node) -> bool:
     node.row, node.threshold = row, threshold
     node.children = (Node(Box(box.low, below), None), Node(Box(above, box.high), None))
     return True
+
+
+def proof(truth: Truth, root: Node) -> Tree:
+    """The tree as a proof in the user's units."""
+    model, types = truth.model, truth.space.costs.size
+    nodes: list[Node] = []
+    waiting = [root]
+    while waiting:
+        node = waiting.pop()
+        nodes.append(node)
+        waiting.extend(reversed(node.children))
+    empty = Bound(0.0, np.zeros(types), np.zeros(types), np.zeros(types), np.zeros(0))
+    leaves = [node.bound or empty for node in nodes if node.row < 0]
+    price = model.target_unit / model.value_unit
+    return Tree(
+        row=np.array([node.row for node in nodes]),
+        threshold=np.array([node.threshold for node in nodes]) * model.data_unit,
+        contribution=np.stack([leaf.contribution for leaf in leaves]) * model.data_unit,
+        feasibility_multipliers=np.stack([leaf.feasibility_multipliers for leaf in leaves]) * price,
+        participation_multipliers=np.stack([leaf.participation_multipliers for leaf in leaves]) * price,
+    )

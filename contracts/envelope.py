@@ -81,12 +81,10 @@ def _curve(x: np.ndarray, y: np.ndarray) -> Curve:
     falling = slopes.copy()
     for first, last in runs:
         falling[first:last] = np.minimum.accumulate(slopes[first:last])
-    inner = _bulges(x, y)
-    kinks = np.zeros(inner.size, dtype=bool)
-    kinks[np.unique(np.clip(np.r_[rises - 1, rises], 0, inner.size - 1))] = True
-    error = float(inner[~kinks].max(initial=0.0)) + 1e-15
+    bulges = _bulges(x, y)
+    error = float(bulges.max()) + 1e-15
     inside = (width[1:] * slopes[:-1] + width[:-1] * slopes[1:]) / (width[1:] + width[:-1])
-    bulging = np.r_[0, np.cumsum((inner > 1e-14) & ~kinks)]
+    bulging = np.r_[0, np.cumsum(bulges > 1e-14)]
     return Curve(x, y, runs, falling, error, bulging, np.r_[slopes[0], inside, slopes[-1]])
 
 
