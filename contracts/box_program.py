@@ -87,7 +87,7 @@ def _marks(model: FirstMoment, high: float) -> np.ndarray:
     curve, unit = model.problem.accuracy, model.data_unit
     grid = np.geomspace(1e-9 * high, high, 400)
     half = grid[np.argmax(curve(grid * unit) >= 0.5 * model.target_unit)]
-    points = [half, float(curve.floor) / unit, *np.ravel(getattr(curve, "data", [])) / unit]
+    points = [half, model.knee / unit, float(curve.floor) / unit, *np.ravel(getattr(curve, "data", [])) / unit]
     return np.unique([point for point in points if point > 0.0])
 
 
@@ -148,7 +148,8 @@ def prove(space: Space, box: Box, m: np.ndarray, y: np.ndarray, w: np.ndarray) -
 def _lines(curve: Curve, at: np.ndarray, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, ...]:
     """Lines above the curve on [low, high] that touch the envelope at `at`: intercepts, slopes, and how far above
     the curve they are there."""
-    at = np.clip(at, low, high)
+    # At an end any steeper, or flatter, line would touch: a little inside, only the useful one does.
+    at = np.clip(at, low + 1e-6 * (high - low), high - 1e-6 * (high - low))
     slope = envelope(curve, low, high, at).slope
     _, intercept = highest(curve, slope, low, high)
     intercept = intercept + allowance(curve, low, high)

@@ -24,6 +24,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from contracts import gauss_program
+from contracts.accuracy import inspect
 from contracts.exponential_sum import ExponentialSum, fit_exponentials
 from contracts.gauss import Curves, LossCurve
 from contracts.numeric import library
@@ -186,6 +187,7 @@ class FirstMoment:
         data_unit, value_unit, target_unit: one unit of the program in the user's units.
         reservation: what each of the user's types gets alone.
         target_mixture, value_mixture: the losses as mixtures of exponentials, in the user's units.
+        knee: the data from which on the program's losses are the true ones; below, they are larger.
         program: the numbers.
     """
 
@@ -197,6 +199,7 @@ class FirstMoment:
     reservation: Reservation
     target_mixture: ExponentialSum
     value_mixture: ExponentialSum
+    knee: float
     program: Program
 
 
@@ -218,11 +221,13 @@ def prepare(problem: Problem, alone: Reservation | None = None) -> FirstMoment:
     if rates.size:
         # Nor need steps be longer than what removes the whole loss (e^-40), as an exponential curve does early.
         data_unit = min(data_unit, 40.0 / (population.participants * float(rates.min())))
-    curves = None
+    curves, knee = None, concave_from(problem)
     if max(target_mixture.relative_error, value_mixture.relative_error) > MIXTURE_ERROR:
         curves = Curves(
-            LossCurve(problem=problem, of_value=problem.target_is_value, unit=(data_unit, target_unit)),
-            LossCurve(problem=problem, of_value=True, unit=(data_unit, value_unit)),
+            LossCurve(
+                problem=problem, of_value=problem.target_is_value, unit=(data_unit, target_unit), knee=knee
+            ),
+            LossCurve(problem=problem, of_value=True, unit=(data_unit, value_unit), knee=knee),
         )
         rates = np.zeros(0)
     program = Program(
@@ -247,8 +252,15 @@ def prepare(problem: Problem, alone: Reservation | None = None) -> FirstMoment:
         reservation=alone,
         target_mixture=target_mixture,
         value_mixture=value_mixture,
+        knee=knee,
         program=program,
     )
+
+
+def concave_from(problem: Problem) -> float:
+    """The amount of data from which on accuracy is concave: the floor, unless the curve has inflections."""
+    convex = inspect(problem.accuracy, high=problem.most_data).convex
+    return convex[-1][1] if convex else float(problem.accuracy.floor)
 
 
 def exclude(program: Program, excluded: int, belief: str) -> Program:
@@ -270,14 +282,20 @@ def exclude(program: Program, excluded: int, belief: str) -> Program:
         share = np.minimum(own / max(nobody, 1e-300), 1.0)
         occurs = -np.expm1(n * np.log1p(-np.minimum(own, 1.0 - 1.2e-16)))
         alone[:excluded] = nobody**n * -np.expm1(n * np.log1p(-np.minimum(share, 1.0 - 1.2e-16))) / occurs
-    target_at_zero, value_at_zero = program.target_weights.sum(), program.value_weights.sum()
-    if program.curves is not None:
-        target_at_zero, value_at_zero = float(program.curves.target(0.0)), float(program.curves.value(0.0))
+    target_excess, value_excess = excess_without_data(program)
     return program._replace(
-        target_offset=nobody**n * (target_at_zero - 1.0),
-        value_offset=alone * (value_at_zero - 1.0),
+        target_offset=nobody**n * target_excess,
+        value_offset=alone * value_excess,
         active=active,
     )
+
+
+def excess_without_data(program: Program) -> tuple[float, float]:
+    """By how much the program's losses (of the target, of value) exceed the true ones where there are no data."""
+    if program.curves is None:
+        return program.target_weights.sum() - 1.0, program.value_weights.sum() - 1.0
+    target, value = program.curves
+    return float(target(0.0)) - target.without_data, float(value(0.0)) - value.without_data
 
 
 def mixtures(problem: Problem, high: float) -> tuple[ExponentialSum, ExponentialSum]:
