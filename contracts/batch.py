@@ -29,13 +29,22 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from contracts.batch_solver import MOST_TYPES, SMALL, padded_types, solve_programs
+from contracts.batch_solver import LARGE, MOST_TYPES, SMALL, padded_types, solve_programs
 from contracts.contract import Contract
 from contracts.design import check_shape, contract_of, design_contract, hopeless
 from contracts.errors import InvalidInput, ModelpactError
-from contracts.exclusion import CLOSE, Candidate, attempt, possible_improvement, undecided
+from contracts.exclusion import (
+    CLOSE,
+    CONVERGED,
+    Candidate,
+    attempt,
+    chernoff,
+    expected_target,
+    possible_improvement,
+    undecided,
+)
 from contracts.extension import ExtendedProblem, ReducedProblem
-from contracts.first_moment import FirstMoment, Program, exclude, prepare
+from contracts.first_moment import FirstMoment, Program, exclude, prepare, unfold
 from contracts.interior_point import CYCLING, Solution, solve
 from contracts.problem import Problem
 from contracts.records import Keyed, identity
@@ -243,10 +252,48 @@ def _attempts(models: Sequence[FirstMoment], tasks: Sequence[_Task], many: bool)
     for (belief, _), places in shapes.items():
         terms = max(models[tasks[k].model].program.rates.size for k in places)
         solutions = solve_programs([programs[k] for k in places], belief, terms=terms, many=many)
+        solved: dict[int, list[_Solved]] = defaultdict(list)
         for place, solution in zip(places, solutions, strict=True):
-            task = tasks[place]
-            answers[place] = attempt(models[task.model], task.program, task.excluded, _recall(solution, task))
+            task, model = tasks[place], models[tasks[place].model]
+            if solution.error <= CONVERGED:
+                solved[task.program.costs.size].append(_Solved(place, model, task, programs[place], solution))
+            else:
+                answers[place] = attempt(model, task.program, task.excluded, _recall(solution, task))
+        for members in solved.values():
+            for first in range(0, len(members), LARGE):
+                for one, candidate in _candidates(members[first : first + LARGE]):
+                    answers[one.place] = candidate
     return answers
+
+
+class _Solved(NamedTuple):
+    """A task with the program that was solved for it."""
+
+    place: int
+    model: FirstMoment
+    task: _Task
+    program: Program
+    solution: Solution
+
+
+def _candidates(solved: Sequence[_Solved]) -> Iterable[tuple[_Solved, Candidate]]:
+    """What `exclusion.attempt` makes of solved programs of one number of types, all at once."""
+    models = [one.model for one in solved]
+
+    def stacked(field: str) -> np.ndarray:
+        return np.stack([getattr(one.program, field) for one in solved])
+
+    shape = solved[0].program._replace(**{name: stacked(name) for name in ("costs", "reservation", "active")})
+    m, u = unfold(shape, np.stack([one.solution.gaps for one in solved]), np)
+    contribution = m * np.array([[model.data_unit] for model in models])
+    utility = u * np.array([[model.value_unit] for model in models])
+    participants = np.array([one.program.participants for one in solved])
+    floors = np.array([float(model.problem.accuracy.floor) for model in models])
+    below = chernoff(contribution, stacked("probabilities"), participants, floors)
+    for one, data, gain, chance in zip(solved, contribution, utility, below.tolist(), strict=True):
+        loss = one.solution.loss or 0.0
+        target = expected_target(one.model, data, loss, chance)
+        yield one, Candidate(one.task.excluded, one.task.program, one.solution, data, gain, loss, target)
 
 
 def _recall(solution: Solution, task: _Task) -> Callable[[Program, str], Solution]:

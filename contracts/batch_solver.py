@@ -8,6 +8,7 @@ finished with its block goes on in a block of stragglers, so that nobody waits f
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from functools import partial
 from typing import Any, NamedTuple
@@ -34,6 +35,7 @@ TYPES = (2, 3, 4, 6, 8, 12, 16, 24, 32, 48, MOST_TYPES)
 TERMS = 64
 # A small block for a few programs, a large one for many. Memory limits the large ones (4 types squared a lane).
 SMALL, LARGE, LARGEST_ENTRIES = 8, 512, 2**22
+NUMBERS = Program._fields.index("real")  # the fields before it are numbers of every program
 ROUND = 14  # iterations after which unfinished lanes are collected
 
 
@@ -43,6 +45,7 @@ class Lanes(NamedTuple):
     point: Point
     best: Point
     best_error: Any
+    best_loss: Any
     since: Any
     iteration: Any
     running: Any
@@ -76,62 +79,85 @@ def solve_programs(
         return []
     types = padded_types(max(types, *(program.costs.size for program in programs)))
     terms = padded_terms(max(terms, *(program.rates.size for program in programs)))
-    shape = [_pad(program, types, terms) for program in programs]
-    whole = Program(*(None if part[0] is None else np.stack(part) for part in zip(*shape, strict=True)))
+    whole = _stacked(programs, types, terms)
     many = many or len(programs) > SMALL
     with jax.enable_x64(True):
-        gaps, multipliers, errors, iterations = found = _run(whole, belief, many, 1.0)
-        again = np.flatnonzero(~(errors <= CYCLING))
+        found = _run(whole, belief, many, 1.0)
+        again = np.flatnonzero(~(found.error <= CYCLING))
         if again.size:
             shorter = _run(_keep(whole, again), belief, many, SHORTER)
-            better = shorter[2] < errors[again]
+            better = shorter.error < found.error[again]
             for into, values in zip(found, shorter, strict=True):
                 into[again[better]] = values[better]
-    return [
-        _unpad(program, gaps[k], multipliers[k], errors[k], iterations[k]) for k, program in enumerate(programs)
-    ]
+    scalars = (found.error.tolist(), found.iterations.tolist(), found.loss.tolist())
+    each = zip(programs, found.gaps, found.multipliers, *scalars, strict=True)
+    return [_unpad(*solved) for solved in each]
 
 
-def _pad(program: Program, types: int, terms: int) -> Program:
-    extra, blank = types - program.costs.size, terms - program.rates.size
+def _stacked(programs: Sequence[Program], types: int, terms: int) -> Program:
+    """All programs in one, filled up; those of one shape are filled up together."""
+    shapes: dict[tuple[int, int], list[int]] = defaultdict(list)
+    for place, program in enumerate(programs):
+        shapes[(program.costs.size, program.rates.size)].append(place)
+    parts = []
+    for places in shapes.values():
+        leaves = zip(*(programs[place][:NUMBERS] for place in places), strict=True)
+        parts.append(_pad(Program(*map(np.stack, leaves)), types, terms))
+    order = np.argsort(np.concatenate(list(shapes.values())))
+    return jax.tree.map(lambda *leaves: np.concatenate(leaves)[order], *parts)
 
-    def front(values: Any, fill: float, count: int = extra) -> np.ndarray:
-        return np.concatenate([np.full(count, fill), values])
 
-    def weights(values: Any) -> np.ndarray:
-        return np.concatenate([values, np.zeros(blank)])
+def _pad(programs: Program, types: int, terms: int) -> Program:
+    """Stacked programs of one shape, filled up."""
+    count, own = programs.costs.shape
+    extra, blank = types - own, terms - programs.rates.shape[1]
 
-    reservation = front(program.reservation, -1.0)
+    def front(values: Any, fill: Any) -> np.ndarray:
+        return np.concatenate([np.broadcast_to(fill, (count, extra)), values], axis=1)
+
+    def behind(values: Any, fill: Any) -> np.ndarray:
+        return np.concatenate([values, np.broadcast_to(fill, (count, blank))], axis=1)
+
+    reservation = front(programs.reservation, -1.0)
     if extra:  # u is counted from the first row; the demand of the first real type is e >= 0
-        reservation[0], reservation[extra] = program.reservation[0], -1.0
-    return program._replace(
-        costs=front(program.costs, program.costs[0]),
-        probabilities=front(program.probabilities, 0.0),
+        reservation[:, 0], reservation[:, extra] = programs.reservation[:, 0], -1.0
+    held = np.zeros((count, 2 * extra))
+    return programs._replace(
+        costs=front(programs.costs, programs.costs[:, :1]),
+        probabilities=front(programs.probabilities, 0.0),
         reservation=reservation,
-        rates=np.concatenate([program.rates, np.full(blank, program.rates[0])]),
-        target_weights=weights(program.target_weights),
-        value_weights=weights(program.value_weights),
-        value_offset=front(program.value_offset, 1.0),  # a gain: nothing that is asked of them is too much
-        active=front(program.active, 0.0, 2 * extra),
-        real=front(np.ones(program.costs.size), 0.0),
+        rates=behind(programs.rates, programs.rates[:, :1]),
+        target_weights=behind(programs.target_weights, 0.0),
+        value_weights=behind(programs.value_weights, 0.0),
+        value_offset=front(programs.value_offset, 1.0),  # a gain: nothing that is asked of them is too much
+        active=np.concatenate([held, programs.active], axis=1),
+        real=front(np.ones((count, own)), 0.0),
     )
 
 
 def _unpad(
-    program: Program, gaps: np.ndarray, multipliers: np.ndarray, error: float, iterations: int
+    program: Program, gaps: np.ndarray, multipliers: np.ndarray, error: float, iterations: int, loss: float
 ) -> Solution:
     types, rows = program.costs.size, gaps.size // 2
     prices = np.concatenate([multipliers[rows - types : rows], multipliers[multipliers.size - types + 1 :]])
-    return Solution(gaps[-2 * types :] * program.active, prices, float(error), int(iterations))
+    return Solution(gaps[-2 * types :] * program.active, prices, error, iterations, loss)
 
 
-def _run(whole: Program, belief: str, many: bool, share: float) -> tuple[np.ndarray, ...]:
+def _run(whole: Program, belief: str, many: bool, share: float) -> Solution:
+    """Solutions of stacked programs, stacked."""
     count, types = whole.costs.shape
-    outcome = [np.zeros((count, 2 * types)), np.zeros((count, 2 * types - 1)), np.zeros(count), np.zeros(count)]
+    outcome = Solution(
+        gaps=np.zeros((count, 2 * types)),
+        multipliers=np.zeros((count, 2 * types - 1)),
+        error=np.zeros(count),
+        iterations=np.zeros(count, dtype=int),
+        loss=np.zeros(count),
+    )
     size = int(min(LARGE, max(SMALL, LARGEST_ENTRIES // (4 * types) ** 2))) if many else SMALL
 
     def finish(block: np.ndarray, lanes: Lanes) -> np.ndarray:
-        found = (lanes.best.gaps, lanes.best.slack_multipliers, lanes.best_error, lanes.iteration)
+        best = lanes.best
+        found = (best.gaps, best.slack_multipliers, lanes.best_error, lanes.iteration, lanes.best_loss)
         for into, values in zip(outcome, found, strict=True):
             into[block] = np.asarray(values)[: block.size]
         return np.asarray(lanes.running)[: block.size]
@@ -148,7 +174,7 @@ def _run(whole: Program, belief: str, many: bool, share: float) -> tuple[np.ndar
             left.append((waiting[place][running], _keep(lanes, np.flatnonzero(running))))
         waiting = np.concatenate([lanes for lanes, _ in left])
         states = jax.tree.map(lambda *parts: np.concatenate(parts), *(state for _, state in left))
-    return tuple(outcome)
+    return outcome
 
 
 def _keep(tree: Any, lanes: np.ndarray) -> Any:
@@ -165,7 +191,7 @@ def _begin(programs: Program, belief: str) -> Lanes:
     def one(program: Program) -> Lanes:
         point = start(program, belief, jnp)
         zero = jnp.zeros((), dtype=int)
-        return Lanes(point, point, jnp.asarray(jnp.inf), zero, zero, jnp.asarray(True))
+        return Lanes(point, point, jnp.asarray(jnp.inf), point.loss, zero, zero, jnp.asarray(True))
 
     return jax.vmap(one)(programs)
 
@@ -179,17 +205,18 @@ def _advance(programs: Program, lanes: Lanes, share: float, belief: str) -> Lane
     """Iterate every unfinished lane up to `ROUND` times more, taking a share of every step."""
 
     def step(program: Program, state: Lanes) -> Lanes:
-        point, best, best_error, since, iteration, _ = state
+        point, best, best_error, best_loss, since, iteration, _ = state
         following = iterate(program, point, belief, jnp)
         better = following.error < best_error
         best = jax.tree.map(lambda a, b: jnp.where(better, a, b), point, best)
         best_error = jnp.where(better, following.error, best_error)
+        best_loss = jnp.where(better, following.loss, best_loss)
         since = jnp.where(better, 0, since + 1)
         stop = (best_error <= TOLERANCE) | (since > PATIENCE) | ~jnp.isfinite(following.gaps).all()
         running = ~stop & (iteration + 1 < MAX_ITERATIONS)
         x, slacks, z, y = (_part(share, a, b) for a, b in zip(point[:4], following[:4], strict=True))
-        following = Point(x, slacks, z, y, following.error)
-        return Lanes(following, best, best_error, since, iteration + 1, running)
+        following = Point(x, slacks, z, y, following.error, following.loss)
+        return Lanes(following, best, best_error, best_loss, since, iteration + 1, running)
 
     def sweep(carry: tuple[Any, Lanes]) -> tuple[Any, Lanes]:
         count, state = carry

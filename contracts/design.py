@@ -13,7 +13,7 @@ from contracts.contract import Contract, Provenance, Witness
 from contracts.errors import InvalidInput, NotConverged
 from contracts.exclusion import Candidate, search
 from contracts.extension import ExtendedProblem
-from contracts.first_moment import FirstMoment, exclude, moments, prepare
+from contracts.first_moment import FirstMoment, prepare
 from contracts.outcomes import total_data
 from contracts.problem import Problem
 
@@ -193,13 +193,9 @@ def _null(problem: Problem, global_witness: Witness | None, began: float) -> Con
 
 
 def _witness(model: FirstMoment, candidate: Candidate) -> Witness:
-    program = candidate.program
-    restricted = exclude(program, candidate.excluded, model.problem.belief)
-    rows = program.costs.size
-    m = candidate.contribution / model.data_unit
+    program, rows = candidate.program, candidate.program.costs.size
     # The solver's multipliers belong to its objective; those of E L follow by the chain rule.
-    slope = float(moments(restricted, m, model.problem.belief, np).objective_slope)
-    prices = candidate.solution.multipliers * slope * model.target_unit / model.value_unit
+    prices = candidate.solution.multipliers * (candidate.slope * model.target_unit / model.value_unit)
     return Witness(
         rates=program.rates / model.data_unit,
         target_weights=program.target_weights * model.target_unit,

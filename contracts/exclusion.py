@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -23,6 +23,7 @@ from contracts.relaxation import relax
 EXHAUSTIVE = 64
 CONVERGED = 1e-8
 CLOSE = 1e-9
+RATES = np.geomspace(0.01, 1000.0, 60)  # times 1 / floor
 
 
 class Candidate(NamedTuple):
@@ -34,6 +35,7 @@ class Candidate(NamedTuple):
         solution: its solution.
         contribution: per row, in the user's units.
         utility: per row, in the user's units.
+        loss: E L of the program as solved, in its units.
         target: its true expected target, in the user's units.
     """
 
@@ -42,7 +44,13 @@ class Candidate(NamedTuple):
     solution: Solution
     contribution: np.ndarray
     utility: np.ndarray
+    loss: float
     target: float
+
+    @property
+    def slope(self) -> float:
+        """By how much E L rises with the program's objective, which is its logarithm for mixtures."""
+        return self.loss if self.program.curves is None else 1.0
 
 
 Solver = Callable[[Program, str], Solution]
@@ -66,13 +74,7 @@ def undecided(model: FirstMoment, full: Candidate | None, bound: Candidate | Non
     """Whether some exclusion might beat the full program, as far as the relaxation's optimum tells."""
     if full is None or bound is None:
         return True
-    m = bound.contribution / model.data_unit
-    loss = float(moments(bound.program, m, model.problem.belief, np).target_loss) * model.target_unit
-    return _largest_target(model) - loss - full.target > CLOSE * model.target_unit
-
-
-def _largest_target(model: FirstMoment) -> float:
-    return model.value_unit if model.problem.target_is_value else float(model.problem.accuracy.optimum)
+    return (1.0 - bound.loss) * model.target_unit - full.target > CLOSE * model.target_unit
 
 
 def attempt(model: FirstMoment, program: Program, excluded: int, solver: Solver) -> Candidate | None:
@@ -89,6 +91,9 @@ def attempt(model: FirstMoment, program: Program, excluded: int, solver: Solver)
         solution = solver(restricted, belief)
     else:
         return None
+    loss = solution.loss
+    if loss is None:
+        loss = float(moments(restricted, m, belief, np).target_loss)
     contribution = m * model.data_unit
     return Candidate(
         excluded=excluded,
@@ -96,7 +101,8 @@ def attempt(model: FirstMoment, program: Program, excluded: int, solver: Solver)
         solution=solution,
         contribution=contribution,
         utility=u * model.value_unit,
-        target=expected_target(model, contribution),
+        loss=loss,
+        target=expected_target(model, contribution, loss, below_floor(model, contribution)),
     )
 
 
@@ -139,7 +145,8 @@ def _best(model: FirstMoment, solver: Solver, best: Candidate | None) -> Candida
 
 
 def possible_improvement(model: FirstMoment, full: Candidate, excluded: int) -> float:
-    """By how much holding a prefix at zero might beat the full program (in units of the target).
+    """By how much holding a prefix at zero might beat the full program (in units of the target), or more than
+    `CLOSE` where it certainly might.
 
     The two programs differ only where nobody but the prefix takes part: there the full one counts the mixture's
     loss at zero, the other the true one. Moving the full program's objective and constraints by that
@@ -149,30 +156,49 @@ def possible_improvement(model: FirstMoment, full: Candidate, excluded: int) -> 
     """
     program, belief = model.program, model.problem.belief
     restricted = exclude(program, excluded, belief)
-    slope = moments(program, full.contribution / model.data_unit, belief, np).objective_slope
-    prices = full.solution.multipliers[: program.costs.size] * float(slope)
+    prices = full.solution.multipliers[: program.costs.size] * full.slope
     others = np.where(np.arange(program.costs.size) < excluded, 0.0, full.contribution)
-    miscounted = below_floor(model, others) * float(program.target_weights.sum() + 1.0)
-    return float(restricted.target_offset + prices @ restricted.value_offset) + miscounted
+    sure = float(restricted.target_offset + prices @ restricted.value_offset)
+    if sure > CLOSE:  # enough to try it
+        return sure
+    return sure + below_floor(model, others) * float(program.target_weights.sum() + 1.0)
 
 
-def expected_target(model: FirstMoment, contribution: np.ndarray) -> float:
-    """The true expected target of a contribution vector (per row, user's units), floor included."""
-    if below_floor(model, contribution) < 1e-13:
-        m = contribution / model.data_unit
-        loss = float(moments(model.program, m, model.problem.belief, np).target_loss)
-        return _largest_target(model) - loss * model.target_unit
+def expected_target(model: FirstMoment, contribution: np.ndarray, loss: float, below: float) -> float:
+    """The true expected target of a contribution vector (per row, user's units), floor included.
+
+    Args:
+        model: the model.
+        contribution: the contributions.
+        loss: E L as the program counts it, which is right unless the data trained on can stay below the floor.
+        below: a bound on the probability that they do.
+    """
+    if below < 1e-13:
+        return (1.0 - loss) * model.target_unit
     law = total_data(contribution, model.program.probabilities, model.problem.population.participants)
     return law.expectation(model.problem.target)
 
 
 def below_floor(model: FirstMoment, contribution: np.ndarray) -> float:
-    """A bound (Chernoff) on the probability that the data trained on stay below the floor."""
-    p, n = model.program.probabilities, model.problem.population.participants
-    floor = model.problem.accuracy.floor
-    if n * float(contribution.min()) >= floor:
-        return 0.0
-    rates = np.geomspace(0.01 / floor, 1000.0 / floor, 60)
+    """A bound on the probability that the data trained on stay below the floor."""
+    n, floor = model.problem.population.participants, float(model.problem.accuracy.floor)
+    return float(chernoff(contribution, model.program.probabilities, n, floor))
+
+
+def chernoff(contribution: np.ndarray, probabilities: np.ndarray, participants: Any, floor: Any) -> np.ndarray:
+    """A bound on the probability that all contributions together stay below a floor.
+
+    Args:
+        contribution, probabilities: of the types, shape (*batch, types).
+        participants, floor: of shape (*batch).
+
+    Returns:
+        The least over a grid of rates s of e^{s floor} phi(s)^N; 0 where nobody contributes too little; shape
+        (*batch).
+    """
+    relative = contribution / np.expand_dims(np.maximum(floor, 1e-300), -1)
+    phi = np.exp(-RATES[:, None] * relative[..., None, :]) @ probabilities[..., None]
     with np.errstate(divide="ignore"):
-        log_phi = np.log(np.exp(-np.multiply.outer(rates, contribution)) @ p)
-    return float(np.exp(np.min(rates * floor + n * log_phi)))
+        log_bound = RATES + np.expand_dims(participants, -1) * np.log(phi[..., 0])
+    enough = participants * contribution.min(axis=-1) >= floor
+    return np.where(enough, 0.0, np.exp(log_bound.min(axis=-1)))

@@ -67,12 +67,15 @@ class Program(NamedTuple):
 
 
 def unfold(program: Program, gaps: Any, xp: Any) -> tuple[Any, Any]:
-    """Contributions m and utilities u of the variables x = (gaps of the chain, e); u is affine in x."""
+    """Contributions m and utilities u of the variables x = (gaps of the chain, e); u is affine in x.
+
+    Programs of one shape may be stacked, with a batch in front of every array.
+    """
     free = gaps * program.active
-    chain = xp.cumsum(free[:-1])
-    rises = (program.costs[:-1] - program.costs[1:]) * chain[1::2]
-    utility = program.reservation[0] + free[-1] + xp.concatenate([xp.zeros(1), xp.cumsum(rises)])
-    return chain[0::2], utility
+    chain = xp.cumsum(free[..., :-1], axis=-1)
+    rises = (program.costs[..., :-1] - program.costs[..., 1:]) * chain[..., 1::2]
+    least = program.reservation[..., :1] + free[..., -1:]
+    return chain[..., 0::2], xp.concatenate([least, least + xp.cumsum(rises, axis=-1)], axis=-1)
 
 
 def fold(program: Program, by_contribution: Any, by_utility: Any, xp: Any) -> Any:
@@ -322,7 +325,13 @@ def _mixtures(keyed: Keyed) -> tuple[ExponentialSum, ExponentialSum]:
 
 
 def _distinct(costs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    rising, place = np.unique(costs, return_inverse=True)
+    """The distinct costs, falling, and for each cost its place among them; the latest few are remembered."""
+    return _sorted(Keyed((costs.tobytes(),), costs))
+
+
+@lru_cache(maxsize=64)
+def _sorted(keyed: Keyed) -> tuple[np.ndarray, np.ndarray]:
+    rising, place = np.unique(keyed.value, return_inverse=True)
     return rising[::-1].copy(), rising.size - 1 - place
 
 

@@ -25,13 +25,14 @@ SHORTER = 0.7
 
 
 class Point(NamedTuple):
-    """An iterate: variables, slacks, their multipliers, and how far the point before it was from optimal."""
+    """An iterate: variables, slacks, multipliers; how far the one before it was from optimal, and its E L."""
 
     gaps: Any
     slacks: Any
     gap_multipliers: Any
     slack_multipliers: Any
     error: Any
+    loss: Any
 
 
 class Solution(NamedTuple):
@@ -42,12 +43,14 @@ class Solution(NamedTuple):
         multipliers: y, of h (first `types`) and of u >= f, for the objective log E L.
         error: its estimated distance from optimal, in units of the target.
         iterations: how many iterations were made.
+        loss: E L there, in the program's units, where the solver knows it.
     """
 
     gaps: np.ndarray
     multipliers: np.ndarray
     error: float
     iterations: int
+    loss: float | None = None
 
 
 def solve(program: Program, belief: str) -> Solution:
@@ -66,7 +69,7 @@ def solve(program: Program, belief: str) -> Solution:
 def _run(program: Program, belief: str, share: float) -> Solution:
     """One run, taking a share of every step."""
     point = start(program, belief, np)
-    best, best_error, since, iteration = point, np.inf, 0, 0
+    best, best_error, best_loss, since, iteration = point, np.inf, None, 0, 0
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore", linalg.LinAlgWarning)  # a singular system ends the run below
         for iteration in range(1, MAX_ITERATIONS + 1):  # noqa: B007 - reported
@@ -75,7 +78,7 @@ def _run(program: Program, belief: str, share: float) -> Solution:
             except (np.linalg.LinAlgError, ValueError):  # overflow or a singular system: keep the best
                 break
             if following.error < best_error:
-                best, best_error, since = point, float(following.error), 0
+                best, best_error, best_loss, since = point, float(following.error), float(following.loss), 0
             else:
                 since += 1
             if best_error <= TOLERANCE or since > PATIENCE or not np.isfinite(following.gaps).all():
@@ -83,9 +86,9 @@ def _run(program: Program, belief: str, share: float) -> Solution:
             if share < 1.0:
                 old, new = point[:4], following[:4]
                 x, s, z, y = (a + share * (b - a) for a, b in zip(old, new, strict=True))
-                following = Point(x, s, z, y, following.error)
+                following = Point(x, s, z, y, following.error, following.loss)
             point = following
-    return Solution(best.gaps * program.active, best.slack_multipliers, best_error, iteration)
+    return Solution(best.gaps * program.active, best.slack_multipliers, best_error, iteration, best_loss)
 
 
 def start(program: Program, belief: str, xp: Any) -> Point:
@@ -99,7 +102,7 @@ def start(program: Program, belief: str, xp: Any) -> Point:
     # Fixed variables have the price 1 and start with the product of variable and price that all start with.
     gaps = xp.where(program.active > 0.0, gaps, 0.1)
     slacks = xp.maximum(constraints(program, gaps, belief, xp), 0.05)
-    return Point(gaps, slacks, 0.1 / gaps, 0.1 / slacks, xp.asarray(xp.inf))
+    return Point(gaps, slacks, 0.1 / gaps, 0.1 / slacks, xp.asarray(xp.inf), xp.asarray(1.0))
 
 
 def constraints(program: Program, gaps: Any, belief: str, xp: Any) -> Any:
@@ -110,8 +113,8 @@ def constraints(program: Program, gaps: Any, belief: str, xp: Any) -> Any:
 
 
 def iterate(program: Program, point: Point, belief: str, xp: Any) -> Point:
-    """One predictor-corrector step; the `error` of the result measures the point that was given."""
-    x, s, z, y, _ = point
+    """One predictor-corrector step; `error` and `loss` of the result are those of the point that was given."""
+    x, s, z, y, _, _ = point
     types = program.costs.shape[0]
     m, u = unfold(program, x, xp)
     here = moments(program, m, belief, xp)
@@ -144,7 +147,7 @@ def iterate(program: Program, point: Point, belief: str, xp: Any) -> Point:
     sigma = xp.clip(affine / (count * mu), 0.0, 1.0) ** 3
     dx, ds, dz, dy = direction(sigma * mu - dx * dz, sigma * mu - ds * dy)
     primal, dual = _longest(x, dx, s, ds, 0.995, xp), _longest(z, dz, y, dy, 0.995, xp)
-    return Point(x + primal * dx, s + primal * ds, z + dual * dz, y + dual * dy, error)
+    return Point(x + primal * dx, s + primal * ds, z + dual * dz, y + dual * dy, error, here.target_loss)
 
 
 def _counted(program: Program, xp: Any) -> Any:

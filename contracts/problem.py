@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import jax
@@ -58,12 +59,12 @@ class Problem:
         top = float(self.accuracy.optimum)
         return self.valuation.loss(top, np.minimum(self.accuracy.shortfall(data, np), top), np)
 
-    @property
+    @cached_property
     def largest_value(self) -> float:
         """Value of the model that unlimited data would give."""
         return float(self.valuation(float(self.accuracy.optimum)))
 
-    @property
+    @cached_property
     def most_data(self) -> float:
         """More data than all participants together ever contribute: nobody pays more than the largest value."""
         population = self.population
