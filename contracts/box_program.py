@@ -12,7 +12,18 @@ from typing import NamedTuple
 import numpy as np
 
 from contracts.enumeration import Outcomes, outcomes
-from contracts.envelope import Curve, Envelope, allowance, chord, edge, envelope, highest, on_curve, tabulate, value
+from contracts.envelope import (
+    Curve,
+    Envelope,
+    allowance,
+    chord,
+    edge,
+    envelope,
+    highest,
+    on_curve,
+    tabulate,
+    value,
+)
 from contracts.first_moment import FirstMoment
 
 PENALTY = 3e3  # of promising more than can be given, per unit: makes every box solvable
@@ -146,8 +157,8 @@ def prove(space: Space, box: Box, m: np.ndarray, y: np.ndarray, w: np.ndarray) -
 
 
 def _lines(curve: Curve, at: np.ndarray, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Lines above the curve on [low, high] that touch the envelope at `at`: intercepts, slopes, and how far above
-    the curve they are there."""
+    """Lines above the curve on [low, high] that touch the envelope at `at`: intercepts, slopes, and by how much
+    they exceed the curve there."""
     # At an end any steeper, or flatter, line would touch: a little inside, only the useful one does.
     at = np.clip(at, low + 1e-6 * (high - low), high - 1e-6 * (high - low))
     slope = envelope(curve, low, high, at).slope
@@ -211,7 +222,10 @@ class _Here(NamedTuple):
 
 
 class _BoxProgram:
-    """minimise PENALTY excess - E A(m)  s.t.  T_i(m) - c_i m_i - u_i + excess >= 0 and linear rows, x = (m, u, excess)."""
+    """minimise PENALTY excess - E A(m)  s.t.  T_i(m) - c_i m_i - u_i + excess >= 0  and linear rows.
+
+    Variables are x = (m, u, excess).
+    """
 
     def __init__(self, space: Space, low: np.ndarray, high: np.ndarray):
         self.space, self.types = space, space.costs.size
@@ -240,7 +254,7 @@ class _BoxProgram:
             bends=(a.bend, v.bend),
         )
 
-    def hessian(self, bends: tuple[np.ndarray, np.ndarray], y: np.ndarray) -> np.ndarray:
+    def hessian(self, bends: tuple[np.ndarray, ...], y: np.ndarray) -> np.ndarray:
         """Second derivative of the Lagrangian, by m; the rest is linear."""
         counts, prior, believed = self.space.outcomes
         curvature = prior * bends[0] + (believed @ y) * bends[1]

@@ -16,9 +16,12 @@ import numpy as np
 
 from contracts.box_program import Bound, Box, Space, bound, prove, shrink, whole
 from contracts.contract import Tree
+from contracts.first_moment import FirstMoment
 from contracts.local_search import Menu, Truth, improve
 
 EAGER, RARELY = 6, 8  # local searches at the first boxes, later at every eighth
+STRICTER, FINER = 0.95, 0.1  # shares of the tolerance: to leave room for another's arithmetic; and to aim at
+NOTICEABLE = 1e-8  # of the largest target: an improvement that is not rounding
 
 
 @dataclass(eq=False)
@@ -38,7 +41,7 @@ class Answer:
 
     Attributes:
         root: the tree.
-        best: the best menu, None if none better than the one given was found.
+        best: the best menu, None if none noticeably better than the one given was found.
         target: the best menu's target.
         bound: no contract reaches more.
         boxes: how many were bounded.
@@ -52,51 +55,59 @@ class Answer:
     boxes: int
     finished: bool
 
+    @property
+    def gap(self) -> float:
+        """How much better another contract may be."""
+        return self.bound - self.target
+
 
 def branch(truth: Truth, start: np.ndarray, target: float, tolerance: float, seconds: float) -> Answer:
     """Search all contracts.
 
+    Goes on to a tenth of the tolerance where that needs no more boxes again than the tolerance did.
+
     Args:
         truth: the problem.
-        start: contributions of the best contract known, shape (types,).
-        target: what it reaches (0 for the null contract).
+        start: contributions of the best contract known, or of where to look for one, shape (types,).
+        target: what that contract reaches (0 where none is known but the null contract).
         tolerance: how much better another contract may be, of the largest target.
         seconds: the time allowed.
     """
-    end = time.perf_counter() + seconds
-    space = truth.space
+    end, space = time.perf_counter() + seconds, truth.space
     box = shrink(space, whole(space))
     root = Node(box, None if box is None else bound(space, box))
-    best: Menu | None = None
-    boxes, searched = 1, 0
     heap = [(-_target(root), 0, root)]
+    best, boxes, enough, splits = None, 1, EAGER, 0
+
+    def gap() -> float:
+        return max(-heap[0][0], 0.0) - target
 
     def try_from(m: np.ndarray) -> None:
         nonlocal best, target
         found = improve(truth, m)
-        if found is not None and found.target > target + 1e-12:
+        if found is not None and found.target > target + NOTICEABLE:
             best, target = found, found.target
 
-    if target > 0.0 and _target(root) > target + tolerance:
+    if gap() > FINER * tolerance:
         try_from(start)
-    while -heap[0][0] > target + tolerance and time.perf_counter() < end:
-        _, _, node = heap[0]
-        searched += 1
-        if searched <= EAGER or searched % RARELY == 0:
-            assert node.bound is not None
-            try_from(node.bound.contribution)
-            if -heap[0][0] <= target + tolerance:
-                break
-        heapq.heappop(heap)
-        if not _split(space, node):
-            heapq.heappush(heap, (-_target(node), boxes, node))
+    while gap() > FINER * tolerance and time.perf_counter() < end:
+        if gap() > STRICTER * tolerance:
+            enough = max(EAGER, 2 * boxes)
+        elif boxes >= enough:
             break
+        node = heap[0][2]
+        assert node.bound is not None
+        if splits < EAGER or splits % RARELY == 0:
+            try_from(node.bound.contribution)
+        splits += 1
+        if gap() <= FINER * tolerance or not _split(space, node):
+            break
+        heapq.heappop(heap)
         for child in node.children:
-            _bound_child(space, child, node, target + tolerance)
+            _bound_child(space, child, node, target + FINER * tolerance)
             boxes += 1
             heapq.heappush(heap, (-_target(child), boxes, child))
-    top = max(-heap[0][0], 0.0)
-    return Answer(root, best, target, top, boxes, top <= target + tolerance)
+    return Answer(root, best, target, target + max(gap(), 0.0), boxes, gap() <= tolerance)
 
 
 def _target(node: Node) -> float:
@@ -137,9 +148,9 @@ def _split(space: Space, node: Node) -> bool:
     return True
 
 
-def proof(truth: Truth, root: Node) -> Tree:
+def proof(model: FirstMoment, root: Node) -> Tree:
     """The tree as a proof in the user's units."""
-    model, types = truth.model, truth.space.costs.size
+    types = model.program.costs.size
     nodes: list[Node] = []
     waiting = [root]
     while waiting:

@@ -67,8 +67,9 @@ class Tree:
     """A proof by cases that no contract is much better: each case bounds the contributions and has its prices.
 
     A case splits at a contribution of one row, first what lies below it, then what lies above; or it is a leaf,
-    whose bound follows from its prices by weak duality, the true curve replaced outcome by outcome by its concave
-    envelope on the data that the case can reach (see `contracts.tree_check`). Rows are the distinct costs, falling.
+    whose bound follows from its prices by weak duality, the true curve replaced, outcome by outcome, by its
+    concave envelope on the data that the case can reach (see `contracts.tree_check`). Rows are the distinct
+    costs, falling.
 
     Attributes:
         row: the row split at, -1 for a leaf; cases in depth-first order, shape (cases,).

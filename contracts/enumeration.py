@@ -36,7 +36,9 @@ def outcomes(probabilities: np.ndarray, participants: int, belief: str) -> Outco
     counts = _compositions(participants, probabilities.size)
     prior = _multinomial(counts, probabilities)
     # One's own type is certain; the others are drawn.
-    others = np.stack([_multinomial(_less_one(counts, i), probabilities) for i in range(counts.shape[1])], axis=1)
+    others = np.stack(
+        [_multinomial(_less_one(counts, i), probabilities) for i in range(counts.shape[1])], axis=1
+    )
     if belief == "interim":
         believed = others
     else:

@@ -58,7 +58,10 @@ def tabulate(function: Callable[[np.ndarray], Any], marks: np.ndarray, high: flo
         if not wide.size:
             break
         middles = 0.5 * (x[wide] + x[wide + 1])
-        x, y = np.insert(x, wide + 1, middles), np.insert(y, wide + 1, np.asarray(function(middles), dtype=float))
+        x, y = (
+            np.insert(x, wide + 1, middles),
+            np.insert(y, wide + 1, np.asarray(function(middles), dtype=float)),
+        )
     y = np.maximum.accumulate(y)
     level = np.r_[False, (y[1:-1] == y[:-2]) & (y[1:-1] == y[2:]), False]
     return _curve(x[~level], y[~level])

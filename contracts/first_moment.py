@@ -24,7 +24,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from contracts import gauss_program
-from contracts.accuracy import inspect
 from contracts.exponential_sum import ExponentialSum, fit_exponentials
 from contracts.gauss import Curves, LossCurve
 from contracts.numeric import library
@@ -32,6 +31,7 @@ from contracts.participation import BELIEFS, Partials, Transform, transform
 from contracts.problem import Problem
 from contracts.records import Keyed, frozen, identity
 from contracts.reservation import Reservation, reservation
+from contracts.shape import concave_from
 
 # Above this relative error a loss is taken not to be a mixture of exponentials.
 MIXTURE_ERROR = 1e-8
@@ -260,12 +260,6 @@ def prepare(problem: Problem, alone: Reservation | None = None) -> FirstMoment:
     )
 
 
-def concave_from(problem: Problem) -> float:
-    """The amount of data from which on accuracy is concave: the floor, unless the curve has inflections."""
-    convex = inspect(problem.accuracy, high=problem.most_data).convex
-    return convex[-1][1] if convex else float(problem.accuracy.floor)
-
-
 def exclude(program: Program, excluded: int, belief: str) -> Program:
     """The program in which the first `excluded` (dearest) types contribute nothing.
 
@@ -294,7 +288,7 @@ def exclude(program: Program, excluded: int, belief: str) -> Program:
 
 
 def excess_without_data(program: Program) -> tuple[float, float]:
-    """By how much the program's losses (of the target, of value) exceed the true ones where there are no data."""
+    """By how much the program's losses (of the target, of value) exceed the true ones without any data."""
     if program.curves is None:
         return program.target_weights.sum() - 1.0, program.value_weights.sum() - 1.0
     target, value = program.curves

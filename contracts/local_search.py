@@ -59,7 +59,7 @@ class Truth:
 
 
 def least_utilities(costs: np.ndarray, f: np.ndarray, most: np.ndarray, m: np.ndarray) -> np.ndarray | None:
-    """The least u with f <= u <= most and steps_i m_i <= u_{i+1} - u_i <= steps_i m_{i+1}; None if there is none."""
+    """The least u with f <= u <= most and steps_i m_i <= u_{i+1} - u_i <= steps_i m_{i+1}; None without any."""
     if (np.diff(m) < 0.0).any() or (m < 0.0).any():
         return None
     steps = costs[:-1] - costs[1:]
@@ -72,7 +72,7 @@ def least_utilities(costs: np.ndarray, f: np.ndarray, most: np.ndarray, m: np.nd
 
 
 def improve(truth: Truth, start: np.ndarray) -> Menu | None:
-    """The best feasible menu near a vector of contributions, which need not be feasible; None if none is found."""
+    """The best feasible menu near contributions that need not be feasible; None if none is found."""
     margin, types = 2.0 * MARGIN, start.size
     m = np.maximum.accumulate(np.maximum(start, 0.0))
     best = truth.menu(m)

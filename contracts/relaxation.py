@@ -18,6 +18,7 @@ from contracts.records import Keyed, identity
 
 POINTS_PER_DECADE = 24
 RATES_PER_DECADE = 6
+VANISHING = 1e-13  # of the largest value: where a loss is no more than rounding
 
 
 def minorant(loss: Loss, knee: float, high: float) -> ExponentialSum:
@@ -58,9 +59,12 @@ def minorant(loss: Loss, knee: float, high: float) -> ExponentialSum:
     )
 
 
-def relax(model: FirstMoment) -> Program:
-    """The program with losses that are nowhere above the true ones."""
+def relax(model: FirstMoment) -> Program | None:
+    """The program with losses that are nowhere above the true ones; None where they vanish (no mixture does)."""
     problem = model.problem
+    least = float(problem.value_loss(np.array([model.value_mixture.high]))[0])
+    if model.program.curves is not None and not least > VANISHING * model.value_unit:
+        return None
     # Models of one curve, valuation and range share their linear programs.
     scope = (model.value_mixture.high, model.knee)
     key = (identity(problem.accuracy), identity(problem.valuation), problem.target_is_value, *scope)

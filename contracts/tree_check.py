@@ -1,8 +1,8 @@
 r"""The bound that a proof by cases gives, recomputed from the problem alone; nothing is shared with the solver.
 
 The cases follow from where the proof splits, so that together they hold every contract whatever the proof says.
-In a case every outcome n has total data between n·low and n·high, where a line intercept_n + slope_n x lies above
-the true curve. With prices y, w >= 0 the Lagrangian
+In a case every outcome n has total data between n·low and n·high, where a line intercept_n + slope_n x lies
+above the true curve. With prices y, w >= 0 the Lagrangian
 
     E A(n·m) + sum_i y_i (E_i V(n·m) - c_i m_i - u_i) + sum_i w_i (u_i - f_i)
 
@@ -72,9 +72,7 @@ def tree_bound(problem: Problem, tree: Tree, alone: np.ndarray) -> float | None:
     cases = _leaves(tree, Case(np.zeros(costs.size), high))
     group = _everybody(p, n, problem.belief)
     tables = _tables(problem)
-    prices = zip(
-        tree.contribution, tree.feasibility_multipliers, tree.participation_multipliers, strict=True
-    )
+    prices = zip(tree.contribution, tree.feasibility_multipliers, tree.participation_multipliers, strict=True)
     bounds = [_bound(case, group, tables, costs, f, *leaf) for case, leaf in zip(cases, prices, strict=True)]
     return max(0.0, *bounds)
 
@@ -170,7 +168,7 @@ def _table(problem: Problem, curve: Callable[[Any], Any], top: float) -> Table:
 
 
 def _overshoot(data: np.ndarray, level: np.ndarray) -> np.ndarray:
-    """How far a curve may exceed its chords if it bends downward no more than from one neighbour to the other."""
+    """How far a curve may exceed its chords if it bends no more than from one neighbour to the other."""
     slope = np.diff(level) / np.diff(data)
     padded = np.concatenate([slope[:1], slope, slope[-1:]])
     return np.maximum(padded[:-2] - padded[2:], 0.0) * np.diff(data) / 4.0
@@ -291,7 +289,7 @@ def _smaller(case: Case, group: Group, table: Table, costs: np.ndarray, f: np.nd
 def _linear_program(
     by_m: np.ndarray, by_u: np.ndarray, case: Case, costs: np.ndarray, f: np.ndarray, top: float
 ) -> float:
-    """The largest by_m·m + by_u·u with u_1 in [f_1, top] and c-steps times m_i <= u_{i+1} - u_i <= ... m_{i+1}."""
+    """The largest by_m·m + by_u·u with f_1 <= u_1 <= top and u_{i+1} - u_i from step_i m_i to step_i m_{i+1}."""
     steps = costs[:-1] - costs[1:]
     later = np.array([by_u[i:].sum() for i in range(by_u.size)])
     slopes = by_m.copy()
