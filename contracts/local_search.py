@@ -19,6 +19,7 @@ from contracts.first_moment import FirstMoment
 STEP = 1e-5  # relative, of central differences: their error is about 1e-10
 MARGIN = 1e-10  # of the largest value, left between what is promised and what can be given
 TRIES = 4
+NOTHING = 1e-9  # of the largest contribution: what the solver means by zero
 
 
 class Menu(NamedTuple):
@@ -78,7 +79,7 @@ def improve(truth: Truth, start: np.ndarray) -> Menu | None:
     best = truth.menu(m)
     for _ in range(TRIES):
         m = _slsqp(truth, m, margin)[:types]
-        m = np.maximum.accumulate(np.maximum(m, 0.0))
+        m = np.maximum.accumulate(np.where(m > NOTHING * m.max(), m, 0.0))
         found = truth.menu(m)
         if found is not None:
             return found if best is None or found.target > best.target else best
