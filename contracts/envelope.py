@@ -25,7 +25,7 @@ class Curve(NamedTuple):
 
     Attributes:
         x, y: the table, shape (points,).
-        runs: first and last index of every concave run, shape (runs, 2).
+        runs: first and last index of every concave run of more than a cell, shape (runs, 2).
         slopes: of each cell, falling within each run, shape (points - 1,).
         error: by how much the curve may lie above the chords of the table.
         bulging: number of cells before each point in which it may do so, shape (points,).
@@ -81,6 +81,8 @@ def _curve(x: np.ndarray, y: np.ndarray) -> Curve:
     noise = 1e-14 * (1.0 / width[1:] + 1.0 / width[:-1])
     rises = np.flatnonzero(np.diff(slopes) > noise + 1e-12 * slopes[:-1]) + 1
     runs = np.column_stack([np.r_[0, rises], np.r_[rises, x.size - 1]])
+    # Nothing is highest inside a run of one cell: those are what convex stretches fall into.
+    runs = runs[np.diff(runs, axis=1)[:, 0] > 1]
     falling = slopes.copy()
     for first, last in runs:
         falling[first:last] = np.minimum.accumulate(slopes[first:last])
@@ -121,8 +123,6 @@ def highest(curve: Curve, beta: np.ndarray, low: np.ndarray, high: np.ndarray) -
     for first, last in curve.runs:
         index = first + np.searchsorted(-curve.slopes[first:last], -beta)
         places.append(np.clip(curve.x[index], low, high))
-        if first > 0:  # the run may begin inside a cell's reach of `low`
-            places.append(np.clip(np.full(low.shape, curve.x[first]), low, high))
     found = np.stack(places)
     above = value(curve, found) - beta * found
     best = np.argmax(above, axis=0)

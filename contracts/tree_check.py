@@ -36,13 +36,13 @@ class Table(NamedTuple):
 
     Attributes:
         data, level: the points.
-        cuts: where concave stretches begin and end, as indices.
+        arcs: where stretches begin and end that are concave and longer than a cell, as indices, shape (arcs, 2).
         above: how far the curve may lie above each chord, shape (points - 1,).
     """
 
     data: np.ndarray
     level: np.ndarray
-    cuts: np.ndarray
+    arcs: np.ndarray
     above: np.ndarray
 
 
@@ -164,7 +164,9 @@ def _table(problem: Problem, curve: Callable[[Any], Any], top: float) -> Table:
     slope = np.diff(level) / np.diff(data)
     rounding = 2e-15 * top * (1.0 / np.diff(data)[1:] + 1.0 / np.diff(data)[:-1])
     rises = np.flatnonzero(np.diff(slope) > rounding + 1e-12 * slope[:-1]) + 1
-    return Table(data, level, np.unique(np.r_[0, rises, data.size - 1]), _overshoot(data, level))
+    cuts = np.unique(np.r_[0, rises, data.size - 1])
+    arcs = np.stack([cuts[:-1], cuts[1:]], axis=1)[np.diff(cuts) > 1]
+    return Table(data, level, arcs, _overshoot(data, level))
 
 
 def _overshoot(data: np.ndarray, level: np.ndarray) -> np.ndarray:
@@ -183,10 +185,10 @@ def _peak(table: Table, slope: np.ndarray, low: np.ndarray, high: np.ndarray) ->
 
     place, best = low.copy(), at(low)
     candidates = [high]
-    for first, last in zip(table.cuts[:-1], table.cuts[1:], strict=True):
+    for first, last in table.arcs:
         falling = np.minimum.accumulate(steep[first:last])
         stop = first + falling.size - np.searchsorted(falling[::-1], slope, side="left")
-        candidates += [np.clip(table.data[stop], low, high), np.clip(table.data[first], low, high)]
+        candidates.append(np.clip(table.data[stop], low, high))
     for x in candidates:
         better = at(x) > best
         place, best = np.where(better, x, place), np.where(better, at(x), best)
