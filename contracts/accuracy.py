@@ -356,7 +356,7 @@ class CustomCurve(AccuracyCurve):
         if xp is np:
             data = np.asarray(data, dtype=np.float64)
             # Filled up to a power of two: JAX compiles every operation anew for every shape.
-            filled = np.full(1 << max(data.size - 1, 7).bit_length(), data.flat[0] if data.size else 0.0)
+            filled = np.full(1 << max(data.size - 1, 4095).bit_length(), data.flat[0] if data.size else 0.0)
             filled[: data.size] = data.ravel()
             with jax.enable_x64(True):
                 found = np.asarray(self.function(jnp.asarray(filled)), dtype=np.float64)

@@ -195,6 +195,7 @@ def test_dear_training_with_two_types_agrees_with_brute_force(build, costs, p, p
     agrees(build(costs, participants, probabilities=p, belief=belief))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("curve", "costs", "participants", "other"),
     [
@@ -216,6 +217,10 @@ def test_dear_training_with_two_types_agrees_with_brute_force(build, costs, p, p
 )
 def test_curves_with_inflections_agree_with_brute_force(build, curve, costs, participants, other):
     agrees(build(costs, participants, accuracy=curve, **other))
+
+
+def test_a_curve_with_an_inflection_agrees_with_brute_force(build):
+    agrees(build([0.9, 0.35], 3, accuracy=HILL), points=80)
 
 
 @pytest.mark.parametrize("maximise", ["accuracy", "value"])
