@@ -6,6 +6,7 @@ from contracts.accuracy import (
     CustomCurve,
     Exponential,
     GeneralizationBound,
+    MonotoneTabulated,
     PowerLaw,
     Tabulated,
 )
@@ -47,6 +48,7 @@ __all__ = [
     "LogarithmicValuation",
     "Measurements",
     "ModelpactError",
+    "MonotoneTabulated",
     "NotConverged",
     "Population",
     "PowerLaw",

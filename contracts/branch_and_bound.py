@@ -26,7 +26,7 @@ NOTICEABLE = 1e-8  # of the largest target: an improvement that is not rounding
 
 @dataclass(eq=False)
 class Node:
-    """A box of the tree: its bound (None if it holds no contract) and where it is split (row < 0: a leaf)."""
+    """A box of the tree (None if it holds no contract), its bound, and where it is split (row < 0: a leaf)."""
 
     box: Box | None
     bound: Bound | None
@@ -117,10 +117,10 @@ def _target(node: Node) -> float:
 def _bound_child(space: Space, child: Node, parent: Node, enough: float) -> None:
     assert child.box is not None
     assert parent.bound is not None
-    child.box = shrink(space, child.box)
+    child.box, before = shrink(space, child.box), parent.bound
     if child.box is None:
+        child.bound = before._replace(target=-1.0)
         return
-    before = parent.bound
     m = np.clip(before.contribution, child.box.low, child.box.high)
     child.bound = prove(space, child.box, m, before.feasibility_multipliers, before.participation_multipliers)
     if child.bound.target > enough:

@@ -28,7 +28,7 @@ from contracts.records import Keyed
 
 GRID, FINEST, MOST_POINTS = 4000, 3e-8, 60_000
 MOST_OUTCOMES = 200_000
-SHRINKS = 12
+SHRINKS = 400  # the solver shrinks at every split, here it is done at once
 
 
 class Table(NamedTuple):
@@ -282,7 +282,7 @@ def _smaller(case: Case, group: Group, table: Table, costs: np.ndarray, f: np.nd
         new = np.minimum.accumulate(np.minimum(high, paid)[::-1])[::-1]
         if (new < low).any():
             return None
-        if (high - new <= 1e-3 * (high - low)).all():
+        if (high - new <= 1e-5 * (high - low)).all():
             return Case(low, new)
         high = new
     return Case(low, high)

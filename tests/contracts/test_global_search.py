@@ -19,6 +19,7 @@ from contracts import (
     InvalidInput,
     LinearValuation,
     LogarithmicValuation,
+    MonotoneTabulated,
     Population,
     PowerLaw,
     Problem,
@@ -189,6 +190,7 @@ def test_the_null_contract_is_proved_where_training_nearly_pays(build):
         ([2.5, 1.0], [0.2, 0.8], 7, "interim"),
         ([1.0, 0.8], [0.5, 0.5], 8, "ex-ante"),
         ([5.0, 0.9], [0.6, 0.4], 6, "interim"),
+        ([3.0, 1.0], [0.5, 0.5], 6, "ex-ante"),
     ],
 )
 def test_dear_training_with_two_types_agrees_with_brute_force(build, costs, p, participants, belief):
@@ -221,6 +223,13 @@ def test_curves_with_inflections_agree_with_brute_force(build, curve, costs, par
 
 def test_a_curve_with_an_inflection_agrees_with_brute_force(build):
     agrees(build([0.9, 0.35], 3, accuracy=HILL), points=80)
+
+
+@pytest.mark.parametrize("belief", ["interim", "ex-ante"])
+def test_measured_curves_with_inflections_agree_with_brute_force(build, belief):
+    curve = MonotoneTabulated(data=[40, 90, 150, 220, 400, 900], accuracy=[0.02, 0.25, 0.3, 0.62, 0.8, 0.85])
+    contract = agrees(build([0.9, 0.4], 4, accuracy=curve, belief=belief), points=80)
+    assert verify(Contract.from_json(contract.to_json())).holds
 
 
 @pytest.mark.parametrize("maximise", ["accuracy", "value"])
