@@ -6,6 +6,7 @@ from contracts.accuracy import (
     CustomCurve,
     Exponential,
     GeneralizationBound,
+    MonotoneTabulated,
     PowerLaw,
     Tabulated,
 )
@@ -81,6 +82,7 @@ __all__ = [
     "MarginProblem",
     "Measurements",
     "ModelpactError",
+    "MonotoneTabulated",
     "NashBargaining",
     "NotConverged",
     "Objective",

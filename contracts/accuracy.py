@@ -264,21 +264,14 @@ class Tabulated(AccuracyCurve):
     def __post_init__(self) -> None:
         if not isinstance(self.data, np.ndarray | list | tuple):
             return
-        data = checks.array("data", self.data, low=0.0, open_low=True)
-        accuracy = checks.array("accuracy", self.accuracy, low=0.0, high=1.0, open_low=True, length=data.size)
+        data, accuracy = _points(self.data, self.accuracy)
         x, y = np.r_[0.0, data], np.r_[0.0, accuracy]
-        for k in np.flatnonzero(np.diff(x) <= 0):
-            raise InvalidInput(f"data[{k}] = {x[k + 1]:g}: expected more than data[{k - 1}] = {x[k]:g}")
-        for k in np.flatnonzero(np.diff(y) < 0):
-            raise InvalidInput(
-                f"accuracy[{k}] = {y[k + 1]:g} is below accuracy[{k - 1}] = {y[k]:g}: expected a curve that"
-                f" never decreases (between {x[k]:g} and {x[k + 1]:g} data)"
-            )
         secants = np.diff(y) / np.diff(x)
         for k in np.flatnonzero(np.diff(secants) > 1e-12 * secants[0]):
             raise InvalidInput(
                 f"accuracy[{k}] = {y[k + 1]:g} at {x[k + 1]:g} data lies below the chord from {x[k]:g} to"
-                f" {x[k + 2]:g} data: expected a concave curve (fit a family, or drop that point)"
+                f" {x[k + 2]:g} data: expected a concave curve (fit a family, drop that point, or take"
+                " MonotoneTabulated)"
             )
         object.__setattr__(self, "data", data)
         object.__setattr__(self, "accuracy", accuracy)
@@ -325,6 +318,84 @@ def _schumaker_cell(t: Any, left: Any, right: Any, y0: Any, y1: Any, s0: Any, s1
     return xp.where(t < knot, before, after)
 
 
+@jax.tree_util.register_dataclass
+@frozen
+class MonotoneTabulated(AccuracyCurve):
+    """A smooth increasing curve through given points, concave or not (monotone cubic interpolation).
+
+    For measured curves as they are: inflections and plateaus stay. Before the first point the curve falls to
+    (0, 0), which is added; beyond the last it stays constant. Contracts on it are proved by branch and bound.
+
+    Args:
+        data: amounts of data, increasing, > 0, shape (points,).
+        accuracy: accuracies there, non-decreasing, in (0, 1], shape (points,).
+
+    Raises:
+        InvalidInput: the points are unsorted or decrease; the message names the points.
+
+    Source: F. N. Fritsch and J. Butland, "A method for constructing local monotone piecewise cubic
+    interpolants", SIAM J. Sci. Stat. Comput. 1984.
+
+    >>> curve = MonotoneTabulated(data=[100, 200, 400], accuracy=[0.1, 0.6, 0.8])
+    >>> curve([50.0, 100.0, 150.0, 400.0, 1e6]).round(3)
+    array([0.042, 0.1  , 0.348, 0.8  , 0.8  ])
+    """
+
+    family = "monotone-tabulated"
+    data: Any
+    accuracy: Any
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.data, np.ndarray | list | tuple):
+            return
+        data, accuracy = _points(self.data, self.accuracy)
+        object.__setattr__(self, "data", data)
+        object.__setattr__(self, "accuracy", accuracy)
+
+    @property
+    def optimum(self) -> Any:  # type: ignore[override]
+        """The last tabulated accuracy."""
+        return self.accuracy[-1]
+
+    @property
+    def floor(self) -> float:
+        """No floor: accuracy is positive from the first datum."""
+        return 0.0
+
+    def shortfall(self, data: Any, xp: Any) -> Any:
+        """See `AccuracyCurve.shortfall`."""
+        x = xp.concatenate([xp.zeros(1), xp.asarray(self.data)])
+        y = xp.concatenate([xp.zeros(1), xp.asarray(self.accuracy)])
+        width, rise = x[1:] - x[:-1], y[1:] - y[:-1]
+        secant = rise / width
+        # Weighted harmonic means keep every cubic monotone; at the ends the neighbouring secant does.
+        first, second = 2.0 * width[1:] + width[:-1], width[1:] + 2.0 * width[:-1]
+        flat = (secant[1:] <= 0.0) | (secant[:-1] <= 0.0)
+        left, right = xp.where(flat, 1.0, secant[:-1]), xp.where(flat, 1.0, secant[1:])
+        mean = xp.where(flat, 0.0, (first + second) / (first / left + second / right))
+        slope = xp.concatenate([secant[:1], mean, xp.zeros(1)])
+        cell = xp.clip(xp.searchsorted(x, data, side="right") - 1, 0, x.shape[0] - 2)
+        share = (xp.minimum(data, x[-1]) - x[cell]) / width[cell]
+        begin, end = slope[cell] * width[cell], slope[cell + 1] * width[cell]
+        square, cubic = 3.0 * rise[cell] - 2.0 * begin - end, begin + end - 2.0 * rise[cell]
+        return self.optimum - (y[cell] + share * (begin + share * (square + share * cubic)))
+
+
+def _points(data: Any, accuracy: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Tabulated points, checked to increase."""
+    data = checks.array("data", data, low=0.0, open_low=True)
+    accuracy = checks.array("accuracy", accuracy, low=0.0, high=1.0, open_low=True, length=data.size)
+    x, y = np.r_[0.0, data], np.r_[0.0, accuracy]
+    for k in np.flatnonzero(np.diff(x) <= 0):
+        raise InvalidInput(f"data[{k}] = {x[k + 1]:g}: expected more than data[{k - 1}] = {x[k]:g}")
+    for k in np.flatnonzero(np.diff(y) < 0):
+        raise InvalidInput(
+            f"accuracy[{k}] = {y[k + 1]:g} is below accuracy[{k - 1}] = {y[k]:g}: expected a curve that"
+            f" never decreases (between {x[k]:g} and {x[k + 1]:g} data)"
+        )
+    return data, accuracy
+
+
 @frozen
 class CustomCurve(AccuracyCurve):
     """Any user function of the data, written with `jax.numpy` (or with operators only).
@@ -354,8 +425,13 @@ class CustomCurve(AccuracyCurve):
     def formula(self, data: Any, xp: Any) -> Any:
         """See `AccuracyCurve.formula`."""
         if xp is np:
+            data = np.asarray(data, dtype=np.float64)
+            # Filled up to a power of two: JAX compiles every operation anew for every shape.
+            filled = np.full(1 << max(data.size - 1, 4095).bit_length(), data.flat[0] if data.size else 0.0)
+            filled[: data.size] = data.ravel()
             with jax.enable_x64(True):
-                return np.asarray(self.function(jnp.asarray(data, dtype=jnp.float64)), dtype=np.float64)[()]
+                found = np.asarray(self.function(jnp.asarray(filled)), dtype=np.float64)
+            return found[: data.size].reshape(data.shape)[()]
         return self.function(data)
 
     def shortfall(self, data: Any, xp: Any) -> Any:
@@ -373,7 +449,7 @@ class CustomCurve(AccuracyCurve):
 jax.tree_util.register_dataclass(CustomCurve, data_fields=["optimum", "floor"], meta_fields=["function"])
 
 FAMILIES: dict[str, type[AccuracyCurve]] = {
-    cls.family: cls for cls in (PowerLaw, GeneralizationBound, Exponential, Arctan, Tabulated)
+    cls.family: cls for cls in (PowerLaw, GeneralizationBound, Exponential, Arctan, Tabulated, MonotoneTabulated)
 }
 
 

@@ -19,11 +19,10 @@ is searched as `contracts.exclusion` does. Answers are those of `design_contract
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from functools import lru_cache
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -33,22 +32,11 @@ from contracts.batch_solver import LARGE, MOST_TYPES, SMALL, padded_types, solve
 from contracts.contract import Contract
 from contracts.design import check_shape, contract_of, design_contract, hopeless
 from contracts.errors import InvalidInput, ModelpactError
-from contracts.exclusion import (
-    CLOSE,
-    CONVERGED,
-    Candidate,
-    attempt,
-    chernoff,
-    expected_target,
-    possible_improvement,
-    undecided,
-)
+from contracts.exclusion import CONVERGED, Candidate, Found, attempt, chernoff, expected_target, plan
 from contracts.extension import ExtendedProblem, ReducedProblem
 from contracts.first_moment import FirstMoment, Program, exclude, prepare, unfold
 from contracts.interior_point import CYCLING, Solution, solve
 from contracts.problem import Problem
-from contracts.records import Keyed, identity
-from contracts.relaxation import relax
 from contracts.reservation import reservations
 
 
@@ -63,7 +51,9 @@ def design_contracts(problems: Problem | Iterable[Problem | ReducedProblem]) -> 
             that are base problems in other terms (`ReducedProblem`) are taken too, others refused.
 
     Returns:
-        The contracts in the order of the problems (of a batch: in C order), as `design_contract` gives them.
+        The contracts in the order of the problems (of a batch: in C order), as `design_contract` gives them with
+        `time_limit=0`: without branch and bound, so that where training is dear a better contract may exist. The
+        certificate's global gap says by how much; design those problems alone.
 
     Raises:
         InvalidInput, NotConverged: as `design_contract`; the message names the first problem that fails. Use
@@ -108,10 +98,10 @@ def _attempt(stated: list[Problem]) -> list[Contract | ModelpactError]:
     models = _prepared(stated, answers)
     found = _search(list(models.values()))
     share = (time.perf_counter() - began) / max(len(stated), 1)
-    for (index, model), (best, bound) in zip(models.items(), found, strict=True):
-        answers[index] = _guarded(contract_of, model, best, bound, "interior-point", time.perf_counter() - share)
+    for (index, model), one in zip(models.items(), found, strict=True):
+        answers[index] = _guarded(contract_of, model, one, "interior-point", time.perf_counter() - share)
     return [
-        _guarded(design_contract, stated[index]) if answer is None else answer
+        _guarded(partial(design_contract, time_limit=0.0), stated[index]) if answer is None else answer
         for index, answer in enumerate(answers)
     ]
 
@@ -179,7 +169,7 @@ def _prepared(
     """Models of the problems that can be batched, by index; errors go into `answers`."""
     sound: list[int] = []
     for index, problem in enumerate(problems):
-        answers[index] = _guarded(_check, problem)
+        answers[index] = _guarded(check_shape, problem)
         few = np.unique(problem.population.costs).size <= MOST_TYPES
         if answers[index] is None and few and not hopeless(problem):
             sound.append(index)
@@ -192,27 +182,6 @@ def _prepared(
     }
 
 
-def _check(problem: Problem) -> None:
-    most = problem.most_data
-    # A curve that is sound on a wider range is sound; else look at the range that matters.
-    if 1e-240 < most < 1e240 and _is_sound(
-        Keyed((identity(problem.accuracy), np.ceil(np.log10(most))), problem)
-    ):
-        return
-    check_shape(problem)
-
-
-@lru_cache(maxsize=512)
-def _is_sound(keyed: Keyed) -> bool:
-    from contracts.accuracy import inspect
-
-    try:
-        shape = inspect(keyed.value.accuracy, high=10.0 ** keyed.key[-1])
-    except InvalidInput:
-        return False
-    return shape.increasing and shape.concave
-
-
 class _Task(NamedTuple):
     """A program to solve: which model's, and how many rows are left out."""
 
@@ -221,30 +190,22 @@ class _Task(NamedTuple):
     excluded: int
 
 
-def _search(models: Sequence[FirstMoment]) -> list[tuple[Candidate | None, Candidate | None]]:
+def _search(models: Sequence[FirstMoment]) -> list[Found]:
     """What `exclusion.search` finds for each model, all programs of a stage solved together."""
-    floored = [k for k, model in enumerate(models) if model.problem.accuracy.floor > 0.0]
-    tasks = [_Task(k, model.program, 0) for k, model in enumerate(models)]
-    tasks += [_Task(k, _relaxed(models[k]), 0) for k in floored]
-    many = len(models) > SMALL
-    found = _attempts(models, tasks, many)
-    best, bound = found[: len(models)], dict(zip(floored, found[len(models) :], strict=True))
-    unsure = [k for k in floored if undecided(models[k], best[k], bound[k])]
-    prefixes = [
-        _Task(k, models[k].program, excluded)
-        for k in unsure
-        for excluded in range(1, models[k].program.costs.size)
-        if _worth_trying(models[k], best[k], excluded)
-    ]
-    for task, candidate in zip(prefixes, _attempts(models, prefixes, many), strict=True):
-        reached = best[task.model]
-        if candidate is not None and (reached is None or candidate.target > reached.target):
-            best[task.model] = candidate
-    return [(candidate, bound.get(k)) for k, candidate in enumerate(best)]
-
-
-def _worth_trying(model: FirstMoment, full: Candidate | None, excluded: int) -> bool:
-    return full is None or possible_improvement(model, full, excluded) > CLOSE
+    plans = [plan(model) for model in models]
+    found: dict[int, Found] = {}
+    stage = {k: next(one) for k, one in enumerate(plans)}
+    while stage:
+        tasks = [_Task(k, task.program, task.excluded) for k, wanted in stage.items() for task in wanted]
+        answers = iter(_attempts(models, tasks, len(models) > SMALL))
+        following = {}
+        for k, wanted in stage.items():
+            try:
+                following[k] = plans[k].send([next(answers) for _ in wanted])
+            except StopIteration as end:
+                found[k] = end.value
+        stage = following
+    return [found[k] for k in range(len(models))]
 
 
 def _attempts(models: Sequence[FirstMoment], tasks: Sequence[_Task], many: bool) -> list[Candidate | None]:
@@ -294,7 +255,7 @@ def _candidates(solved: Sequence[_Solved]) -> Iterable[tuple[_Solved, Candidate]
     contribution = m * np.array([[model.data_unit] for model in models])
     utility = u * np.array([[model.value_unit] for model in models])
     participants = np.array([[one.program.participants] for one in solved])
-    floors = np.array([float(model.problem.accuracy.floor) for model in models])
+    floors = np.array([model.knee for model in models])
     below = chernoff(contribution, stacked("probabilities"), floors, lambda log_phi: participants * log_phi)
     below = np.where(participants[:, 0] * contribution.min(axis=1) >= floors, 0.0, below)
     for one, data, gain, chance in zip(solved, contribution, utility, below.tolist(), strict=True):
@@ -310,25 +271,3 @@ def _recall(solution: Solution, task: _Task) -> Callable[[Program, str], Solutio
     if solution.error <= CYCLING or (task.excluded and padded_types(types) == types):
         return lambda _program, _belief: solution
     return solve
-
-
-def _relaxed(model: FirstMoment) -> Program:
-    """`relax(model)`, whose linear programs are shared by models of one curve, valuation and range."""
-    problem = model.problem
-    key = (
-        identity(problem.accuracy),
-        identity(problem.valuation),
-        problem.target_is_value,
-        model.value_mixture.high,
-    )
-    relaxed = _relaxation(Keyed(key, model))
-    return model.program._replace(
-        rates=relaxed.rates * model.data_unit,
-        target_weights=relaxed.target_weights,
-        value_weights=relaxed.value_weights,
-    )
-
-
-@lru_cache(maxsize=512)
-def _relaxation(keyed: Keyed) -> Program:
-    return relax(dataclasses.replace(keyed.value, data_unit=1.0))

@@ -25,9 +25,9 @@ import numpy as np
 from contracts import checks
 from contracts.accuracy import AccuracyCurve
 from contracts.contract import Contract
-from contracts.design import check_shape, contract_of, hopeless
+from contracts.design import check_concave, contract_of, hopeless, null_contract
 from contracts.errors import InvalidInput, NotConverged
-from contracts.exclusion import CLOSE, Candidate, attempt, candidate_at, possible_improvement
+from contracts.exclusion import CLOSE, Candidate, Found, attempt, candidate_at, possible_improvement
 from contracts.extension import ExtendedProblem
 from contracts.first_moment import FirstMoment, prepare
 from contracts.interior_point import Solution, solve
@@ -184,7 +184,7 @@ class ContinuousProblem(ExtendedProblem):
         if solver != "interior-point":
             raise InvalidInput(f"solver = {solver!r}: expected 'interior-point' for continuous costs")
         began = time.perf_counter()
-        check_shape(self.rounded(self.cells, up=False))
+        check_concave(self.rounded(self.cells, up=False))
         sizes = [self.cells // part for part in LEVELS]
         values = np.array([[_value(self.rounded(cells, up=up)) for up in (True, False)] for cells in sizes])
         menu, raised = _menu(self, began)
@@ -448,8 +448,9 @@ def _bounding(problem: Problem, began: float) -> Contract:
 
         return design_contract(problem)
     model = prepare(problem, _alone(problem))
-    bound = attempt(model, relax(model), 0, solve) if problem.accuracy.floor > 0.0 else None
-    return contract_of(model, _best(model), bound, "interior-point", began)
+    relaxed = relax(model) if problem.accuracy.floor > 0.0 else None
+    bound = None if relaxed is None else attempt(model, relaxed, 0, solve)
+    return contract_of(model, Found(_best(model), bound), "interior-point", began)
 
 
 def _menu(problem: ContinuousProblem, began: float) -> tuple[Contract, float]:
@@ -525,13 +526,11 @@ def _stated(problem: ContinuousProblem, chosen: Chosen, began: float) -> Contrac
     m, costs = chosen.contribution, chosen.costs
     discrete = problem.at(costs, chosen.chance)
     if hopeless(discrete) or not m.any():
-        from contracts.design import _null
-
-        return _null(discrete, None, began)
+        return null_contract(discrete, None, began)
     model = prepare(discrete, _alone(discrete))
     rows = m.size
     unpriced = Solution(np.zeros(2 * rows), np.zeros(2 * rows - 1), 0.0, 0)
     excluded = int(chosen.excluded > 0 and m[0] == 0.0)
     gain = (chosen.reward - costs * m) / model.value_unit
     menu = candidate_at(model, model.program, excluded, unpriced, m / model.data_unit, gain)
-    return contract_of(model, menu, None, "interior-point", began)
+    return contract_of(model, Found(menu, None), "interior-point", began)

@@ -22,8 +22,9 @@ class Provenance:
     """How a contract was found.
 
     Attributes:
-        solver: "interior-point", "conic" or "closed form".
-        expectation: how expectations were taken: "mixture of exponentials" or "Gauss rule".
+        solver: "interior-point", "conic", "branch and bound" (where no program's answer was as good) or
+            "closed form".
+        expectation: how expectations were taken: "mixture of exponentials", "Gauss rule" or over "outcomes".
         excluded: how many distinct costs, from the dearest down, contribute nothing by design.
         iterations: iterations of the solver.
         seconds: time spent.
@@ -58,6 +59,30 @@ class Witness:
     excluded: int
     contribution: np.ndarray
     utility: np.ndarray
+    feasibility_multipliers: np.ndarray
+    participation_multipliers: np.ndarray
+
+
+@frozen
+class Tree:
+    """A proof by cases that no contract is much better: each case bounds the contributions and has its prices.
+
+    A case splits at a contribution of one row, first what lies below it, then what lies above; or it is a leaf,
+    whose bound follows from its prices by weak duality, the true curve replaced, outcome by outcome, by its
+    concave envelope on the data that the case can reach (see `contracts.tree_check`). Rows are the distinct
+    costs, falling.
+
+    Attributes:
+        row: the row split at, -1 for a leaf; cases in depth-first order, shape (cases,).
+        threshold: the contribution split at (0 for a leaf), in data, shape (cases,).
+        contribution: the point about which each leaf's envelopes are replaced by lines, shape (leaves, rows).
+        feasibility_multipliers: prices of t_i <= T_i, shape (leaves, rows), >= 0.
+        participation_multipliers: prices of u_i >= f_i, shape (leaves, rows), >= 0.
+    """
+
+    row: np.ndarray
+    threshold: np.ndarray
+    contribution: np.ndarray
     feasibility_multipliers: np.ndarray
     participation_multipliers: np.ndarray
 
@@ -110,6 +135,7 @@ class Contract:
         provenance: how it was found.
         witness: proof of optimality for the program as solved, or None.
         global_witness: proof of a bound against the true curve, floor included, or None.
+        tree: a sharper proof of such a bound by cases, where that one left too much open; else None.
     """
 
     problem: Problem
@@ -122,6 +148,7 @@ class Contract:
     provenance: Provenance
     witness: Witness | None
     global_witness: Witness | None
+    tree: Tree | None = None
 
     @property
     def utility(self) -> np.ndarray:

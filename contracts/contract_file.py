@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from contracts import checks
-from contracts.contract import Contract, Provenance, Witness
+from contracts.contract import Contract, Provenance, Tree, Witness
 from contracts.errors import InvalidInput
 from contracts.problem_data import problem_from_data, problem_to_data
 
@@ -44,6 +44,7 @@ def encode(contract: Contract, certificate: Certificate | None = None) -> str:
         "provenance": _plain(contract.provenance),
         "witness": _plain(contract.witness),
         "global_witness": _plain(contract.global_witness),
+        "tree": _plain(contract.tree),
     }
     return json.dumps(document, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
 
@@ -69,6 +70,7 @@ def decode(text: str) -> Contract:
         provenance=_provenance(_table(document, "provenance")),
         witness=_witness(document, "witness", problem.population.costs),
         global_witness=_witness(document, "global_witness", problem.population.costs),
+        tree=_tree(document, np.unique(problem.population.costs).size),
     )
 
 
@@ -140,3 +142,15 @@ def _witness(document: dict[str, Any], name: str, costs: np.ndarray) -> Witness 
         else:
             values[field.name] = _vector(table, field.name, lengths.get(field.name, rows))
     return Witness(**values)
+
+
+def _tree(document: dict[str, Any], rows: int) -> Tree | None:
+    if document.get("tree") is None:  # files of earlier versions have none
+        return None
+    table = _table(document, "tree")
+    row = _vector(table, "row", None, -1.0)
+    for case in np.flatnonzero((row != np.floor(row)) | (row >= rows)):
+        raise InvalidInput(f"tree.row[{case}] = {row[case]:g}: expected -1 or a whole number below {rows}")
+    prices = ("contribution", "feasibility_multipliers", "participation_multipliers")
+    values: dict[str, Any] = {name: checks.array(name, _get(table, name), ndim=2) for name in prices}
+    return Tree(row=row.astype(int), threshold=_vector(table, "threshold", row.size), **values)

@@ -9,12 +9,12 @@ for the true curve; the best by its true objective is kept. A relaxation bounds 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from contracts.first_moment import FirstMoment, Program, exclude, moments, unfold
+from contracts.first_moment import FirstMoment, Program, excess_without_data, exclude, moments, unfold
 from contracts.interior_point import Solution, solve
 from contracts.outcomes import believed_total, total_data
 from contracts.population import Population
@@ -56,18 +56,75 @@ class Candidate(NamedTuple):
 Solver = Callable[[Program, str], Solution]
 
 
-def search(model: FirstMoment, solver: Solver = solve) -> tuple[Candidate | None, Candidate | None]:
-    """Solve with every prefix left out (as far as it can matter), and the relaxation.
+class Task(NamedTuple):
+    """A program to solve, how many rows are left out of it, and whether it is the relaxation (a bound)."""
 
-    Returns:
-        The best candidate (None if no program was solved) and the relaxation's solution (None where the curve
-        has no floor, so that the first program is already exact).
-    """
-    full = attempt(model, model.program, 0, solver)
-    if not model.problem.accuracy.floor > 0.0:
-        return full, None
-    bound = attempt(model, relax(model), 0, solve)
-    return (_best(model, solver, full) if undecided(model, full, bound) else full), bound
+    program: Program
+    excluded: int
+    relaxed: bool
+
+
+class Found(NamedTuple):
+    """What a search found: the best candidate (None if no program was solved) and the relaxation's solution
+    (None where it was not solved, or where the curve is concave from the start and the first program exact)."""
+
+    best: Candidate | None
+    bound: Candidate | None
+
+
+Plan = Generator[list[Task], list[Candidate | None], Found]
+
+
+def search(model: FirstMoment, solver: Solver = solve) -> Found:
+    """Solve with every prefix left out (as far as it can matter), and the relaxation."""
+
+    def solved(task: Task) -> Candidate | None:
+        return attempt(model, task.program, task.excluded, solve if task.relaxed else solver)
+
+    stages = plan(model)
+    tasks = next(stages)
+    while True:
+        try:
+            tasks = stages.send([solved(task) for task in tasks])
+        except StopIteration as end:
+            return end.value
+
+
+def plan(model: FirstMoment) -> Plan:
+    """The programs to solve, stage by stage; whoever solves them sends the candidates back, in their order."""
+    whole = Task(model.program, 0, relaxed=False)
+    if not model.knee > 0.0:
+        (best,) = yield [whole]
+        return Found(best, None)
+    relaxed = relax(model)
+    full, *bounds = yield [whole] + ([Task(relaxed, 0, relaxed=True)] if relaxed is not None else [])
+    bound = bounds[0] if bounds else None
+    if not undecided(model, full, bound):
+        return Found(full, bound)
+    rows, best = model.program.costs.size, full
+    # Many types: a coarse search, then every prefix around its best.
+    stride = int(np.ceil(rows / EXHAUSTIVE))
+    for prefixes in (lambda _: range(stride, rows, stride), lambda k: _around(k, stride, rows)):
+        middle = best.excluded if best is not None else 0
+        worth = [k for k in prefixes(middle) if full is None or possible_improvement(model, full, k) > CLOSE]
+        found = (yield [Task(model.program, k, relaxed=False) for k in worth]) if worth else []
+        best = max([best, *found], key=lambda one: -1.0 if one is None else one.target)
+    return Found(best, bound)
+
+
+def _around(middle: int, stride: int, rows: int) -> list[int]:
+    return [k for k in range(max(1, middle - stride + 1), min(rows, middle + stride)) if k % stride]
+
+
+def gap(model: FirstMoment, found: Found) -> float:
+    """How much better than the best candidate (the null contract if there is none) another contract may be, as a
+    share of the largest target; infinite without a bound."""
+    if not model.knee > 0.0 and found.best is not None:
+        return 0.0
+    if found.bound is None:
+        return np.inf
+    reached = 0.0 if found.best is None else found.best.target / model.target_unit
+    return max(1.0 - found.bound.loss - reached, 0.0)
 
 
 def undecided(model: FirstMoment, full: Candidate | None, bound: Candidate | None) -> bool:
@@ -126,31 +183,6 @@ def _promised_too_much(model: FirstMoment, program: Program, m: np.ndarray, u: n
     return excess / model.value_unit if excess > 1e-10 * model.value_unit else 0.0
 
 
-def _best(model: FirstMoment, solver: Solver, best: Candidate | None) -> Candidate | None:
-    rows = model.program.costs.size
-
-    full = best
-
-    def improve(candidates: Iterable[int]) -> None:
-        nonlocal best
-        for excluded in candidates:
-            if full is not None and possible_improvement(model, full, excluded) <= CLOSE:
-                continue
-            found = attempt(model, model.program, excluded, solver)
-            if found is not None and (best is None or found.target > best.target):
-                best = found
-
-    if rows <= EXHAUSTIVE:
-        improve(range(1, rows))
-        return best
-    # Many types: a coarse search, then every prefix around its best.
-    stride = int(np.ceil(rows / EXHAUSTIVE))
-    improve(range(stride, rows, stride))
-    middle = best.excluded if best is not None else 0
-    improve(k for k in range(max(1, middle - stride + 1), min(rows, middle + stride)) if k != middle)
-    return best
-
-
 def possible_improvement(model: FirstMoment, full: Candidate, excluded: int) -> float:
     """By how much holding a prefix at zero might beat the full program (in units of the target), or more than
     `CLOSE` where it certainly might.
@@ -168,7 +200,7 @@ def possible_improvement(model: FirstMoment, full: Candidate, excluded: int) -> 
     sure = float(restricted.target_offset + prices @ restricted.value_offset)
     if sure > CLOSE:  # enough to try it
         return sure
-    return sure + below_floor(model, others) * float(program.target_weights.sum() + 1.0)
+    return sure + below_floor(model, others) * float(excess_without_data(program)[0] + 2.0)
 
 
 def expected_target(model: FirstMoment, contribution: np.ndarray, loss: float, below: float) -> float:
@@ -187,15 +219,11 @@ def expected_target(model: FirstMoment, contribution: np.ndarray, loss: float, b
 
 
 def below_floor(model: FirstMoment, contribution: np.ndarray) -> float:
-    """A bound on the probability that the data trained on stay below the floor."""
-    turnout, floor = model.problem.population.turnout, float(model.problem.accuracy.floor)
-    if turnout.least * float(contribution.min()) >= floor:
+    """A bound on the probability that the data trained on stay where the program counts too large a loss."""
+    p, turnout = model.program.probabilities, model.problem.population.turnout
+    if turnout.least * float(contribution.min()) >= model.knee:
         return 0.0
-    return float(
-        chernoff(
-            contribution, model.program.probabilities, floor, lambda log_phi: turnout.log_power(log_phi).value
-        )
-    )
+    return float(chernoff(contribution, p, model.knee, lambda log_phi: turnout.log_power(log_phi).value))
 
 
 def chernoff(

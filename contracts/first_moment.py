@@ -31,6 +31,7 @@ from contracts.participation import BELIEFS, BELIEFS_OF_MANY, Partials, Transfor
 from contracts.problem import Problem
 from contracts.records import Keyed, frozen, identity
 from contracts.reservation import Reservation, reservation
+from contracts.shape import concave_from
 from contracts.turnout import LogPower, Turnout
 
 # Above this relative error a loss is taken not to be a mixture of exponentials.
@@ -217,6 +218,7 @@ class FirstMoment:
         data_unit, value_unit, target_unit: one unit of the program in the user's units.
         reservation: what each of the user's types gets alone.
         target_mixture, value_mixture: the losses as mixtures of exponentials, in the user's units.
+        knee: the data from which on the program's losses are the true ones; below, they are larger.
         program: the numbers.
     """
 
@@ -228,6 +230,7 @@ class FirstMoment:
     reservation: Reservation
     target_mixture: ExponentialSum
     value_mixture: ExponentialSum
+    knee: float
     program: Program
 
 
@@ -249,11 +252,13 @@ def prepare(problem: Problem, alone: Reservation | None = None) -> FirstMoment:
     if rates.size:
         # Nor need steps be longer than what removes the whole loss (e^-40), as an exponential curve does early.
         data_unit = min(data_unit, 40.0 / (population.turnout.mean * float(rates.min())))
-    curves = None
+    curves, knee = None, concave_from(problem)
     if max(target_mixture.relative_error, value_mixture.relative_error) > MIXTURE_ERROR:
         curves = Curves(
-            LossCurve(problem=problem, of_value=problem.target_is_value, unit=(data_unit, target_unit)),
-            LossCurve(problem=problem, of_value=True, unit=(data_unit, value_unit)),
+            LossCurve(
+                problem=problem, of_value=problem.target_is_value, unit=(data_unit, target_unit), knee=knee
+            ),
+            LossCurve(problem=problem, of_value=True, unit=(data_unit, value_unit), knee=knee),
         )
         rates = np.zeros(0)
     program = Program(
@@ -279,6 +284,7 @@ def prepare(problem: Problem, alone: Reservation | None = None) -> FirstMoment:
         reservation=alone,
         target_mixture=target_mixture,
         value_mixture=value_mixture,
+        knee=knee,
         program=program,
     )
 
@@ -324,14 +330,20 @@ def _idle(turnout: Turnout, p: np.ndarray, excluded: int, belief: str) -> tuple[
 
 
 def _with_offsets(program: Program, active: np.ndarray, nobody: float, alone: np.ndarray) -> Program:
-    target_at_zero, value_at_zero = program.target_weights.sum(), program.value_weights.sum()
-    if program.curves is not None:
-        target_at_zero, value_at_zero = float(program.curves.target(0.0)), float(program.curves.value(0.0))
+    target_excess, value_excess = excess_without_data(program)
     return program._replace(
-        target_offset=nobody * (target_at_zero - 1.0),
-        value_offset=alone * (value_at_zero - 1.0),
+        target_offset=nobody * target_excess,
+        value_offset=alone * value_excess,
         active=active,
     )
+
+
+def excess_without_data(program: Program) -> tuple[float, float]:
+    """By how much the program's losses (of the target, of value) exceed the true ones without any data."""
+    if program.curves is None:
+        return program.target_weights.sum() - 1.0, program.value_weights.sum() - 1.0
+    target, value = program.curves
+    return float(target(0.0)) - target.without_data, float(value(0.0)) - value.without_data
 
 
 def mixtures(problem: Problem, high: float) -> tuple[ExponentialSum, ExponentialSum]:

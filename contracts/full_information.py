@@ -6,7 +6,8 @@ largest root of one scalar equation,
 
     D = K v(a(D)) - F,    K = sum_i n_i / c_i,    F = sum_i n_i f_i / c_i.
 
-The right-hand side is concave above the curve's floor, so Newton's method from the right descends to that root.
+The right-hand side is concave above the curve's floor, so Newton's method from the right descends to that root;
+where the curve has inflections the root is bracketed on a grid.
 (It exists, with v >= f_i for all present, whenever training alone pays for somebody present.)
 
 The benchmark keeps everybody at its reservation utility in every outcome, a contract only in expectation:
@@ -26,6 +27,7 @@ from math import comb
 
 import numpy as np
 
+from contracts.accuracy import inspect
 from contracts.problem import Problem
 from contracts.records import frozen, identity
 from contracts.reservation import reservations
@@ -34,6 +36,7 @@ from contracts.turnout import FixedTurnout, Turnout
 MOST_OUTCOMES = 60_000
 DRAWS = 20_000
 MOST_AT_ONCE = 1_000_000
+GRID = 4000
 
 
 @frozen
@@ -152,6 +155,9 @@ def _summary(
 def largest_total(problem: Problem, rate: np.ndarray, spent: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The largest D = K v(a(D)) - F for each outcome (0 where there is none), and its relative residual."""
     data = rate * problem.largest_value - spent
+    high = float(data.max(initial=0.0))
+    if high > problem.accuracy.floor and not inspect(problem.accuracy, high=high).concave:
+        return _largest_on_grid(problem, rate, spent, high)
     for _ in range(100):
         safe = np.maximum(data, 0.0)
         excess = safe - rate * problem.value(safe) + spent
@@ -191,6 +197,25 @@ def _number(turnout: Turnout, types: int) -> int:
         if total > MOST_OUTCOMES:
             break
     return total
+
+
+def _largest_on_grid(
+    problem: Problem, rate: np.ndarray, spent: np.ndarray, high: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """`largest_total` for curves with inflections: the last grid point where data pay, then bisection."""
+    grid = np.geomspace(1e-6 * high, high * (1.0 + 1e-9), GRID)
+    value, low = problem.value(grid), np.zeros(rate.size)
+    for part in np.array_split(np.arange(rate.size), rate.size * GRID // MOST_AT_ONCE + 1):
+        pays = np.multiply.outer(rate[part], value) - spent[part, None] >= grid
+        last = GRID - 1 - np.argmax(pays[:, ::-1], axis=1)
+        low[part] = np.where(pays.any(axis=1), grid[last], 0.0)
+    above = np.minimum(low * (grid[1] / grid[0]), grid[-1])
+    for _ in range(60):
+        middle = 0.5 * (low + above)
+        pays = rate * problem.value(middle) - spent >= middle
+        low, above = np.where(pays, middle, low), np.where(pays, above, middle)
+    found = np.abs(low - rate * problem.value(low) + spent)
+    return low, np.where(low > 0, found / np.maximum(low, 1e-300), 0.0)
 
 
 def _outcomes(p: np.ndarray, turnout: Turnout, seed: int) -> tuple[np.ndarray, np.ndarray | None]:

@@ -12,6 +12,7 @@ Source: ours (Golub and Welsch 1969 for the rules).
 
 from __future__ import annotations
 
+from functools import cached_property
 from math import comb
 from typing import Any, NamedTuple
 
@@ -85,30 +86,55 @@ def total(one: Rule, draws: int, size: int = POINTS) -> Rule:
 
 @frozen
 class LossCurve:
-    """A loss with its first two derivatives, continued along its tangent below the floor.
+    """A loss with its first two derivatives, continued along a line below the amount from which it is convex.
+
+    The line lies nowhere below the loss: the tangent at the floor of a curve that is concave above it.
 
     Attributes:
         problem: whose loss it is.
         of_value: whether it is the loss of value (else of accuracy).
         unit: data and loss are counted in these units, (data_unit, loss_unit).
+        knee: the amount of data from which on the loss is convex.
     """
 
     problem: Problem
     of_value: bool
     unit: tuple[float, float]
+    knee: float
 
     def __call__(self, data: Any, order: int = 0) -> np.ndarray:
         """The loss (order 0) or its derivative of order 1 or 2 at `data`, any shape."""
         data_unit, loss_unit = self.unit
         problem = self.problem
         x = np.asarray(data, dtype=float) * data_unit
-        floor = float(problem.accuracy.floor)
-        inside = np.maximum(x, floor)
+        inside = np.maximum(x, self.knee)
         value = _derivative(problem.accuracy, problem.valuation, inside, order, self.of_value)
-        if floor > 0.0 and order != 1:
-            slope = _derivative(problem.accuracy, problem.valuation, np.array([floor]), 1, self.of_value)[0]
-            value = np.where(x < floor, value + slope * (x - floor) if order == 0 else 0.0, value)
+        if self.knee > 0.0:
+            line = (value + self._slope * (x - self.knee), self._slope, 0.0)[order]
+            value = np.where(x < self.knee, line, value)
         return value * data_unit**order / loss_unit
+
+    @cached_property
+    def _slope(self) -> float:
+        knee = np.array([self.knee])
+        tangent = float(_derivative(self.problem.accuracy, self.problem.valuation, knee, 1, self.of_value)[0])
+        if self.knee <= self.problem.accuracy.floor:
+            return tangent
+        # An earlier rise of the curve may leave the tangent: then as steep a line as keeps above the loss.
+        before = np.r_[0.0, np.geomspace(1e-6 * self.knee, (1.0 - 1e-6) * self.knee, 2000)]
+        return min(tangent, float(((self.truth(knee) - self.truth(before)) / (self.knee - before)).min()))
+
+    def truth(self, data: np.ndarray) -> np.ndarray:
+        """The loss itself at `data` in the user's units, below the knee too."""
+        if self.of_value:
+            return self.problem.value_loss(data)
+        optimum = float(self.problem.accuracy.optimum)
+        return np.minimum(self.problem.accuracy.shortfall(data, np), optimum)
+
+    @property
+    def without_data(self) -> float:
+        """The loss of a model trained on nothing, in the loss's unit."""
+        return float(self.truth(np.zeros(1))[0]) / self.unit[1]
 
 
 def _derivative(

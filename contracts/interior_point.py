@@ -36,7 +36,7 @@ class Point(NamedTuple):
 
 
 class Solution(NamedTuple):
-    """The best iterate of a run.
+    """The best iterate of a run (of many runs, with a batch in front).
 
     Attributes:
         gaps: x, shape (2 types,).
@@ -46,11 +46,11 @@ class Solution(NamedTuple):
         loss: E L there, in the program's units, where the solver knows it.
     """
 
-    gaps: np.ndarray
-    multipliers: np.ndarray
-    error: float
-    iterations: int
-    loss: float | None = None
+    gaps: Any
+    multipliers: Any
+    error: Any
+    iterations: Any
+    loss: Any = None
 
 
 def solve(program: Program, belief: str) -> Solution:

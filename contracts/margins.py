@@ -31,7 +31,7 @@ from contracts import checks
 from contracts.concave_bound import Bound, Gaps, Tangent, expected_target, upper_bound
 from contracts.concave_program import CONVERGED, SHARES, Found, Task, solve
 from contracts.contract import Contract, Witness
-from contracts.design import check_shape, hopeless, null_contract
+from contracts.design import check_concave, hopeless, null_contract
 from contracts.duality import by_row, distinct_rows
 from contracts.errors import Infeasible, InvalidInput
 from contracts.extension import ExtendedProblem
@@ -41,7 +41,7 @@ from contracts.mixture_check import below, mixture_error
 from contracts.mixture_program import menu_of, prefixes, prepare_mixture, witness_of
 from contracts.problem import Problem
 from contracts.records import frozen
-from contracts.relaxation import relax
+from contracts.relaxation import relax_mixture
 from contracts.reservation import reservation
 from contracts.verify import OPTIMALITY_TOLERANCE, TOLERANCE, Certificate, reservation_by_zooming, verify_menu
 
@@ -93,7 +93,7 @@ class MarginProblem(ExtendedProblem):
         """
         checks.choice("solver", solver, ("interior-point",))
         began = time.perf_counter()
-        check_shape(self.problem)
+        check_concave(self.problem)
         best = None
         if not hopeless(self.problem):
             model = prepare_mixture(self.problem)
@@ -207,7 +207,7 @@ def _relaxed(stated: MarginProblem) -> tuple[Leaf, ...] | None:
     if not stated.problem.accuracy.floor > 0.0:
         return None
     model = prepare_mixture(stated.problem)
-    search = _Search(stated, model, relax(model), 0)
+    search = _Search(stated, model, relax_mixture(model), 0)
     search.run()
     return tuple(search.leaves)
 

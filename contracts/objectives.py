@@ -30,7 +30,7 @@ from contracts import checks
 from contracts.concave_bound import Bound, Gaps, Tangent, expected_target, upper_bound
 from contracts.concave_program import CONVERGED, Found, Slopes, Task, solve
 from contracts.contract import Contract, Witness
-from contracts.design import check_shape, hopeless, null_contract
+from contracts.design import check_concave, hopeless, null_contract
 from contracts.duality import by_row, distinct_rows
 from contracts.errors import Infeasible, InvalidInput
 from contracts.extension import ExtendedProblem
@@ -40,7 +40,7 @@ from contracts.mixture_check import below, mixture_error
 from contracts.mixture_program import menu_of, prefixes, prepare_mixture, witness_of
 from contracts.problem import Problem
 from contracts.records import frozen
-from contracts.relaxation import relax
+from contracts.relaxation import relax_mixture
 from contracts.reservation import reservation
 from contracts.verify import OPTIMALITY_TOLERANCE, Certificate, reservation_by_zooming, verify_menu
 
@@ -304,7 +304,7 @@ class ObjectiveProblem(ExtendedProblem):
         """
         checks.choice("solver", solver, ("interior-point",))
         began = time.perf_counter()
-        check_shape(self.problem)
+        check_concave(self.problem)
         candidates = [] if hopeless(self.problem) else _candidates(self, prepare_mixture(self.problem), began)
         reached = [c for c in (*candidates, *_null(self, began)) if np.isfinite(c.value)]
         if not reached:
@@ -442,7 +442,7 @@ def _relaxed(stated: ObjectiveProblem) -> tuple[Witness, np.ndarray] | None:
     if not stated.problem.accuracy.floor > 0.0:
         return None
     model = prepare_mixture(stated.problem)
-    program = relax(model)
+    program = relax_mixture(model)
     found = solve(_task(stated, model, program))
     return _witness(stated, model, program, 0, found) if found.error <= CONVERGED else None
 

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from contracts import checks
+from contracts import checks, exclusion
 from contracts.contract import Contract, Witness
-from contracts.design import check_shape, contract_of, design_contract, hopeless
+from contracts.design import check_concave, contract_of, design_contract, hopeless
 from contracts.duality import by_row, distinct_rows
 from contracts.errors import Infeasible, InvalidInput
 from contracts.exclusion import CLOSE, Candidate, attempt, undecided
@@ -98,7 +98,7 @@ class TieredProblem(ExtendedProblem):
         if solver != "interior-point":
             raise InvalidInput(f"solver = {solver!r}: expected 'interior-point' for few options or whole lots")
         began = time.perf_counter()
-        check_shape(self.problem)
+        check_concave(self.problem)
         free = design_contract(self.problem)
         if hopeless(self.problem):
             nothing = np.zeros((0, 1))
@@ -109,9 +109,8 @@ class TieredProblem(ExtendedProblem):
         found, bound = _search(model, self)
         if found.best is None and model.reservation.utility.max() > 0.0:
             raise Infeasible(self._needs())
-        menu = contract_of(
-            model, found.best, None if bound is None else bound.best, "outer approximation", began
-        )
+        proved = exclusion.Found(found.best, None if bound is None else bound.best)
+        menu = contract_of(model, proved, "outer approximation", began)
         return TieredContract(
             problem=self,
             menu=menu,
@@ -140,6 +139,8 @@ def _search(model: FirstMoment, problem: TieredProblem) -> tuple[Found, Found | 
     if not model.problem.accuracy.floor > 0.0:
         return best, None
     relaxed = relax(model)
+    if relaxed is None:
+        return best, None
     bound = search_shape(model, relaxed, shape, attempt(model, relaxed, 0, solve))
     if not undecided(model, best.best, bound.best):
         return best, bound

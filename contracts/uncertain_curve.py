@@ -26,10 +26,10 @@ from contracts import checks
 from contracts.accuracy import AccuracyCurve
 from contracts.confidence_region import ConfidenceRegion, confidence_region
 from contracts.contract import Contract
-from contracts.design import check_shape, contract_of, design_contract, hopeless
+from contracts.design import check_concave, contract_of, design_contract, hopeless
 from contracts.duality import lower_bound
 from contracts.errors import Infeasible, InvalidInput
-from contracts.exclusion import search
+from contracts.exclusion import Found, search
 from contracts.exponential_mixture import ExponentialMixture
 from contracts.exponential_sum import fit_exponentials
 from contracts.extension import ExtendedProblem
@@ -148,7 +148,7 @@ class UncertainProblem(ExtendedProblem):
 
 def _designed(problem: UncertainProblem, under: Problem, due: np.ndarray, began: float) -> Contract:
     """The best contract under one curve when types are due so much."""
-    check_shape(under)
+    check_concave(under)
     if not due.any() and hopeless(under):
         return design_contract(under)
     model = prepare(under, Reservation(utility=due, contribution=np.zeros(due.size)))
@@ -158,7 +158,7 @@ def _designed(problem: UncertainProblem, under: Problem, due: np.ndarray, began:
             f"no contract keeps its promises for every curve at level {problem.level:g}: alone, some types might"
             " get more than the worst curve lets all give; expected more precise measurements, or a lower level"
         )
-    return contract_of(model, best, bound, "interior-point", began)
+    return contract_of(model, Found(best, bound), "interior-point", began)
 
 
 def lowest_curve(region: ConfidenceRegion, most: float) -> ExponentialMixture:
@@ -263,7 +263,7 @@ class UncertainContract(MenuContract):
         participation = menu.utility - alone
         feasibility = worst.offered(menu.contribution) - menu.expected_reward
         reached = worst.target(menu.contribution)
-        names = self.problem.population.names or ()
+        names = list(self.problem.population.names or ())
         complaints = [
             f"individual rationality: {names[i]} would get {-participation[i]:.3g} less than alone under some"
             " curve of the region"

@@ -28,6 +28,7 @@ from contracts.mixture_check import below, family, mixture_error
 from contracts.outcomes import believed_total, total_data
 from contracts.problem import Problem
 from contracts.records import Keyed, frozen
+from contracts.tree_check import tree_bound
 from contracts.turnout import Turnout
 
 TOLERANCE = 1e-9  # of the largest value: rounding of sums of a few thousand terms, far below any promise
@@ -48,7 +49,8 @@ class Certificate:
         feasibility_slack: T_i - t_i, shape (types,): what could be given at most, less what is promised.
         optimality_gap: proved bound on how much better another contract can be, for the program as solved (the
             curve continued concavely below its floor), in units of value (of accuracy if that is maximised and
-            the valuation is not linear). None if there is no proof.
+            the valuation is not linear); the global gap where the contract was found for the true curve itself.
+            None if there is no proof.
         global_gap: the same against the true curve, floor included; None if there is no proof.
         independent_check: how expectations were confirmed by another route, and how far they differ.
         violations: sentences that name the constraint, who, and by how much; empty if `holds`.
@@ -233,7 +235,16 @@ def _gaps(
             # A minorant needs no allowance for its error: it only has to lie below the true loss.
             bound, _, _ = lower_bound(problem, minorant, alone, contract.contribution)
             global_gap = max(top - reached - bound, 0.0)
-    return gap, global_gap, complaints
+    if contract.tree is not None:
+        limit = tree_bound(problem, contract.tree, alone)
+        if limit is None:
+            complaints.append("optimality: the proof by cases is none (its cases form no tree)")
+        else:
+            left = max(limit - reached, 0.0)
+            global_gap = left if global_gap is None else min(global_gap, left)
+    if not contract.contribution.any() and problem.most_data <= problem.accuracy.floor:
+        global_gap = 0.0
+    return global_gap if gap is None else gap, global_gap, complaints
 
 
 def _independently(contract: Contract, offered: np.ndarray, objective: float) -> tuple[str, list[str]]:

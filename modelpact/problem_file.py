@@ -76,9 +76,10 @@ def read_problem(path: str | os.PathLike[str]) -> ProblemFile:
 
     Args:
         path: a TOML file, as this module's documentation shows; the accuracy's family is one of
-            "power-law", "generalization-bound", "exponential", "arctan", "tabulated" (`data`, `accuracy`) or
-            "measured" (`measurements`: a CSV file, relative to the problem file; `fit`: the family to fit,
-            "power-law" by default, or "best" for the one that explains the measurements best).
+            "power-law", "generalization-bound", "exponential", "arctan", "tabulated",
+            "monotone-tabulated" (`data`, `accuracy`) or "measured" (`measurements`: a CSV file, relative to the
+            problem file; `fit`: the family to fit, "power-law" by default, or "best" for the one that explains
+            the measurements best).
 
     Returns:
         The `ProblemFile`.

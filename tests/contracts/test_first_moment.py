@@ -49,7 +49,7 @@ def test_gauss_rules_give_the_same_derivatives_as_mixtures(build, belief, partic
     problem = build([0.2, 0.12, 0.04], participants, belief=belief)
     model = prepare(problem)
     units = (model.data_unit, model.value_unit)
-    curve = LossCurve(problem=problem, of_value=True, unit=units)
+    curve = LossCurve(problem=problem, of_value=True, unit=units, knee=problem.accuracy.floor)
     general = model.program._replace(curves=Curves(curve, curve))
     m, y = np.array([0.5, 0.6, 1.1]), np.array([0.2, 0.5, 0.1])
     mixture = moments(model.program, m, belief, np)

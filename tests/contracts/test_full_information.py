@@ -76,3 +76,19 @@ def test_information_costs_something_and_pays_rents(build):
     contract = design_contract(problem)
     assert full_information(problem).objective > contract.objective
     assert contract.information_rent[1] > contract.information_rent[0] - 1e-9
+
+
+def test_curves_with_inflections_have_the_largest_total_of_every_outcome(build):
+    from contracts import CustomCurve
+    from contracts.full_information import largest_total
+
+    curve = CustomCurve(function=lambda x: 0.4 * x / (x + 20.0) + 0.5 * x**3 / (x**3 + 200.0**3), optimum=0.9)
+    problem = build([0.6, 0.25], 4, accuracy=curve)
+    rate, spent = np.array([2.0, 4.0, 5.0, 9.0, 12.0]), np.array([1.0, 5.0, 30.0, 0.0, 60.0])
+    data, residual = largest_total(problem, rate, spent)
+    fine = np.linspace(1e-3, 1200.0, 400_001)
+    value = problem.value(fine)
+    for k in range(rate.size):
+        pays = rate[k] * value - spent[k] >= fine
+        assert data[k] == pytest.approx(fine[np.flatnonzero(pays)[-1]] if pays.any() else 0.0, abs=4e-3)
+    assert residual.max() < 1e-9
