@@ -21,7 +21,8 @@ app = App(
 
     A coordinator states who might take part and what data cost them; **design** finds the best menu of
     (data to contribute, model received) and proves it, **verify** checks such a menu without trusting its
-    author, **settle** says who receives which model once the participants are known. **play** asks whether
+    author, **settle** says who receives which model once the participants are known;
+    **report** explains it all to whoever is to sign. **play** asks whether
     participants whose data differ in quality will come, and stay; **conflict** what robust aggregation costs.
     """,
     help_format="markdown",
@@ -34,6 +35,7 @@ app = App(
 app.command("modelpact.commands:design", help="Find the best contract for a problem file, with proof.")
 app.command("modelpact.commands:verify", help="Check a contract file; say what breaks, for whom, by how much.")
 app.command("modelpact.commands:settle", help="Say who receives which model, given who takes part.")
+app.command("modelpact.reports:report_command", name="report", help="Explain a contract on one page.")
 app.command(
     "modelpact.sweep_file:sweep_command", name="sweep", help="Design contracts for a whole range of problems."
 )

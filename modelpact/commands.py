@@ -48,8 +48,8 @@ def design(
     from modelpact.problem_file import read_problem
 
     stated = read_problem(problem)
-    _writable(output, keep=problem)
-    _writable(plot, (".png", ".pdf", ".svg"))
+    writable(output, keep=problem)
+    writable(plot, (".png", ".pdf", ".svg"))
     whispers = tables.console(error=True)
     for note in stated.notes:
         whispers.print(f"note: {note}", markup=False)
@@ -79,7 +79,7 @@ def design(
     for path in (output, plot):
         if path:
             out.print(f"Wrote {path}", markup=False)
-    return _verdict(certificate)
+    return verdict(certificate)
 
 
 def verify(contract: Path, /, *, json: Annotated[bool, Parameter(negative="")] = False) -> int:
@@ -103,7 +103,7 @@ def verify(contract: Path, /, *, json: Annotated[bool, Parameter(negative="")] =
         print(_certificate_json(certificate))
         return 0 if certificate.holds else 1
     tables.console().print(str(certificate), markup=False)
-    return _verdict(certificate)
+    return verdict(certificate)
 
 
 def settle(
@@ -165,7 +165,7 @@ def _print_contract(contract: Contract) -> None:
         out.print(contract.reason, markup=False)
 
 
-def _verdict(certificate: Certificate) -> int:
+def verdict(certificate: Certificate) -> int:
     """Exit code, and the violations on stderr, one line each."""
     if not certificate.holds:
         whispers = tables.console(error=True)
@@ -194,7 +194,7 @@ def _counts(text: str) -> list[int]:
         ) from error
 
 
-def _writable(path: Path | None, suffixes: tuple[str, ...] = (), keep: Path | None = None) -> None:
+def writable(path: Path | None, suffixes: tuple[str, ...] = (), keep: Path | None = None) -> None:
     """Refuse a target that could not be written, before any work is done."""
     from contracts.errors import InvalidInput
 

@@ -61,9 +61,11 @@ def ticks(low: float, high: float, most: int = 5) -> list[float]:
     if not high > low:
         return [low]
     power = 10.0 ** math.floor(math.log10((high - low) / most))
-    step = next(power * k for k in (1, 2, 5, 10, 20) if (high - low) / (power * k) <= most - 0.999)
-    count = np.arange(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)
-    return [float(k) * step for k in count]
+    for step in (power * factor for factor in (1, 2, 5, 10, 20)):
+        whole = np.arange(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)
+        if whole.size <= most:
+            return [float(k) * step for k in whole]
+    return []
 
 
 def logarithmic_ticks(low: float, high: float, most: int = 5) -> list[float]:

@@ -114,7 +114,7 @@ class Facts:
     @property
     def together(self) -> bool:
         """Whether anybody contributes anything."""
-        return bool(self.contract.contribution.any())
+        return any(kind.contribution for kind in self.kinds)
 
     @property
     def tolerance(self) -> float:
@@ -153,6 +153,7 @@ def sensible(contract: Contract) -> bool:
 def _kinds(contract: Contract, certificate: Certificate) -> tuple[Kind, ...]:
     problem, population = contract.problem, contract.problem.population
     alone, received = reservation(problem), _received(contract, certificate)
+    noise = certificate.tolerance
     found = [
         Kind(
             name=name,
@@ -161,9 +162,9 @@ def _kinds(contract: Contract, certificate: Certificate) -> tuple[Kind, ...]:
             alone_data=float(alone.contribution[i]),
             alone_accuracy=float(problem.accuracy(alone.contribution[i])),
             alone_gain=float(alone.utility[i]),
-            contribution=float(contract.contribution[i]),
-            value=float(contract.expected_reward[i]),
-            gain=float(contract.utility[i]),
+            contribution=_cleared(contract.contribution[i], noise / population.costs[i]),
+            value=_cleared(contract.expected_reward[i], noise),
+            gain=_cleared(contract.utility[i], noise),
             other_gain=_other_gain(contract, certificate, i),
             received=received[i],
         )
@@ -176,7 +177,12 @@ def _other_gain(contract: Contract, certificate: Certificate, i: int) -> float |
     """What type i would gain at most by an option that is not its own."""
     different = ~(_same(contract.contribution, i) & _same(contract.expected_reward, i))
     envy = certificate.envy[i][different]
-    return float(contract.utility[i] + envy.max()) if envy.size else None
+    return _cleared(contract.utility[i] + envy.max(), certificate.tolerance) if envy.size else None
+
+
+def _cleared(number: float, noise: float) -> float:
+    """The number, or 0 where it is but rounding."""
+    return 0.0 if abs(number) <= noise else float(number)
 
 
 def _same(values: np.ndarray, i: int) -> np.ndarray:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import math
-from collections.abc import Callable
+import shlex
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,8 +26,9 @@ from modelpact.report_facts import Check, Facts, facts, sensible
 if TYPE_CHECKING:
     from jinja2 import Template
 
-SHOWN = 8  # rows that are not folded away
+SHOWN = 8  # rows of many that are not folded away
 TITLE = "Training one model together: what is offered, and why it is fair"
+LOOSE = 0.01  # of the best possible model: a bound above it proves little
 LARGEST_FILE = 2_000_000  # bytes of a contract file that a page carries along
 MUST = {
     "individual rationality": "Nobody does worse than by staying alone",
@@ -92,13 +93,17 @@ def report(contract: Contract | str | Path, *, title: str = TITLE, data: str = "
         stored = _stored(contract, certificate)
     found = facts(contract, certificate)
     words = {"title": title, "data": data, "currency": currency}
-    return Report(html=_template().render(**words, **_context(found, stored)), certificate=certificate)
+    defaults = {"title": TITLE, "data": "", "currency": ""}
+    given = "".join(f" --{name} {shlex.quote(text)}" for name, text in words.items() if text != defaults[name])
+    return Report(
+        html=_template().render(**words, options_given=given, **_context(found, stored)), certificate=certificate
+    )
 
 
 def _context(found: Facts, stored: bytes | None) -> dict[str, Any]:
     contract, kinds = found.contract, found.kinds
     problem = contract.problem
-    counts = _typical_counts(problem)
+    counts, proof = _typical_counts(problem), found.checks[3]
     caps = [o.received.cap for o in found.options if o.received and not o.received.everything and o.value > 0]
     return {
         "contract": contract,
@@ -107,7 +112,8 @@ def _context(found: Facts, stored: bytes | None) -> dict[str, Any]:
         "kinds": kinds,
         "options": found.options,
         "checks": [(check, MUST[check.name], _finding(check, found)) for check in found.checks],
-        "proof": found.checks[3],
+        "proof": proof,
+        "loose": proof.number is not None and proof.number > LOOSE * _largest_target(problem),
         "together": found.together,
         "sensible": sensible(contract),
         "trained": found.trained,
@@ -132,6 +138,10 @@ def _context(found: Facts, stored: bytes | None) -> dict[str, Any]:
     }
 
 
+def _largest_target(problem: Problem) -> float:
+    return problem.largest_value if problem.target_is_value else float(problem.accuracy.optimum)
+
+
 def _stored(contract: Contract, certificate: Certificate) -> bytes | None:
     try:
         return contract.to_json(certificate).encode()
@@ -146,9 +156,15 @@ def _template() -> Template:
     environment = Environment(
         loader=PackageLoader("modelpact"), autoescape=True, undefined=StrictUndefined, keep_trailing_newline=True
     )
+    environment.filters["sample"] = _sample
     environment.filters.update(amount=_unbroken(amount), percent=_unbroken(percent))
     environment.globals.update(shown=SHOWN, style=_style(), audit=None)
     return environment.get_template("report.html")
+
+
+def _sample(rows: Sequence[Any]) -> list[Any]:
+    """A few of many rows, the first and the last among them, evenly spaced."""
+    return [rows[round(k * (len(rows) - 1) / (SHOWN - 1))] for k in range(SHOWN)]
 
 
 def _unbroken(words: Callable[[float], str]) -> Callable[[float], str]:
@@ -233,3 +249,39 @@ def _finding(check: Check, found: Facts) -> str:
         )
     unit = "expected value" if found.contract.problem.target_is_value else "expected accuracy"
     return f"at most {amount(number)} of {unit} better"
+
+
+def report_command(
+    contract: Path,
+    /,
+    *,
+    output: Path = Path("report.html"),
+    title: str = TITLE,
+    data: str = "",
+    currency: str = "",
+) -> int:
+    """Explain a contract on one page for everybody: what is offered, why it is fair, how to check it.
+
+    The page loads nothing and can be mailed, printed and read on a phone. The contract is verified first; exits
+    with 0 only if everything holds, and the page says what does not.
+
+    Parameters
+    ----------
+    contract
+        A file written by `modelpact design --output`.
+    output
+        Where to write the page (HTML).
+    title
+        Its heading.
+    data
+        What a datum is called, in the plural: samples.
+    currency
+        What costs and values are counted in: euros.
+    """
+    from modelpact import commands, tables
+
+    commands.writable(output, (".html", ".htm"), keep=contract)
+    page = report(contract, title=title, data=data, currency=currency)
+    page.save(output)
+    tables.console().print(f"Wrote {output}", markup=False)
+    return commands.verdict(page.certificate)
