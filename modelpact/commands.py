@@ -202,7 +202,7 @@ def writable(path: Path | None, suffixes: tuple[str, ...] = (), keep: Path | Non
         return
     if suffixes and path.suffix.lower() not in suffixes:
         raise InvalidInput(f"cannot write {path}: expected a name that ends in {' or '.join(suffixes)}")
-    same = keep is not None and path.exists() and path.samefile(keep)
+    same = keep is not None and keep.exists() and path.exists() and path.samefile(keep)
     if same or path.is_dir() or not path.parent.is_dir():
         what = "it is a folder" if path.is_dir() else f"there is no folder {path.parent}"
         what = "it is the problem itself" if same else what

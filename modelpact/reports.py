@@ -95,9 +95,8 @@ def report(contract: Contract | str | Path, *, title: str = TITLE, data: str = "
     words = {"title": title, "data": data, "currency": currency}
     defaults = {"title": TITLE, "data": "", "currency": ""}
     given = "".join(f" --{name} {shlex.quote(text)}" for name, text in words.items() if text != defaults[name])
-    return Report(
-        html=_template().render(**words, options_given=given, **_context(found, stored)), certificate=certificate
-    )
+    html = _template().render(**words, options_given=given, **_context(found, stored))
+    return Report(html=html, certificate=certificate)
 
 
 def _context(found: Facts, stored: bytes | None) -> dict[str, Any]:
