@@ -87,7 +87,7 @@ def browse(page: Path | str, *switches: str) -> tuple[str, list[str]]:
 def measure(
     folder: Path, pages: dict[str, str], widths: list[int], *, dark: bool = False
 ) -> tuple[list[dict], list[str]]:
-    """Lay every page out at every width, in frames of one document, and say what was found in each, and the console's lines."""
+    """Lay every page out at every width, in frames of one document: what was found in each, and the console."""
     frames = "".join(
         f'<iframe title="{name}" width="{width}" height="844" style="border:0"'
         f' srcdoc="{html.escape(text)}"></iframe>'
