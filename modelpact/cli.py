@@ -23,6 +23,7 @@ app = App(
     (data to contribute, model received) and proves it, **verify** checks such a menu without trusting its
     author, **settle** says who receives which model once the participants are known. **play** asks whether
     participants whose data differ in quality will come, and stay; **conflict** what robust aggregation costs.
+    **run** carries a whole scheme out on real data, from a pilot to delivered models, and audits it.
     """,
     help_format="markdown",
     help_epilogue="""Exit codes: 0 everything holds, 1 something does not, 2 bad input (nothing is written).
@@ -37,6 +38,7 @@ app.command("modelpact.commands:settle", help="Say who receives which model, giv
 app.command(
     "modelpact.sweep_file:sweep_command", name="sweep", help="Design contracts for a whole range of problems."
 )
+app.command("modelpact.run:run", help="Carry out a whole scheme on real data, and audit it.")
 app.command("modelpact.play:play", help="Play a participation game: who leaves, and which coalitions hold.")
 
 

@@ -1,13 +1,19 @@
-"""Verification of what participants deliver: enough different samples, and labels as good as the target's.
+"""Verification of what participants deliver: enough different samples, with labels as good as the target's.
 
 A model trained on the pilot's samples is the probe. The difference between its error on a submission and on
-the coordinator's validation samples estimates how wrong the labels are; a submission whose estimate exceeds
-the Hoeffding radius of `mechanisms.verification` is refused, and an honest one is with small probability.
+the coordinator's validation samples estimates how far the submission is from the target; one whose estimate
+exceeds the Hoeffding radius of `mechanisms.verification` is refused, an honest one with small probability.
+
+That radius is wide for a hundred samples, and wrong labels below it would pass and save their cost. So the
+coordinator also has a few samples of each submission labelled again: a share x of wrong labels escapes q such
+checks with probability (1 - x)^q, and what escapes saves x of the cost, while what is found loses the model.
+Cheating with labels pays only if x c m > (1 - (1 - x)^q) v for some x, which a handful of checks excludes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -17,7 +23,7 @@ from mechanisms.models import Model
 from mechanisms.verification import accept, estimate_types, probe_losses
 from modelpact.scheme.menu import Menu
 from modelpact.scheme.pilot import train_weighted
-from modelpact.scheme.settings import Scheme
+from modelpact.scheme.settings import Scheme, Verification
 from modelpact.scheme.stages import Made, Record, Stage
 from modelpact.scheme.trainers import classifier
 from modelpact.scheme.world import samples, stream
@@ -31,22 +37,22 @@ class Checker:
         model: of the probe.
         probe: its parameters.
         trusted: the coordinator's samples.
+        truth: the label that relabelling finds, by the bytes of an input.
         agents: how many submissions are checked at once.
-        samples: how many samples of each have their labels checked; 0 for all.
-        confidence: probability that no honest submission is refused.
+        settings: the table `[verification]`.
     """
 
     model: Model
     probe: np.ndarray
     trusted: Samples
+    truth: Mapping[bytes, int]
     agents: int
-    samples: int
-    confidence: float
+    settings: Verification
 
     @classmethod
     def of(cls, scheme: Scheme, data: Record, *, agents: int) -> Checker:
         """The checker of a scheme: trains the probe on the pilot's samples."""
-        pilot = samples(data, "pilot")
+        pilot, stock = samples(data, "pilot"), samples(data, "stock")
         model = classifier(scheme.model, features=data.result["features"], classes=data.result["classes"])
         probe = train_weighted(
             model, pilot, np.ones((1, len(pilot))), training=scheme.training, seed=scheme.seed
@@ -55,45 +61,46 @@ class Checker:
             model=model,
             probe=probe[0],
             trusted=samples(data, "validation"),
+            truth={row.tobytes(): int(label) for row, label in zip(stock.inputs, stock.labels, strict=True)},
             agents=max(agents, 1),
-            samples=scheme.verification.samples,
-            confidence=scheme.verification.confidence,
+            settings=scheme.verification,
         )
 
-    def check(self, given: Samples, demanded: int, draw: np.random.Generator) -> dict:
+    def check(self, given: Samples, demanded: int, draw: np.random.Generator) -> dict[str, Any]:
         """What checking finds, and whether the submission is accepted."""
-        distinct = len(np.unique(np.column_stack([given.inputs, given.labels]), axis=0)) if len(given) else 0
-        if distinct < demanded or not len(given):
-            return {
-                "distinct": distinct,
-                "estimate": None,
-                "radius": None,
-                "accepted": False,
-                "reason": f"{distinct} different samples of {demanded}",
-            }
-        looked = given
-        if self.samples and self.samples < len(given):
-            looked = given.take(draw.permutation(len(given))[: self.samples])
+        found: dict[str, Any] = {"distinct": _distinct(given), "estimate": None, "radius": None, "wrong": None}
+        if found["distinct"] < demanded or not len(given):
+            return {**found, "accepted": False, "reason": f"{found['distinct']} different samples of {demanded}"}
+        looked = given.take(draw.permutation(len(given)))
+        again = looked.take(np.arange(min(self.settings.relabelled, len(looked))))
+        found["estimate"], found["radius"] = self._estimate(looked)
+        found["wrong"] = self._wrong(again)
+        reason = ""
+        if found["wrong"]:
+            reason = f"{found['wrong']} of {len(again)} labels wrong when labelled again"
+        elif not accept([0.0], [found["estimate"]], found["radius"])[0]:
+            reason = f"the probe's error differs by {found['estimate']:.2f}, more than {found['radius']:.2f}"
+        return {**found, "accepted": not reason, "reason": reason}
+
+    def _estimate(self, looked: Samples) -> tuple[float, float]:
+        tried = looked.take(np.arange(min(self.settings.samples or len(looked), len(looked))))
+        # the radius is for as many submissions as there are; copies keep the others' fate out of this one's
         found = estimate_types(
-            # the radius is for as many submissions as there are; copies keep the others' fate out of this one's
-            [self._losses(looked)] * self.agents,
-            self._losses(self.trusted),
-            confidence=self.confidence,
+            [self._losses(tried)] * self.agents, self._losses(self.trusted), confidence=self.settings.confidence
         )
-        estimate, radius = float(found.estimates[0]), float(found.radii[0])
-        fine = bool(accept([0.0], [estimate], radius)[0])
-        return {
-            "distinct": distinct,
-            "estimate": estimate,
-            "radius": radius,
-            "accepted": fine,
-            "reason": ""
-            if fine
-            else f"labels differ from the target's by {estimate:.2f}, more than {radius:.2f}",
-        }
+        return float(found.estimates[0]), float(found.radii[0])
+
+    def _wrong(self, again: Samples) -> int:
+        """How many labels differ from what the coordinator finds; what it has never seen counts as right."""
+        rows = zip(again.inputs, again.labels, strict=True)
+        return sum(self.truth.get(row.tobytes(), int(label)) != int(label) for row, label in rows)
 
     def _losses(self, part: Samples) -> np.ndarray:
         return probe_losses([lambda rows: self.model.predict(self.probe, rows)], part.inputs, part.labels)
+
+
+def _distinct(given: Samples) -> int:
+    return len(np.unique(given.inputs, axis=0)) if len(given) else 0
 
 
 def check_submissions(scheme: Scheme, inputs: Mapping[str, Record]) -> Made:

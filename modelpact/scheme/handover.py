@@ -108,6 +108,7 @@ def settle(scheme: Scheme, inputs: Mapping[str, Record]) -> Made:
     rewards = []
     for k, option in options.items():
         promise = float(menu.promise(total)[option])
+        error = stated_error(promise, held, options=len(menu.data), confidence=scheme.measuring.confidence)
         rewards.append(
             {
                 "seat": k,
@@ -117,9 +118,7 @@ def settle(scheme: Scheme, inputs: Mapping[str, Record]) -> Made:
                 "promised_accuracy": promise,
                 "promised_value": float(menu.valuation(promise)),
                 "owed_accuracy": min(promise, trained),
-                "error": stated_error(
-                    promise, held, options=len(menu.data), confidence=scheme.measuring.confidence
-                ),
+                "error": error,
             }
         )
     return {

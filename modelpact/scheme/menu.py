@@ -90,11 +90,9 @@ class Menu:
 
     def other_options(self, option: int) -> list[int]:
         """Options with terms that differ from those of this one, one of each."""
-        terms = {
-            (int(d), float(a)): j for j, (d, a) in enumerate(zip(self.data, self.accuracy_cap, strict=True))
-        }
-        own = (int(self.data[option]), float(self.accuracy_cap[option]))
-        return sorted(j for term, j in terms.items() if term != own and self.data[j] > 0)
+        terms = [*zip(self.data.tolist(), self.accuracy_cap.tolist(), strict=True)]
+        first = [j for j, term in enumerate(terms) if term not in terms[:j]]
+        return [j for j in first if terms[j] != terms[option] and self.data[j] > 0]
 
 
 def design(scheme: Scheme, inputs: Mapping[str, Record]) -> Made:

@@ -33,11 +33,12 @@ from mechanisms.models import Model
 from modelpact.scheme.settings import Scheme, Training
 from modelpact.scheme.stages import Made, Record, Stage
 from modelpact.scheme.trainers import classifier
-from modelpact.scheme.world import samples, stream
+from modelpact.scheme.world import samples, share_of_stock, stream
 
-LARGEST_SHARE = 0.8  # of the pilot's samples in one model
-# A family is plausible while Akaike's criterion puts it less than this above the best.
-PLAUSIBLE = 4.0
+LARGEST_SHARE = 2 / 3  # of the pilot's samples in one model
+# A family has support while Akaike's criterion, chi-square plus twice its parameters, is at most this above
+# the least (Burnham and Anderson). The errors are known, so there is no correction for few measurements.
+PLAUSIBLE = 2.0
 POINTS = 12
 
 
@@ -100,12 +101,11 @@ def fit(scheme: Scheme, inputs: Mapping[str, Record]) -> Made:
     error = fresh * np.sqrt(share + (1.0 - share) / accuracy.shape[1])
     measured = Measurements(data=sizes, accuracy=accuracy.mean(axis=1), standard_error=error)
     fits = _fits(measured, settings.family)
-    each = inputs["data"].result["samples"]["stock"] / len(scheme.seats)
+    each = share_of_stock(scheme, inputs["data"])
     together = each * scheme.population.participants
     alone = np.geomspace(settings.smallest, max(each, 2.0 * settings.smallest), POINTS)
-    joint = np.geomspace(
-        max(2.0 * each, 4.0 * settings.smallest), max(together, 8.0 * settings.smallest), POINTS
-    )
+    nearest = max(2.0 * each, 4.0 * settings.smallest)
+    joint = np.geomspace(nearest, max(together, 2.0 * nearest), POINTS)
     z = float(stats.norm.ppf(settings.confidence))
     upper = np.max([f.curve(alone) + z * standard_error(f, alone) for f in fits], axis=0)
     lower = np.min([f.curve(joint) - z * standard_error(f, joint) for f in fits], axis=0)
@@ -162,8 +162,12 @@ def _slopes(fitted: CurveFit, data: np.ndarray) -> np.ndarray:
 def _fits(measured: Measurements, wanted: str) -> list[CurveFit]:
     if wanted != "plausible":
         return [fit_curve(measured, family=wanted)]
-    ranked = compare_families(measured)
-    return [f for f in ranked if f.aicc <= ranked[0].aicc + PLAUSIBLE]
+
+    def criterion(fitted: CurveFit) -> float:
+        return float(fitted.chi_square or 0.0) + 2.0 * len(fitted.parameters)
+
+    ranked = sorted(compare_families(measured), key=criterion)
+    return [fitted for fitted in ranked if criterion(fitted) <= criterion(ranked[0]) + PLAUSIBLE]
 
 
 def _described(fitted: CurveFit) -> dict:

@@ -22,8 +22,8 @@ count = 6
 behaviour = "free-riding"
 ```
 
-All other tables (`[model]`, `[training]`, `[measuring]`, `[menu]`, `[verification]`, `[delivery]`, `[audit]`) are
-optional. `read_scheme` reads such a file; errors name the file, the table, the key and what is accepted.
+All other tables are optional: `[model]`, `[training]`, `[measuring]`, `[menu]`, `[verification]`, `[delivery]`,
+`[audit]`. `read_scheme` reads such a file; errors name the file, the table, the key and what is accepted.
 """
 
 from __future__ import annotations
@@ -193,15 +193,19 @@ class Verification:
     """How submissions are checked.
 
     Args:
-        samples: samples of each submission on which labels are checked; 0 checks them all.
-        confidence: probability that no honest submission is refused.
+        samples: samples of each submission on which the probe is tried; 0 tries it on all.
+        confidence: probability that the probe refuses no honest submission.
+        relabelled: samples of each submission that the coordinator has labelled once more; one label that
+            differs and the submission is refused.
     """
 
     samples: int = 0
     confidence: float = 0.95
+    relabelled: int = 10
 
     def __post_init__(self) -> None:
         checks.integer("samples", self.samples)
+        checks.integer("relabelled", self.relabelled)
         checks.number("confidence", self.confidence, low=0, high=1, open_low=True, open_high=True)
 
 
@@ -267,8 +271,8 @@ class Scheme:
         for i, seat in enumerate(self.participants):
             if seat.attack != "label-flip" and self.training.trainer == "pooled":
                 raise InvalidInput(
-                    f"[participants[{i}]] attack = {seat.attack!r}: expected 'label-flip', for pooled training has"
-                    " no updates to attack"
+                    f"[participants[{i}]] attack = {seat.attack!r}: expected 'label-flip', for pooled training"
+                    " has no updates to attack"
                 )
 
     @property

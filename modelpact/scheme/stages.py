@@ -154,9 +154,8 @@ def read_record(folder: Path, stage: Stage, scheme: Scheme, inputs: Mapping[str,
             "inputs": {name: inputs[name].digest for name in stage.after},
             "arrays": None if packed is None else _sha(packed),
         }
-        if any(content[key] != value for key, value in expected.items()) or not isinstance(
-            content["result"], dict
-        ):
+        same = all(content[key] == value for key, value in expected.items())
+        if not same or not isinstance(content["result"], dict):
             return None
         arrays = {} if packed is None else _unpack(packed)
     except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile):

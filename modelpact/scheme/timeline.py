@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from contracts.errors import InvalidInput
+from modelpact.scheme.audit import AUDIT
 from modelpact.scheme.checking import VERIFY
 from modelpact.scheme.handover import DELIVER, SETTLE, TRAIN, record_of, training_job
 from modelpact.scheme.menu import DESIGN, PUBLISH
@@ -15,7 +16,7 @@ from modelpact.scheme.stages import Record, Stage, read_record, run_stages, writ
 from modelpact.scheme.trainers import Trained, TrainingJob, find_trainer
 from modelpact.scheme.world import CONTRIBUTE, DATA, SIGN
 
-STAGES = (DATA, PILOT, FIT, DESIGN, PUBLISH, SIGN, CONTRIBUTE, VERIFY, TRAIN, SETTLE, DELIVER)
+STAGES = (DATA, PILOT, FIT, DESIGN, PUBLISH, SIGN, CONTRIBUTE, VERIFY, TRAIN, SETTLE, DELIVER, AUDIT)
 
 
 def run_scheme(
@@ -57,7 +58,7 @@ def _records(folder: Path, scheme: Scheme) -> dict[str, Record]:
         found = read_record(folder, stage, scheme, records)
         if found is None:
             raise InvalidInput(
-                f"{folder}: stage {stage.name!r} is not done for this scheme: run the scheme first"
+                f"{folder}: stage {stage.name!r} is not done for this scheme: expected to run it first"
             )
         records[stage.name] = found
     return records

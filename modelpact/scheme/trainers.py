@@ -6,9 +6,9 @@ built-in ones:
 
 1. *In Python*: `register_trainer("mine", function)`, then `trainer = "mine"` under `[training]`. The pilot
    still trains centrally with as many steps.
-2. *By files*: `job = modelpact.scheme.read_job(folder, scheme)` gives the job of a run folder in which verification is done;
-   train by whatever means; `write_trained(folder, scheme, trained)` writes `train.json` and `train.npz`. Run
-   the scheme again: it goes on from there.
+2. *By files*: `job = modelpact.scheme.read_job(folder, scheme)` gives the job of a run folder in which
+   verification is done; train by whatever means; `write_trained(folder, scheme, trained)` writes `train.json`
+   and `train.npz`. Run the scheme again: it goes on from there.
 
 The files: `data.npz` holds the coordinator's `validation_inputs`, `validation_labels`; `verify.npz` holds
 `inputs_<seat>`, `labels_<seat>` of each accepted seat, and `verify.json` their list under

@@ -54,11 +54,20 @@ def cut_data(scheme: Scheme, _: Mapping[str, Record]) -> Made:
     return {"name": data.name, "classes": cut.classes, "features": cut.features, "samples": sizes}, arrays
 
 
+def share_of_stock(scheme: Scheme, data: Record) -> int:
+    """How many samples each participant could label: an equal part of the stock for all who label any."""
+    labelling = sum(seat.behaviour != "free-riding" for seat in scheme.seats)
+    return int(data.result["samples"]["stock"]) // max(labelling, 1)
+
+
 def holdings(scheme: Scheme, data: Record) -> tuple[Samples, ...]:
-    """The samples each participant could label at its cost: equal disjoint parts of the stock."""
-    stock = samples(data, "stock")
-    share = len(stock) // len(scheme.seats)
-    return tuple(stock.take(np.arange(k * share, (k + 1) * share)) for k in range(len(scheme.seats)))
+    """The samples each participant could label at its cost, disjoint; free-riders hold none."""
+    stock, share, held, used = samples(data, "stock"), share_of_stock(scheme, data), [], 0
+    for seat in scheme.seats:
+        size = 0 if seat.behaviour == "free-riding" else share
+        held.append(stock.take(np.arange(used, used + size)))
+        used += size
+    return tuple(held)
 
 
 def sign(scheme: Scheme, inputs: Mapping[str, Record]) -> Made:
@@ -68,15 +77,15 @@ def sign(scheme: Scheme, inputs: Mapping[str, Record]) -> Made:
     population = scheme.population
     # a type is drawn for every seat, so that what one seat does changes nothing for the others
     types = draw.choice(population.types, size=len(scheme.seats), p=population.probabilities)
-    share = len(samples(inputs["data"], "stock")) // len(scheme.seats)
+    share = share_of_stock(scheme, inputs["data"])
     signatures = []
     for k, (seat, drawn) in enumerate(zip(scheme.seats, types, strict=True)):
         cost = float(population.costs[drawn]) if seat.cost is None else float(seat.cost)
         option = _choose(menu, seat, cost, population.costs)
         if option is not None and menu.data[option] > share and seat.behaviour != "free-riding":
             raise InvalidInput(
-                f"too little data: option {menu.names[option]!r} asks for {menu.data[option]} samples, expected at"
-                f" most the {share} that each of the {len(scheme.seats)} participants holds"
+                f"too little data: option {menu.names[option]!r} asks for {menu.data[option]} samples, expected"
+                f" at most the {share} that each participant holds"
             )
         signatures.append(
             {
