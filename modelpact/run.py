@@ -60,7 +60,7 @@ def run(
         print(format_json.dumps(found, indent=1, allow_nan=False))
         return 1 if failures else 0
     out = tables.console()
-    report.show_run(out, folder, stated, audits[0])
+    report.show_run(out, folder, audits[0])
     if count > 1:
         report.show_draws(out, summary)
     for failure in failures:

@@ -12,64 +12,69 @@ from mechanisms.accuracy_shaping import AccuracyShaping, StandardRule
 from mechanisms.data_sharing import DataSharing, data_sharing
 from mechanisms.datasets import Samples
 from mechanisms.gradient_rewards import CosineGradientRewards
-from mechanisms.local_training import LocalTraining
+from mechanisms.local_training import LocalTraining, Stack, stack
 from mechanisms.training import train as train_in_rounds
 from modelpact.scheme.replays import Draw
 
 # of gradient rewards, whose step falls to zero over the run: it is as good as with all
 MOST_ROUNDS = 60
-Rule = Callable[[Draw, Sequence[int], AccuracyCurve], tuple[list[int], list[float]]]
+
+# data delivered by each, accuracy received by each, accuracy of the joint model if there is one
+Found = tuple[list[int], list[float], float | None]
+Rule = Callable[[Draw, Sequence[int], AccuracyCurve], Found]
 
 
-def alone(draw: Draw, seats: Sequence[int], _: AccuracyCurve) -> tuple[list[int], list[float]]:
+def alone(draw: Draw, seats: Sequence[int], _: AccuracyCurve) -> Found:
     """Everybody labels what pays for itself and trains by itself."""
     amounts = [draw.menu.alone(float(draw.signatures[k]["cost"]))[0] for k in seats]
     amounts = [min(amount, len(draw.held[k])) for amount, k in zip(amounts, seats, strict=True)]
-    return amounts, [draw.by_itself(part, 0.0).accuracy for part in _parts(draw, seats, amounts)]
+    return amounts, [draw.by_itself(part, 0.0).accuracy for part in _parts(draw, seats, amounts)], None
 
 
-def everything_for_everybody(
-    draw: Draw, seats: Sequence[int], _: AccuracyCurve
-) -> tuple[list[int], list[float]]:
+def everything_for_everybody(draw: Draw, seats: Sequence[int], _: AccuracyCurve) -> Found:
     """Everybody delivers what the contract asks, and receives the whole model."""
     amounts = [int(draw.menu.data[draw.signatures[k]["option"]]) for k in seats]
-    return amounts, _whole(draw, seats, amounts)
+    trained = _tested(draw, _parts(draw, seats, amounts))
+    return amounts, [trained] * len(seats), trained
 
 
-def everything_in_equilibrium(
-    draw: Draw, seats: Sequence[int], curve: AccuracyCurve
-) -> tuple[list[int], list[float]]:
+def everything_in_equilibrium(draw: Draw, seats: Sequence[int], curve: AccuracyCurve) -> Found:
     """Everybody receives the whole model and delivers what is best for itself, given the others: the cheapest
     deliver, the others ride free."""
     found = StandardRule(sharing=_sharing(draw, seats, curve)).equilibrium()
     amounts = _available(draw, seats, found.contributions)
-    return amounts, _whole(draw, seats, amounts)
+    trained = _tested(draw, _parts(draw, seats, amounts))
+    return amounts, [trained] * len(seats), trained
 
 
-def accuracy_shaping(draw: Draw, seats: Sequence[int], curve: AccuracyCurve) -> tuple[list[int], list[float]]:
+def accuracy_shaping(draw: Draw, seats: Sequence[int], curve: AccuracyCurve) -> Found:
     """Accuracy shaping in its equilibrium; it knows everybody's cost, which the contract does not."""
     rule = AccuracyShaping(sharing=_sharing(draw, seats, curve))
     amounts = _available(draw, seats, rule.equilibrium().contributions)
     if not sum(amounts):
-        return amounts, [0.0] * len(seats)
+        return amounts, [0.0] * len(seats), None
     full = draw.train(_parts(draw, seats, amounts))
     promised = rule.accuracies(np.array(amounts, dtype=float))
-    return amounts, draw.delivered(full, promised.tolist())
+    return amounts, draw.delivered(full, promised.tolist()), full.accuracy(full.params, draw.test)
 
 
-def gradient_rewards(draw: Draw, seats: Sequence[int], _: AccuracyCurve) -> tuple[list[int], list[float]]:
+def gradient_rewards(draw: Draw, seats: Sequence[int], _: AccuracyCurve) -> Found:
     """Cosine gradient rewards, with what the contract asks delivered."""
     amounts = [int(draw.menu.data[draw.signatures[k]["option"]]) for k in seats]
     run = train_in_rounds(
         draw.model,
-        _parts(draw, seats, amounts),
+        _stacked(draw, _parts(draw, seats, amounts)),
         rounds=min(draw.scheme.training.rounds, MOST_ROUNDS),
         local=LocalTraining(epochs=draw.scheme.training.epochs, rate=draw.scheme.training.rate),
         reward=CosineGradientRewards(keep="energy"),
+        validation=draw.validation,
         seed=draw.scheme.seed,
     )
-    test = draw.test
-    return amounts, [draw.model.accuracy(params, test.inputs, test.labels) for params in run.participants]
+
+    def tested(params: np.ndarray) -> float:
+        return draw.model.accuracy(params, draw.test.inputs, draw.test.labels)
+
+    return amounts, [tested(params) for params in run.participants], tested(run.params)
 
 
 BASELINES: dict[str, Rule] = {
@@ -86,11 +91,12 @@ def carry_out(draw: Draw, seats: Sequence[int], curve: AccuracyCurve) -> dict[st
     costs = np.array([float(draw.signatures[k]["cost"]) for k in seats])
     found = {}
     for name, rule in BASELINES.items():
-        amounts, accuracies = rule(draw, seats, curve)
+        amounts, accuracies, trained = rule(draw, seats, curve)
         values = np.array([draw.worth(accuracy) for accuracy in accuracies])
         found[name] = {
             "data": amounts,
             "accuracy": accuracies,
+            "trained": trained,
             "utility": (values - costs * np.array(amounts)).tolist(),
         }
     return found
@@ -122,8 +128,15 @@ def _parts(draw: Draw, seats: Sequence[int], amounts: Sequence[int]) -> list[Sam
     return [draw.held[k].take(np.arange(amount)) for k, amount in zip(seats, amounts, strict=True)]
 
 
-def _whole(draw: Draw, seats: Sequence[int], amounts: Sequence[int]) -> list[float]:
-    return [_tested(draw, _parts(draw, seats, amounts))] * len(seats)
+def _stacked(draw: Draw, parts: Sequence[Samples]) -> Stack:
+    """The parts padded to what everybody holds: one shape for all draws, compiled once."""
+    stacked, most = stack(parts), max(map(len, draw.held))
+
+    def padded(values: np.ndarray) -> np.ndarray:
+        spare = [(0, 0), (0, most - values.shape[1])] + [(0, 0)] * (values.ndim - 2)
+        return np.pad(values, spare)
+
+    return Stack(*map(padded, stacked))
 
 
 def _tested(draw: Draw, parts: Sequence[Samples]) -> float:

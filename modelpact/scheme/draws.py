@@ -160,10 +160,11 @@ def _baselines(audits: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     return rows
 
 
-def _contract(audit: dict[str, Any]) -> dict[str, list[float]]:
+def _contract(audit: dict[str, Any]) -> dict[str, Any]:
     rows = _honest(audit)
     return {
-        "data": [row["replayed"]["cost"] / row["cost_of_a_sample"] for row in rows],
+        "data": [row["data"] for row in rows],
+        "trained": audit["assumptions"]["trained_accuracy"],
         "accuracy": [row["replayed"]["accuracy"] for row in rows],
         "utility": [row["replayed"]["utility"] for row in rows],
     }
@@ -178,6 +179,7 @@ def _rule(name: str, audits: Sequence[dict[str, Any]], read: Callable[[dict[str,
         "rule": name,
         "data": _mean([float(np.sum(f["data"])) for f in figures]),
         "accuracy": _mean([float(np.mean(f["accuracy"])) for f in figures]),
+        "trained": _mean([float(f["trained"]) for f in figures if f["trained"] is not None]),
         "best_accuracy": _mean([float(np.max(f["accuracy"])) for f in figures]),
         "utility": _mean([float(np.mean(f["utility"])) for f in figures]),
         "share_worse_than_alone": _mean([float(w) for w in worse]),

@@ -118,7 +118,7 @@ def fit(scheme: Scheme, inputs: Mapping[str, Record]) -> Made:
         "central": fits[0].curve.parameters(),
         "published": published.parameters(),
         "training_deviation": float(fresh[-1]),
-        "irregularities": [str(found) for found in measured.irregularities()],
+        "irregularities": [str(found) for found in measured.irregularities() if found.significant is not False],
     }, {}
 
 

@@ -12,10 +12,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from modelpact.scheme.settings import Scheme
 
-
-def show_run(out: Console, folder: Path, scheme: Scheme, audit: dict[str, Any]) -> None:
+def show_run(out: Console, folder: Path, audit: dict[str, Any]) -> None:
     """Print the menu of a run and its audit."""
     options = json.loads((folder / "publish.json").read_bytes())["result"]["options"]
     out.print(_menu(options))
@@ -26,9 +24,9 @@ def show_run(out: Console, folder: Path, scheme: Scheme, audit: dict[str, Any]) 
     for row in refused:
         out.print(f"{row['name']} ({row['behaviour']}) gets nothing: {row['refused_because']}", markup=False)
     out.print(
-        f"\nThe joint model: {assumed['trained_accuracy']:.3f} ± {assumed['sampling_error']:.3f} on test samples,"
-        f" {assumed['trained_accuracy_on_validation']:.3f} on validation samples; the published curve says"
-        f" {assumed['curve']['published']:.3f}, its central estimate {assumed['curve']['central']:.3f}.",
+        f"\nThe joint model: {assumed['trained_accuracy']:.3f} ± {assumed['sampling_error']:.3f} on test"
+        f" samples, {assumed['trained_accuracy_on_validation']:.3f} on validation samples; the published curve"
+        f" says {assumed['curve']['published']:.3f}, its central estimate {assumed['curve']['central']:.3f}.",
         markup=False,
     )
     for note in notes(audit):
@@ -70,11 +68,12 @@ def show_draws(out: Console, summary: dict[str, Any]) -> None:
         out.print("\nOther rules on the same draws, honest participants:", markup=False)
         out.print(
             _table(
-                ("rule", "data", "best accuracy", "mean utility", "worse than alone"),
+                ("rule", "data", "joint model", "best received", "mean gain", "worse than alone"),
                 [
                     (
                         r["rule"],
                         mean(r["data"], 0),
+                        mean(r["trained"], 3),
                         mean(r["best_accuracy"], 3),
                         mean(r["utility"]),
                         mean(r["share_worse_than_alone"], 2),
@@ -203,20 +202,23 @@ def _participants(audit: dict[str, Any], options: Sequence[dict[str, Any]]) -> T
 def _rules(audit: dict[str, Any]) -> Table:
     honest = [audit["participants"][k] for k in audit["honest"]]
     alone = [row["alone"]["utility"] for row in honest]
-    data = sum(row["replayed"]["cost"] / row["cost_of_a_sample"] for row in honest)
     contract = {
+        "data": [row["data"] for row in honest],
+        "trained": audit["assumptions"]["trained_accuracy"],
         "accuracy": [row["replayed"]["accuracy"] for row in honest],
         "utility": [row["replayed"]["utility"] for row in honest],
     }
-    rows = [_rule("contract", data, contract, alone)]
-    rows += [_rule(name, sum(rule["data"]), rule, alone) for name, rule in audit["baselines"].items()]
-    return _table(("rule", "data", "best accuracy", "mean utility", "worse than alone"), rows)
+    rules = {"contract": contract, **audit["baselines"]}
+    rows = [_rule(name, rule, alone) for name, rule in rules.items()]
+    return _table(("rule", "data", "joint model", "best received", "mean gain", "worse than alone"), rows)
 
 
-def _rule(name: str, data: float, rule: dict[str, Any], alone: Sequence[float]) -> tuple[str, ...]:
+def _rule(name: str, rule: dict[str, Any], alone: Sequence[float]) -> tuple[str, ...]:
     worse = sum(got < had - 1e-9 for got, had in zip(rule["utility"], alone, strict=True))
     average = sum(rule["utility"]) / len(alone)
-    return (name, f"{data:.0f}", f"{max(rule['accuracy']):.3f}", f"{average:.1f}", f"{worse} of {len(alone)}")
+    joint = "-" if rule["trained"] is None else f"{rule['trained']:.3f}"
+    received = f"{max(rule['accuracy']):.3f}"
+    return (name, str(sum(rule["data"])), joint, received, f"{average:.1f}", f"{worse} of {len(alone)}")
 
 
 def _table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
