@@ -24,6 +24,7 @@ app = App(
     author, **settle** says who receives which model once the participants are known;
     **report** explains it all to whoever is to sign. **play** asks whether
     participants whose data differ in quality will come, and stay; **conflict** what robust aggregation costs.
+    **run** carries a whole scheme out on real data, from a pilot to delivered models, and audits it.
     """,
     help_format="markdown",
     help_epilogue="""Exit codes: 0 everything holds, 1 something does not, 2 bad input (nothing is written).
@@ -39,6 +40,7 @@ app.command("modelpact.reports:report_command", name="report", help="Explain a c
 app.command(
     "modelpact.sweep_file:sweep_command", name="sweep", help="Design contracts for a whole range of problems."
 )
+app.command("modelpact.run:run", help="Carry out a whole scheme on real data, and audit it.")
 app.command("modelpact.play:play", help="Play a participation game: who leaves, and which coalitions hold.")
 
 
