@@ -93,7 +93,7 @@ class Training:
     """How the joint model is trained.
 
     Args:
-        trainer: a name of `modelpact.scheme.trainers`: "pooled" or "federated", or one of the user's.
+        trainer: a name of `modelpact.scheme.trainers`: "pooled", "federated" or "flower", or one of the user's.
         rounds: full-batch gradient steps of pooled training, rounds of federated training.
         rate: length of a gradient step.
         epochs, batch: of local training in each federated round; 0 for batch takes all samples at once.

@@ -154,7 +154,14 @@ def history(full: FullModel, validation: Samples) -> np.ndarray:
     return np.array([full.accuracy(params, validation) for params in full.path])
 
 
-TRAINERS: dict[str, Trainer] = {"pooled": pooled, "federated": federated}
+def flower(job: TrainingJob) -> Trained:
+    """Train as `federated` does, everybody in a process of its own; see `modelpact.federated`."""
+    from modelpact.federated import flower as in_processes
+
+    return in_processes(job)
+
+
+TRAINERS: dict[str, Trainer] = {"pooled": pooled, "federated": federated, "flower": flower}
 
 
 def register_trainer(name: str, trainer: Trainer) -> None:
