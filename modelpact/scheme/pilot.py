@@ -110,14 +110,19 @@ def fit(scheme: Scheme, inputs: Mapping[str, Record]) -> Made:
     upper = np.max([f.curve(alone) + z * standard_error(f, alone) for f in fits], axis=0)
     lower = np.min([f.curve(joint) - z * standard_error(f, joint) for f in fits], axis=0)
     published = cautious_curve(alone, upper, joint, lower)
+    measurements = {
+        "data": pilot["data"],
+        "accuracy": measured.accuracy.tolist(),
+        "error": error.tolist(),
+        "deviation": fresh.tolist(),
+    }
     return {
-        "measurements": {"data": pilot["data"], "accuracy": measured.accuracy.tolist(), "error": error.tolist()},
+        "measurements": measurements,
         "fits": [_described(f) for f in fits],
         "alone": {"data": alone.tolist(), "upper": upper.tolist()},
         "together": {"data": joint.tolist(), "lower": lower.tolist()},
         "central": fits[0].curve.parameters(),
         "published": published.parameters(),
-        "training_deviation": float(fresh[-1]),
         "irregularities": [str(found) for found in measured.irregularities() if found.significant is not False],
     }, {}
 
