@@ -94,11 +94,10 @@ def fit(scheme: Scheme, inputs: Mapping[str, Record]) -> Made:
     """Fit curves to the pilot's measurements and choose the one to publish."""
     pilot, settings = inputs["pilot"].result, scheme.measuring
     sizes, accuracy = np.array(pilot["data"], dtype=float), np.array(pilot["accuracy"])
-    share = sizes / pilot["samples"]
-    # a model more or less right than all others measured by one sample of the validation set
-    floor = 0.5 / inputs["data"].result["samples"]["validation"]
-    fresh = np.maximum(accuracy.std(axis=1, ddof=1), floor) / np.sqrt(1.0 - share)
-    error = fresh * np.sqrt(share + (1.0 - share) / accuracy.shape[1])
+    # no deviation is known more finely than to half a sample of the validation set
+    fresh, error = deviations(
+        accuracy, sizes / pilot["samples"], least=0.5 / inputs["data"].result["samples"]["validation"]
+    )
     measured = Measurements(data=sizes, accuracy=accuracy.mean(axis=1), standard_error=error)
     fits = _fits(measured, settings.family)
     each = share_of_stock(scheme, inputs["data"])
@@ -125,6 +124,19 @@ def fit(scheme: Scheme, inputs: Mapping[str, Record]) -> Made:
         "published": published.parameters(),
         "irregularities": [str(found) for found in measured.irregularities() if found.significant is not False],
     }, {}
+
+
+def deviations(accuracy: np.ndarray, share: np.ndarray, *, least: float) -> tuple[np.ndarray, np.ndarray]:
+    """How much models of fresh samples vary, and how far the pilot's mean may be from theirs.
+
+    Args:
+        accuracy: of the pilot's models, shape (sizes, repetitions).
+        share: of the pilot's samples in each model, in (0, 1), shape (sizes,).
+        least: the least deviation among the pilot's models that is believed.
+    """
+    among = np.maximum(accuracy.std(axis=1, ddof=1), least)
+    fresh = among / np.sqrt(1.0 - share)
+    return fresh, fresh * np.sqrt(share + (1.0 - share) / accuracy.shape[1])
 
 
 def cautious_curve(alone: np.ndarray, upper: np.ndarray, joint: np.ndarray, lower: np.ndarray) -> AccuracyCurve:
