@@ -23,7 +23,7 @@ from modelpact.scheme.world import honest_seats, samples
 def audit(scheme: Scheme, records: Mapping[str, Record]) -> Made:
     """Measure everything on the test samples."""
     draw = Draw.of(scheme, records)
-    honest = [k for k in honest_seats(list(draw.signatures)) if k in draw.accepted]
+    honest = honest_seats(list(draw.signatures))
     participants = [_participant(draw, records, k) for k in range(len(draw.signatures))]
     for k in honest:
         participants[k] |= _alternatives(scheme, draw, k)
@@ -56,7 +56,11 @@ def _participant(draw: Draw, records: Mapping[str, Record], k: int) -> dict[str,
         "cost": spent.get(k, 0.0),
     }
     if k not in draw.accepted:
-        return {**row, "accuracy": 0.0, "value": 0.0, "utility": -row["cost"], "met": None}
+        # nothing from the coordinator; whoever delivered something still has it, and can train by itself
+        given = samples(records["contribute"], k) if k in found else draw.held[k].take(np.arange(0))
+        kept = draw.by_itself(given, row["cost"]) if k in found else draw.alone(k)
+        value = draw.worth(kept.accuracy)
+        return {**row, "cost": kept.cost, "accuracy": kept.accuracy, "value": value, "utility": kept.utility}
     (reward,) = [r for r in records["settle"].result["rewards"] if r["seat"] == k]
     test = samples(records["data"], "test")
     params = records["deliver"].arrays[f"params_{k}"]
@@ -88,11 +92,12 @@ def _alternatives(scheme: Scheme, draw: Draw, k: int) -> dict[str, Any]:
     }
     cheating = {
         "free-riding": draw.with_behaviour(k, "free-riding"),
-        "duplicating": draw.with_behaviour(k, "duplicating"),
         "label-flip": draw.with_behaviour(k, "malicious"),
     }
+    for level in scheme.audit.copies:
+        cheating[f"copies {level:g}"] = draw.with_behaviour(k, "duplicating", share=level)
     for level in scheme.audit.label_noise:
-        cheating[f"label noise {level:g}"] = draw.with_behaviour(k, "low-quality", label_noise=level)
+        cheating[f"label noise {level:g}"] = draw.with_behaviour(k, "low-quality", share=level)
     by_itself = draw.alone(k)
     gains = {"alone": by_itself} | options
     return {

@@ -91,15 +91,18 @@ def summarise(scheme: Scheme, audits: Sequence[dict[str, Any]]) -> dict[str, Any
 
 def _promises(scheme: Scheme, audits: Sequence[dict[str, Any]]) -> dict[str, Any]:
     kept = [audit["promises_met"] for audit in audits]
-    short = _by_draw(audits, lambda row: row["accuracy"] - row["promised_accuracy"])
+    received = {"chosen": lambda row: row["accepted"]}  # the others were promised nothing in the end
+    short = _by_draw(audits, lambda row: row["accuracy"] - row["promised_accuracy"], **received)
     return {
         "stated_share": scheme.measuring.confidence,
         "draws_with_all_met": _share(kept),
         "accuracy_beyond_promise": _mean(short),
-        "value_beyond_promise": _mean(_by_draw(audits, lambda row: row["value"] - row["promised_value"])),
+        "value_beyond_promise": _mean(
+            _by_draw(audits, lambda row: row["value"] - row["promised_value"], **received)
+        ),
         # what was promised once it was known who came, against what the menu said to expect before
         "promise_beyond_expectation": _mean(
-            _by_draw(audits, lambda row: row["promised_utility"] - row["expected_utility"])
+            _by_draw(audits, lambda row: row["promised_utility"] - row["expected_utility"], **received)
         ),
     }
 

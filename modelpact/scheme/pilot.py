@@ -94,11 +94,10 @@ def fit(scheme: Scheme, inputs: Mapping[str, Record]) -> Made:
     """Fit curves to the pilot's measurements and choose the one to publish."""
     pilot, settings = inputs["pilot"].result, scheme.measuring
     sizes, accuracy = np.array(pilot["data"], dtype=float), np.array(pilot["accuracy"])
-    share = sizes / pilot["samples"]
-    # a model more or less right than all others measured by one sample of the validation set
-    floor = 0.5 / inputs["data"].result["samples"]["validation"]
-    fresh = np.maximum(accuracy.std(axis=1, ddof=1), floor) / np.sqrt(1.0 - share)
-    error = fresh * np.sqrt(share + (1.0 - share) / accuracy.shape[1])
+    # no deviation is known more finely than to half a sample of the validation set
+    fresh, error = deviations(
+        accuracy, sizes / pilot["samples"], least=0.5 / inputs["data"].result["samples"]["validation"]
+    )
     measured = Measurements(data=sizes, accuracy=accuracy.mean(axis=1), standard_error=error)
     fits = _fits(measured, settings.family)
     each = share_of_stock(scheme, inputs["data"])
@@ -110,16 +109,34 @@ def fit(scheme: Scheme, inputs: Mapping[str, Record]) -> Made:
     upper = np.max([f.curve(alone) + z * standard_error(f, alone) for f in fits], axis=0)
     lower = np.min([f.curve(joint) - z * standard_error(f, joint) for f in fits], axis=0)
     published = cautious_curve(alone, upper, joint, lower)
+    measurements = {
+        "data": pilot["data"],
+        "accuracy": measured.accuracy.tolist(),
+        "error": error.tolist(),
+        "deviation": fresh.tolist(),
+    }
     return {
-        "measurements": {"data": pilot["data"], "accuracy": measured.accuracy.tolist(), "error": error.tolist()},
+        "measurements": measurements,
         "fits": [_described(f) for f in fits],
         "alone": {"data": alone.tolist(), "upper": upper.tolist()},
         "together": {"data": joint.tolist(), "lower": lower.tolist()},
         "central": fits[0].curve.parameters(),
         "published": published.parameters(),
-        "training_deviation": float(fresh[-1]),
         "irregularities": [str(found) for found in measured.irregularities() if found.significant is not False],
     }, {}
+
+
+def deviations(accuracy: np.ndarray, share: np.ndarray, *, least: float) -> tuple[np.ndarray, np.ndarray]:
+    """How much models of fresh samples vary, and how far the pilot's mean may be from theirs.
+
+    Args:
+        accuracy: of the pilot's models, shape (sizes, repetitions).
+        share: of the pilot's samples in each model, in (0, 1), shape (sizes,).
+        least: the least deviation among the pilot's models that is believed.
+    """
+    among = np.maximum(accuracy.std(axis=1, ddof=1), least)
+    fresh = among / np.sqrt(1.0 - share)
+    return fresh, fresh * np.sqrt(share + (1.0 - share) / accuracy.shape[1])
 
 
 def cautious_curve(alone: np.ndarray, upper: np.ndarray, joint: np.ndarray, lower: np.ndarray) -> AccuracyCurve:

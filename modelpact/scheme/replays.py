@@ -26,7 +26,7 @@ from modelpact.scheme.handover import model_of
 from modelpact.scheme.menu import Menu
 from modelpact.scheme.settings import Scheme
 from modelpact.scheme.stages import Record
-from modelpact.scheme.world import deliver_data, holdings, samples, stream
+from modelpact.scheme.world import deliver_data, holdings, pad, samples, stream
 
 
 @frozen
@@ -34,8 +34,8 @@ class Outcome:
     """What one participant got in a replay.
 
     Attributes:
-        accepted: whether its submission was.
-        accuracy: of its model on the test samples; 0 for no model.
+        accepted: whether its submission was; whoever is refused has what its own data teach.
+        accuracy: of its model on the test samples.
         cost: of the data it delivered.
         utility: value less cost.
     """
@@ -90,7 +90,7 @@ class Draw:
             given={k: samples(verified, k) for k in verified.result["accepted"]},
             validation=samples(data, "validation"),
             test=samples(data, "test"),
-            checker=Checker.of(scheme, data, agents=len(records["contribute"].result["submissions"])),
+            checker=Checker.of(scheme, records),
             slots=max(int(data.result["samples"]["stock"]), 1),
         )
 
@@ -100,13 +100,8 @@ class Draw:
 
     def train(self, parts: Sequence[Samples]) -> FullModel:
         """Train centrally on all these samples."""
-        inputs = np.zeros((self.slots, self.model.features))
-        labels, weights = np.zeros(self.slots, dtype=int), np.zeros(self.slots)
-        used = 0
-        for part in parts:
-            inputs[used : used + len(part)], labels[used : used + len(part)] = part.inputs, part.labels
-            weights[used : used + len(part)] = 1.0
-            used += len(part)
+        padded, weights = pad(parts, self.slots)
+        inputs, labels, used = padded.inputs, padded.labels, int(weights.sum())
         training = self.scheme.training
         start = self.model.initial(self.scheme.seed)
         steps = training.rounds * training.epochs
@@ -139,38 +134,39 @@ class Draw:
         return [float(np.mean(one.predict(self.test.inputs) == self.test.labels)) for one in made.models]
 
     def with_option(self, seat: int, option: int) -> Outcome:
-        """What a seat would have got had it signed and delivered another option."""
+        """What a seat would have got had it signed this option and delivered what it asks."""
         amount, cost = int(self.menu.data[option]), float(self.signatures[seat]["cost"])
         part = self.held[seat].take(np.arange(amount))
-        return self._replayed(seat, option, part, cost * amount)
+        return self._checked(seat, option, part, cost * amount, stream(self.scheme, "verify", seat))
 
-    def with_behaviour(self, seat: int, behaviour: str, *, label_noise: float = 0.0) -> Outcome:
+    def with_behaviour(self, seat: int, behaviour: str, *, share: float = 0.0) -> Outcome:
         """What a seat would have got for its own option had it delivered something else."""
         own, option = self.signatures[seat], int(self.signatures[seat]["option"])
-        played = {**own, "behaviour": behaviour, "label_noise": label_noise, "attack": "label-flip"}
+        played = {**own, "behaviour": behaviour, "label_noise": share, "copies": share, "attack": "label-flip"}
         amount = int(self.menu.data[option])
-        noise = stream(self.scheme, "audit", seat, round(1e6 * label_noise))
-        part, share = deliver_data(self.held[seat], amount, played, classes=self.model.classes, draw=noise)
-        cost = share * float(own["cost"]) * amount
-        found = self.checker.check(part, amount, stream(self.scheme, "verify", seat, round(1e6 * label_noise)))
-        if not found["accepted"]:
-            return Outcome(accepted=False, accuracy=0.0, cost=cost, utility=-cost)
-        return self._replayed(seat, option, part, cost)
+        draws = [stream(self.scheme, stage, seat, round(1e6 * share)) for stage in ("audit", "verify")]
+        part, borne = deliver_data(self.held[seat], amount, played, classes=self.model.classes, draw=draws[0])
+        cost = borne * float(own["cost"]) * amount
+        return self._checked(seat, option, part, cost, draws[1])
 
     def alone(self, seat: int) -> Outcome:
         """What a seat would have had with data of its own, as many as pay by the published curve."""
         cost = float(self.signatures[seat]["cost"])
         amount = min(self.menu.alone(cost)[0], len(self.held[seat]))
-        return self.by_itself(self.held[seat].take(np.arange(amount)), cost)
+        return self.by_itself(self.held[seat].take(np.arange(amount)), cost * amount)
 
     def by_itself(self, part: Samples, cost: float) -> Outcome:
-        """What training on these samples gives, at this cost of a sample."""
+        """What training on these samples gives, which cost so much in all; nothing without samples."""
         if not len(part):
-            return Outcome(accepted=True, accuracy=0.0, cost=0.0, utility=0.0)
+            return Outcome(accepted=False, accuracy=0.0, cost=cost, utility=-cost)
         full = self.train([part])
         accuracy = full.accuracy(full.params, self.test)
-        spent = cost * len(part)
-        return Outcome(accepted=True, accuracy=accuracy, cost=spent, utility=self.worth(accuracy) - spent)
+        return Outcome(accepted=False, accuracy=accuracy, cost=cost, utility=self.worth(accuracy) - cost)
+
+    def _checked(self, seat: int, option: int, part: Samples, cost: float, draw: np.random.Generator) -> Outcome:
+        if not self.checker.check(part, int(self.menu.data[option]), draw)["accepted"]:
+            return self.by_itself(part, cost)
+        return self._replayed(seat, option, part, cost)
 
     def _replayed(self, seat: int, option: int, part: Samples, cost: float) -> Outcome:
         others = [self.given[k] for k in self.accepted if k != seat]

@@ -22,7 +22,9 @@ def show_run(out: Console, folder: Path, audit: dict[str, Any]) -> None:
     assumed = audit["assumptions"]
     refused = [row for row in audit["participants"] if not row["accepted"]]
     for row in refused:
-        out.print(f"{row['name']} ({row['behaviour']}) gets nothing: {row['refused_because']}", markup=False)
+        out.print(
+            f"{row['name']} ({row['behaviour']}) receives no model: {row['refused_because']}", markup=False
+        )
     out.print(
         f"\nThe joint model: {assumed['trained_accuracy']:.3f} ± {assumed['sampling_error']:.3f} on test"
         f" samples, {assumed['trained_accuracy_on_validation']:.3f} on validation samples; the published curve"
@@ -177,26 +179,17 @@ def _menu(options: Sequence[dict[str, Any]]) -> Table:
 def _participants(audit: dict[str, Any], options: Sequence[dict[str, Any]]) -> Table:
     rows = []
     for row in audit["participants"]:
+        promised = ("-", "") if not row["accepted"] else (_promise(row), f"{row['promised_utility']:.1f}")
+        replayed = ("", "") if "alone" not in row else (f"{row['alone']['utility']:.1f}", f"{row['regret']:.1f}")
         signed = "-" if row["option"] is None else options[row["option"]]["name"]
-        if not row["accepted"]:
-            rows.append((row["name"], row["behaviour"], signed, "-", "-", "", f"{row['utility']:.1f}", "", ""))
-            continue
-        honest = "replayed" in row
-        rows.append(
-            (
-                row["name"],
-                row["behaviour"],
-                signed,
-                f"{row['promised_accuracy']:.3f} ± {row['error']:.3f}",
-                f"{row['accuracy']:.3f}",
-                f"{row['promised_utility']:.1f}",
-                f"{row['utility']:.1f}",
-                f"{row['alone']['utility']:.1f}" if honest else "",
-                f"{row['regret']:.1f}" if honest else "",
-            )
-        )
+        received = (promised[0], f"{row['accuracy']:.3f}", promised[1], f"{row['utility']:.1f}")
+        rows.append((row["name"], row["behaviour"], signed, *received, *replayed))
     titles = ("", "behaviour", "option", "promised", "accuracy", "promised gain", "gain", "alone", "regret")
     return _table(titles, rows)
+
+
+def _promise(row: dict[str, Any]) -> str:
+    return f"{row['promised_accuracy']:.3f} ± {row['error']:.3f}"
 
 
 def _rules(audit: dict[str, Any]) -> Table:

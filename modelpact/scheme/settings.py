@@ -164,11 +164,12 @@ class Seat:
     Args:
         behaviour: "truthful" signs the option made for its cost and delivers it; "strategic" signs what is
             best for itself, or nothing; "free-riding" signs the best reward and delivers nothing;
-            "duplicating" delivers a tenth of it, repeated; "low-quality" delivers wrong labels; "malicious"
+            "duplicating" fills up with slightly changed copies; "low-quality" delivers wrong labels; "malicious"
             attacks its labels, or delivers good ones and attacks its updates in federated training.
         count: how many.
         cost: what a sample costs it; None draws one of the population's types.
         label_noise: the share of its labels that are wrong; None is 0.4 for "low-quality", else 0.
+        copies: the share of copies that "duplicating" delivers.
         attack: of "malicious": "label-flip", or another of `mechanisms.attacks`, on updates.
     """
 
@@ -176,6 +177,7 @@ class Seat:
     count: int = 1
     cost: float | None = None
     label_noise: float | None = None
+    copies: float = 0.9
     attack: str = "label-flip"
 
     def __post_init__(self) -> None:
@@ -185,6 +187,7 @@ class Seat:
             checks.number("cost", self.cost, low=0, open_low=True)
         noise = self.label_noise if self.label_noise is not None else 0.4 * (self.behaviour == "low-quality")
         object.__setattr__(self, "label_noise", checks.number("label_noise", noise, low=0, high=1))
+        checks.number("copies", self.copies, low=0, high=1)
         checks.choice("attack", self.attack, SEAT_ATTACKS)
 
 
@@ -224,18 +227,22 @@ class Auditing:
     """What the audit replays.
 
     Args:
-        label_noise: levels of label noise of which it measures what they would have gained.
+        label_noise: shares of wrong labels of which it measures what they would have gained.
+        copies: the same of copied samples.
         baselines: whether to carry out the other rules on the same draw.
     """
 
-    label_noise: Any = (0.1, 0.4)
+    label_noise: Any = (0.03, 0.1, 0.4)
+    copies: Any = (0.3, 0.9)
     baselines: bool = True
 
     def __post_init__(self) -> None:
-        if not isinstance(self.label_noise, list | tuple):
-            raise InvalidInput(f"label_noise = {self.label_noise!r}: expected a list of numbers")
-        levels = checks.array("label_noise", list(self.label_noise), low=0, high=1, open_low=True, empty=True)
-        object.__setattr__(self, "label_noise", tuple(levels.tolist()))
+        for key in ("label_noise", "copies"):
+            value = getattr(self, key)
+            if not isinstance(value, list | tuple):
+                raise InvalidInput(f"{key} = {value!r}: expected a list of numbers")
+            levels = checks.array(key, list(value), low=0, high=1, open_low=True, empty=True)
+            object.__setattr__(self, key, tuple(levels.tolist()))
         if not isinstance(self.baselines, bool):
             raise InvalidInput(f"baselines = {self.baselines!r}: expected true or false")
 
@@ -294,7 +301,7 @@ class Scheme:
             return value.parameters()
         if name == "participants":
             return [dataclasses.asdict(seat) for seat in self.seats]
-        return dataclasses.asdict(value) if dataclasses.is_dataclass(value) else value
+        return value if name == "seed" else dataclasses.asdict(value)
 
     def at_seed(self, seed: int) -> Scheme:
         """The same scheme with other draws."""

@@ -122,7 +122,8 @@ def federated(job: TrainingJob) -> Trained:
         checkpoints=True,
         seed=job.seed,
     )
-    return Trained(full=FullModel.of(run), accuracy=run.accuracy)
+    full = FullModel.of(run)
+    return Trained(full=full, accuracy=history(full, job.validation))
 
 
 def corruption(attacks: tuple[str, ...]) -> Callable[[np.ndarray, Round], np.ndarray] | None:

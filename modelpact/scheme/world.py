@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from modelpact.scheme.menu import Menu
 from modelpact.scheme.settings import HONEST, Scheme, Seat
 from modelpact.scheme.stages import Made, Record, Stage
 
+CHANGE = 0.01  # standard deviation of what a copy is changed by, so that no two are equal
 PARTS = ("pilot", "validation", "test", "stock")
 STREAMS = ("data", "pilot", "sign", "contribute", "verify", "train", "deliver", "audit")
 
@@ -28,6 +29,16 @@ def samples(record: Record, part: str | int) -> Samples:
     if isinstance(part, int):
         return Samples(inputs=record.arrays[f"inputs_{part}"], labels=record.arrays[f"labels_{part}"])
     return Samples(inputs=record.arrays[f"{part}_inputs"], labels=record.arrays[f"{part}_labels"])
+
+
+def pad(parts: Sequence[Samples], slots: int) -> tuple[Samples, np.ndarray]:
+    """All samples of some parts, filled up to a number of slots, with weight 1 on samples and 0 on filling."""
+    inputs = np.concatenate([part.inputs for part in parts])
+    labels = np.concatenate([part.labels for part in parts])
+    spare = max(slots - len(labels), 0)
+    weights = np.r_[np.ones(len(labels)), np.zeros(spare)]
+    filled = Samples(inputs=np.pad(inputs, [(0, spare), (0, 0)]), labels=np.pad(labels, (0, spare)))
+    return filled, weights
 
 
 def cut_data(scheme: Scheme, _: Mapping[str, Record]) -> Made:
@@ -94,6 +105,7 @@ def sign(scheme: Scheme, inputs: Mapping[str, Record]) -> Made:
                 "cost": cost,
                 "type": int(np.argmin(np.abs(population.costs - cost))),
                 "label_noise": seat.label_noise,
+                "copies": seat.copies,
                 "attack": seat.attack if seat.behaviour == "malicious" else "",
                 "option": option,
             }
@@ -105,7 +117,8 @@ def _choose(menu: Menu, seat: Seat, cost: float, costs: np.ndarray) -> int | Non
     """The option signed, or None; whoever cheats counts only what cheating costs it."""
     if seat.behaviour == "truthful":
         return menu.option_of(int(np.argmin(np.abs(costs - cost))))
-    borne = {"free-riding": 0.0, "duplicating": 0.1, "low-quality": 1.0 - float(seat.label_noise or 0.0)}
+    noise = float(seat.label_noise or 0.0)
+    borne = {"free-riding": 0.0, "duplicating": 1.0 - seat.copies, "low-quality": 1.0 - noise}
     gains = menu.expected_value - borne.get(seat.behaviour, 1.0) * cost * menu.data
     best = int(np.argmax(gains))
     if seat.behaviour == "strategic" and gains[best] < menu.alone(cost)[1]:
@@ -140,8 +153,10 @@ def deliver_data(
     if behaviour == "free-riding":
         return held.take(np.arange(0)), 0.0
     if behaviour == "duplicating":
-        few = max(amount // 10, 1)
-        return held.take(np.arange(amount) % few), few / max(amount, 1)
+        new = max(amount - round(float(signature["copies"]) * amount), 1)
+        copied = held.take(np.arange(amount) % new)
+        change = np.where(np.arange(amount)[:, None] < new, 0.0, draw.normal(0, CHANGE, copied.inputs.shape))
+        return Samples(inputs=copied.inputs + change, labels=copied.labels), new / max(amount, 1)
     given = held.take(np.arange(amount))
     if behaviour == "malicious" and signature["attack"] == "label-flip":
         return Samples(inputs=given.inputs, labels=flip_labels(given.labels, classes=classes)), 1.0
