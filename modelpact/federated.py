@@ -121,9 +121,11 @@ def _run(interpreter: str, folder: Path, participants: int) -> None:
                     command, stdout=words, stderr=words, env=os.environ | SURROUNDINGS
                 )
         while processes["the server"].poll() != 0:
-            for who, process in processes.items():
-                if process.poll() not in (None, 0):
-                    raise ModelpactError(f"Flower: {who} failed: {_last_words(folder / f'{who}.log')}")
+            if any(process.poll() not in (None, 0) for process in processes.values()):
+                time.sleep(1.0)  # who fails takes others along: all are named
+                failed = [who for who, process in processes.items() if process.poll() not in (None, 0)]
+                words = (f"{who} failed: {_last_words(folder / f'{who}.log')}" for who in failed)
+                raise ModelpactError(f"Flower: {'; '.join(words)}")
             time.sleep(0.05)
         _wait(processes.values(), seconds=10.0)  # participants go when the server closes
     finally:

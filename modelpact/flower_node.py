@@ -101,6 +101,8 @@ def serve(address: str, folder: Path) -> None:
             updates = np.stack([flwr.parameters_to_ndarrays(answer.parameters)[0] for answer in answers])
             sizes = np.array([answer.num_examples for answer in answers])
             moment = Round(number=server_round - 1, rounds=job["rounds"], params=path[-1], sizes=sizes)
+            for place in np.flatnonzero(~np.isfinite(updates).all(axis=1)):
+                raise RuntimeError(f"round {server_round}: participant {place} diverged: lower the rate")
             step = join(updates, sizes, moment)
             if not np.isfinite(step).all():
                 raise RuntimeError(f"round {server_round}: the joint step is not finite: lower the rate")
