@@ -21,6 +21,7 @@ from contracts.records import frozen
 from contracts.verify import Certificate, verify
 from modelpact import report_pictures
 from modelpact.plain_numbers import amount, percent
+from modelpact.report_audit import Audit, read_audit
 from modelpact.report_facts import Check, Facts, facts, sensible
 
 if TYPE_CHECKING:
@@ -46,10 +47,12 @@ class Report:
     Attributes:
         html: the page.
         certificate: what `verify` found when it was made; the page says so.
+        audit: what the page says of the audit, if there is one.
     """
 
     html: str
     certificate: Certificate
+    audit: Audit | None = None
 
     def save(self, path: Any) -> None:
         """Write the page to a file, atomically."""
@@ -58,7 +61,14 @@ class Report:
         write_atomically(path, self.html)
 
 
-def report(contract: Contract | str | Path, *, title: str = TITLE, data: str = "", currency: str = "") -> Report:
+def report(
+    contract: Contract | str | Path,
+    *,
+    title: str = TITLE,
+    data: str = "",
+    currency: str = "",
+    audit: str | Path | None = None,
+) -> Report:
     """Explain a contract to somebody who is not an economist, on one self-contained page.
 
     The contract is verified first; if it does not hold, the page says so before anything else.
@@ -68,6 +78,7 @@ def report(contract: Contract | str | Path, *, title: str = TITLE, data: str = "
         title: the heading of the page.
         data: what a datum is called, in the plural, such as "samples".
         currency: what costs and values are counted in, such as "euros".
+        audit: the path of `audit.json` in the folder of a scheme that was carried out under this contract.
 
     Returns:
         The page and the certificate.
@@ -83,6 +94,7 @@ def report(contract: Contract | str | Path, *, title: str = TITLE, data: str = "
     for name, text in (("title", title), ("data", data), ("currency", currency)):
         if not isinstance(text, str):
             raise InvalidInput(f"{name} = {text!r:.60}: expected a text")
+    audited = None if audit is None else read_audit(audit)
     stored = None
     if isinstance(contract, str | Path):
         contract, stored = Contract.load(contract), Path(contract).read_bytes()
@@ -95,8 +107,9 @@ def report(contract: Contract | str | Path, *, title: str = TITLE, data: str = "
     words = {"title": title, "data": data, "currency": currency}
     defaults = {"title": TITLE, "data": "", "currency": ""}
     given = "".join(f" --{name} {shlex.quote(text)}" for name, text in words.items() if text != defaults[name])
-    html = _template().render(**words, options_given=given, **_context(found, stored))
-    return Report(html=html, certificate=certificate)
+    given += " --audit audit.json" if audited else ""
+    html = _template().render(**words, options_given=given, audit=audited, **_context(found, stored))
+    return Report(html=html, certificate=certificate, audit=audited)
 
 
 def _context(found: Facts, stored: bytes | None) -> dict[str, Any]:
@@ -157,7 +170,7 @@ def _template() -> Template:
     )
     environment.filters["sample"] = _sample
     environment.filters.update(amount=_unbroken(amount), percent=_unbroken(percent))
-    environment.globals.update(shown=SHOWN, style=_style(), audit=None)
+    environment.globals.update(shown=SHOWN, style=_style())
     return environment.get_template("report.html")
 
 
@@ -258,11 +271,12 @@ def report_command(
     title: str = TITLE,
     data: str = "",
     currency: str = "",
+    audit: Path | None = None,
 ) -> int:
     """Explain a contract on one page for everybody: what is offered, why it is fair, how to check it.
 
     The page loads nothing and can be mailed, printed and read on a phone. The contract is verified first; exits
-    with 0 only if everything holds, and the page says what does not.
+    with 0 only if everything holds and was kept, and the page says what does not.
 
     Parameters
     ----------
@@ -276,11 +290,14 @@ def report_command(
         What a datum is called, in the plural: samples.
     currency
         What costs and values are counted in: euros.
+    audit
+        The file audit.json of a scheme that was carried out under this contract, to be told of, too.
     """
     from modelpact import commands, tables
 
     commands.writable(output, (".html", ".htm"), keep=contract)
-    page = report(contract, title=title, data=data, currency=currency)
+    page = report(contract, title=title, data=data, currency=currency, audit=audit)
     page.save(output)
     tables.console().print(f"Wrote {output}", markup=False)
-    return commands.verdict(page.certificate)
+    kept = page.audit is None or page.audit.promises_met
+    return commands.verdict(page.certificate) or int(not kept)

@@ -333,6 +333,78 @@ def test_command_refuses_and_leaves_what_is_there(clinics, tmp_path, capsys, mon
     assert len(list(tmp_path.iterdir())) == 4
 
 
+def audit_file(folder, **changes) -> Path:
+    kept = {
+        "name": "<b>Klinik</b>",
+        "accepted": True,
+        "refused_because": "",
+        "accuracy": 0.9,
+        "utility": 686.7,
+        "promised_accuracy": 0.906,
+        "error": 0.05,
+        "promised_utility": 695.9,
+        "met": True,
+        "alone": {"utility": 650.0, "accuracy": 0.8},
+    }
+    refused = {**kept, "name": "cheat", "accepted": False, "met": None, "refused_because": "0 samples of 93"}
+    assumed = {
+        "trained_accuracy": 0.94,
+        "contributors": 1,
+        "contributors_expected": 2,
+        "curve_kept": True,
+        "dishonest_data_accepted": [],
+        "honest_refused": [],
+        "irregularities_of_the_pilot": [],
+        "bands_overlap": True,
+    }
+    result = {"participants": [kept | changes, refused], "promises_met": True, "assumptions": assumed}
+    result["promises_met"] = (kept | changes)["met"] is True
+    path = folder / "audit.json"
+    path.write_text(json.dumps({"format": "modelpact.scheme/1", "stage": "audit", "result": result, "more": 1}))
+    return path
+
+
+def test_an_audit_is_told_of_and_a_broken_promise_comes_first(clinics, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    clinics.save("contract.json")
+    page = modelpact.report(clinics, audit=audit_file(tmp_path))
+    assert_well_made(page.html)
+    words = plain(page.html)
+    for text in (
+        "The audit: what came of it",
+        "90.6 % ± 5 %",
+        "<b>Klinik</b>",
+        "cheat: 0 samples of 93",
+        "--audit",
+    ):
+        assert text in words
+    assert "1 participants contribute, the contract expects 2" in words
+    assert main(["report", "contract.json", "--audit", "audit.json"]) == 0
+    audit_file(tmp_path, met=False, accuracy=0.6)
+    broken = plain(modelpact.report(clinics, audit="audit.json").html)
+    assert broken.index("Not every promise was kept") < broken.index("Bring 26.75")
+    assert main(["report", "contract.json", "--audit", "audit.json"]) == 1
+    assert "not kept" in Path("report.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"format": ', "not the audit of a scheme"),
+        ("{}", "missing required field"),
+        ('{"format": "modelpact.scheme/1", "stage": "train", "result": {}}', "participants"),
+    ],
+)
+def test_what_is_no_audit_is_refused(clinics, tmp_path, text, message):
+    (tmp_path / "audit.json").write_text(text)
+    with pytest.raises(InvalidInput, match=f"audit.json: .*{message}"):
+        modelpact.report(clinics, audit=tmp_path / "audit.json")
+    with pytest.raises(InvalidInput, match="expected what it was promised"):
+        modelpact.report(clinics, audit=audit_file(tmp_path, error=None))
+    with pytest.raises(InvalidInput, match="cannot read"):
+        modelpact.report(clinics, audit=tmp_path / "nowhere.json")
+
+
 @pytest.mark.parametrize("wrong", [None, 3, {"schema": 1}, object()])
 def test_what_is_no_contract_is_refused(wrong):
     with pytest.raises(InvalidInput, match="expected a Contract"):
