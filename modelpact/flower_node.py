@@ -13,6 +13,7 @@ import importlib
 import json
 import os
 import sys
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -145,10 +146,15 @@ def participate(place: int, address: str, folder: Path) -> None:
 def main(arguments: list[str]) -> None:
     """What `python -m` runs."""
     role, *place, address, folder = arguments
-    if role == "server":
-        serve(address, Path(folder))
-    else:
-        participate(int(place[0]), address, Path(folder))
+    try:
+        if role == "server":
+            serve(address, Path(folder))
+        else:
+            participate(int(place[0]), address, Path(folder))
+    except Exception:
+        traceback.print_exc()
+        sys.stderr.flush()
+        os._exit(1)  # or the connections' threads would keep a failed process alive
 
 
 if __name__ == "__main__":

@@ -139,7 +139,7 @@ def test_the_clinics_menu_in_plain_words(clinics):
 
 
 @pytest.mark.slow
-@settings(max_examples=15)
+@settings(max_examples=6)
 @given(contracts(types=(1, 14)))
 def test_every_contract_has_a_well_made_page_that_names_every_kind(contract):
     page = modelpact.report(contract)
