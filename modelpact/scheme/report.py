@@ -128,6 +128,8 @@ def notes(audit: dict[str, Any]) -> list[str]:
         )
     if not assumed["curve_kept"]:
         found.append("the trained model falls short of the published curve: whole models are owed as they are")
+    if assumed["bands_overlap"]:
+        found.append("the pilot cannot tell what all have together from what one has alone: the bands overlap")
     for who in assumed["dishonest_data_accepted"]:
         found.append(f"the data of {who}, who is not honest, were accepted")
     for who in assumed["honest_refused"]:

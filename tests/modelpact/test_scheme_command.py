@@ -162,7 +162,7 @@ def test_bad_arguments_are_one_line_and_code_two(tmp_path, capsys, words):
 def test_costs_that_nobody_can_bear_end_with_code_one(tmp_path, capsys):
     toml = written(tmp_path, GOOD.replace("[audit]", "[menu]\nmargin = 900.0\n[audit]"))
     assert main(["run", str(toml), "--output", str(tmp_path / "run")]) == 1
-    assert "no menu keeps everybody 900 above" in capsys.readouterr().err
+    assert "no menu of whole samples keeps everybody 900 above" in capsys.readouterr().err
     assert not (tmp_path / "run" / "publish.json").exists()
 
 
@@ -236,12 +236,13 @@ def test_notes_say_where_reality_left_the_theory():
         "contributors": 5,
         "contributors_expected": 6,
         "curve_kept": False,
+        "bands_overlap": True,
         "dishonest_data_accepted": ["participant 8"],
         "honest_refused": ["participant 2"],
         "irregularities_of_the_pilot": ["accuracy falls by 0.1 from 20 to 40 data"],
     }
     found = notes({"assumptions": assumed})
-    assert len(found) == 5
+    assert len(found) == 6
     assert "expects 6" in found[0]
-    assert "participant 8" in found[2]
-    assert "participant 2" in found[3]
+    assert "participant 8" in found[3]
+    assert "participant 2" in found[4]

@@ -132,8 +132,9 @@ def test_a_cautious_curve_says_more_alone_and_less_together(gap, exponent):
         return 0.96 - 0.5 * (x / 20) ** -exponent
 
     cautious = cautious_curve(alone, curve(alone) + gap, joint, curve(joint) - gap)
-    assert cautious(600.0) <= curve(600.0) + 0.2 * gap + 1e-6
-    assert cautious(100.0) >= curve(100.0) - 0.2 * gap - 1e-6
+    assert cautious(600.0) <= curve(600.0) - 0.5 * gap + 2e-3
+    if curve(100.0) + gap < curve(200.0) - gap:  # the bands do not overlap
+        assert cautious(100.0) >= curve(100.0)
     # it never falls
     assert (np.diff(cautious(np.geomspace(20, 1000, 50))) >= 0).all()
 
