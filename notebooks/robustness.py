@@ -23,7 +23,7 @@
 import matplotlib.pyplot as plt
 import numpy as np
 
-from mechanisms import attacks
+from mechanisms import aggregation, attacks
 from mechanisms.aggregation import Defender, aggregate, rules
 from mechanisms.coalitions import Coalition
 from mechanisms.conflict import measure_conflict

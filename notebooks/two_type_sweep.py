@@ -29,8 +29,8 @@ from matplotlib import pyplot as plt
 
 from contracts import GeneralizationBound, LinearValuation, Population, Problem, design_contract
 from modelpact.axes import Axis
-from modelpact.sweep_plots import plot_sweep
 from modelpact.sweeps import sweep
+from modelpact.sweep_plots import plot_sweep
 
 problem = Problem(
     population=Population(

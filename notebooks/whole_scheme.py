@@ -122,7 +122,7 @@ for row in summary["switching"]:
         )
 
 # %%
-rows = [row for row in summary["cheating"]]
+rows = summary["cheating"]
 figure, axis = plt.subplots(figsize=(6.5, 2.8))
 axis.barh([row["kind"] for row in rows], [row["gain"]["mean"] for row in rows])
 axis.axvline(0, color="black")
