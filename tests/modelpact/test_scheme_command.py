@@ -17,12 +17,13 @@ seed = 5
 name = "digits"
 test = 100
 validation = 100
-pilot = 120
+pilot = 240
 [training]
 rounds = 40
 [measuring]
-sizes = 4
-repetitions = 3
+sizes = 6
+repetitions = 6
+confidence = 0.8
 [population]
 costs = [4.0, 1.5]
 probabilities = [0.5, 0.5]
@@ -92,10 +93,10 @@ def test_every_example_is_a_scheme(path):
         (("test = 100", "test = true"), "[data] test = True"),
         (("test = 100", "test = nan"), "[data] test = nan"),
         (("validation = 100", "validation = 3"), "validation = 3"),
-        (("pilot = 120", "pilot = 2000"), "too little data"),
-        (("pilot = 120", "pilot = 30"), "too little data"),
-        (("pilot = 120", "pilot = 0"), "[data] pilot = 0"),
-        (("pilot = 120", "pilot = 1580"), "too little data"),
+        (("pilot = 240", "pilot = 2000"), "too little data"),
+        (("pilot = 240", "pilot = 30"), "too little data"),
+        (("pilot = 240", "pilot = 0"), "[data] pilot = 0"),
+        (("pilot = 240", "pilot = 1580"), "too little data"),
         (("rounds = 40", "rounds = 0"), "[training] rounds = 0"),
         (("rounds = 40", "rounds = 1.5"), "[training] rounds = 1.5"),
         (("rounds = 40", "round = 40"), "did you mean 'rounds'"),
@@ -103,9 +104,9 @@ def test_every_example_is_a_scheme(path):
         (("rounds = 40", "trainer = 3"), "[training] trainer = 3"),
         (("rounds = 40", 'aggregation = "krumm"'), "krumm"),
         (("rounds = 40", "rate = -1.0"), "[training] rate = -1"),
-        (("sizes = 4", "sizes = 2"), "[measuring] sizes = 2"),
-        (("sizes = 4", "confidence = 1.0"), "[measuring] confidence = 1"),
-        (("sizes = 4", 'family = "cubic"'), "[measuring] family = 'cubic'"),
+        (("sizes = 6", "sizes = 2"), "[measuring] sizes = 2"),
+        (("confidence = 0.8", "confidence = 1.0"), "[measuring] confidence = 1"),
+        (("sizes = 6", 'family = "cubic"'), "[measuring] family = 'cubic'"),
         (("costs = [4.0, 1.5]", "costs = [4.0, -1.5]"), "[population] costs[1] = -1.5"),
         (("costs = [4.0, 1.5]", "costs = 4.0"), "[population] costs"),
         (("costs = [4.0, 1.5]", "costs = [4.0]"), "[population]"),
