@@ -167,7 +167,7 @@ def whole_samples(contract: Contract, *, margin: float) -> tuple[np.ndarray, np.
             return data, *found
     why = "expected a smaller margin, lower costs or more participants"
     if contract.contribution.max() < 1.0:
-        why = "the published curve hardly rises with data: expected a larger pilot, or less confidence in [measuring]"
+        why = "the published curve hardly rises: expected a larger pilot, or less confidence in [measuring]"
     raise Infeasible(
         f"no menu of whole samples keeps everybody {margin:g} above what it has alone: {contract.reason or why}"
     )
