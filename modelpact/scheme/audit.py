@@ -143,6 +143,7 @@ def _assumptions(scheme: Scheme, draw: Draw, records: Mapping[str, Record], hone
         "sampling_error": float(np.sqrt(max(trained * (1 - trained), 1 / len(test)) / len(test))),
         "curve": curves,
         "curve_kept": bool(settled["trained_accuracy"] >= settled["curve_accuracy"]),
+        "bands_overlap": records["fit"].result["overlap"],
         "irregularities_of_the_pilot": records["fit"].result["irregularities"],
     }
 
@@ -160,6 +161,6 @@ AUDIT = Stage(
     name="audit",
     purpose="audit",
     after=("data", "fit", "publish", "sign", "contribute", "verify", "train", "settle", "deliver"),
-    reads=("model", "training", "population", "participants", "verification", "delivery", "audit"),
+    reads=("model", "training", "measuring", "population", "participants", "verification", "delivery", "audit"),
     carry_out=audit,
 )

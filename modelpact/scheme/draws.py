@@ -85,7 +85,10 @@ def summarise(scheme: Scheme, audits: Sequence[dict[str, Any]]) -> dict[str, Any
         "switching": _switching(scheme, audits),
         "cheating": _cheating(audits),
         "baselines": _baselines(audits),
-        "assumptions": _assumptions(audits),
+        "assumptions": {
+            "stated_share_with_honest_refused": 1.0 - scheme.verification.confidence,
+            **_assumptions(audits),
+        },
     }
 
 

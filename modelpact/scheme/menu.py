@@ -165,9 +165,11 @@ def whole_samples(contract: Contract, *, margin: float) -> tuple[np.ndarray, np.
         found = preferred_rewards(contract.problem, data, margin=margin)
         if found is not None:
             return data, *found
+    why = "expected a smaller margin, lower costs or more participants"
+    if contract.contribution.max() < 1.0:
+        why = "the published curve hardly rises: expected a larger pilot, or less confidence in [measuring]"
     raise Infeasible(
-        f"no menu keeps everybody {margin:g} above what it has alone: "
-        + (contract.reason or "expected a smaller margin, lower costs or more participants")
+        f"no menu of whole samples keeps everybody {margin:g} above what it has alone: {contract.reason or why}"
     )
 
 

@@ -13,6 +13,7 @@ no more than is likely to be kept, to participants whose alternative is no bette
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from functools import partial
 
@@ -24,8 +25,8 @@ from scipy import stats
 
 from contracts.accuracy import FAMILIES as CURVES
 from contracts.accuracy import AccuracyCurve
-from contracts.errors import InvalidInput
-from contracts.learning_curves import CurveFit, compare_families, fit_curve
+from contracts.errors import InvalidInput, NotConverged
+from contracts.learning_curves import FAMILIES, CurveFit, fit_curve
 from contracts.measurements import Measurements
 from contracts.problem_data import family
 from mechanisms.datasets import Samples
@@ -120,6 +121,7 @@ def fit(scheme: Scheme, inputs: Mapping[str, Record]) -> Made:
         "fits": [_described(f) for f in fits],
         "alone": {"data": alone.tolist(), "upper": upper.tolist()},
         "together": {"data": joint.tolist(), "lower": lower.tolist()},
+        "overlap": bool(upper[-1] > lower.min()),
         "central": fits[0].curve.parameters(),
         "published": published.parameters(),
         "irregularities": [str(found) for found in measured.irregularities() if found.significant is not False],
@@ -140,11 +142,14 @@ def deviations(accuracy: np.ndarray, share: np.ndarray, *, least: float) -> tupl
 
 
 def cautious_curve(alone: np.ndarray, upper: np.ndarray, joint: np.ndarray, lower: np.ndarray) -> AccuracyCurve:
-    """One power law through what is had alone at most and what is had together at least."""
-    # where caution leaves together less than alone, together gives what alone gives
-    level = np.maximum(lower, upper[-1])
+    """One power law through what is had alone at most and what is had together at least.
+
+    Where the two overlap, and where the lower edge falls, the lower goes: promises come first.
+    """
+    least = np.minimum.accumulate(lower[::-1])[::-1]
     points = Measurements(
-        data=np.concatenate([alone, joint]), accuracy=np.clip(np.concatenate([upper, level]), 0.0, 1.0)
+        data=np.concatenate([alone, joint]),
+        accuracy=np.clip(np.concatenate([np.minimum(upper, least[0]), least]), 0.0, 1.0),
     )
     return fit_curve(points, family="power-law").curve
 
@@ -158,6 +163,7 @@ def standard_error(fitted: CurveFit, data: np.ndarray) -> np.ndarray:
     weight = 1.0 / np.asarray(measured.standard_error)
     own = _slopes(fitted, np.asarray(measured.data)) * weight[:, None]
     scale = np.linalg.norm(own, axis=0)
+    scale[scale == 0.0] = 1.0  # a parameter that no measurement depends on; its share of the error stays 0
     covariance = np.linalg.pinv((own / scale).T @ (own / scale), rcond=1e-10) / np.outer(scale, scale)
     spread = max(1.0, (fitted.chi_square or 0.0) / max(fitted.degrees_of_freedom, 1))
     slopes = _slopes(fitted, data)
@@ -183,7 +189,13 @@ def _fits(measured: Measurements, wanted: str) -> list[CurveFit]:
     def criterion(fitted: CurveFit) -> float:
         return float(fitted.chi_square or 0.0) + 2.0 * len(fitted.parameters)
 
-    ranked = sorted(compare_families(measured), key=criterion)
+    found: list[CurveFit] = []
+    for name in FAMILIES:
+        with contextlib.suppress(NotConverged):  # a family that cannot be fitted explains nothing
+            found.append(fit_curve(measured, family=name))
+    if not found:
+        raise NotConverged("no family of curves could be fitted to the pilot's measurements")
+    ranked = sorted(found, key=criterion)
     return [fitted for fitted in ranked if criterion(fitted) <= criterion(ranked[0]) + PLAUSIBLE]
 
 

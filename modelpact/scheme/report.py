@@ -52,7 +52,17 @@ def show_draws(out: Console, summary: dict[str, Any]) -> None:
         ("promise beyond what the menu said to expect", "0", mean(promises["promise_beyond_expectation"])),
         ("gain over being alone", mean(rational["promised_gain"]), mean(rational["gain"])),
         ("share worse than alone after the fact", "", mean(rational["share_worse_than_alone"], 2)),
-        ("trained model reaches the published curve", "", share(assumed["curve_kept"])),
+        (
+            "trained model reaches the published curve",
+            f"{promises['stated_share']:.0%} of draws",
+            share(assumed["curve_kept"]),
+        ),
+        (
+            "somebody honest is refused",
+            f"{assumed['stated_share_with_honest_refused']:.0%} of draws",
+            share(assumed["honest_refused"]),
+        ),
+        ("somebody dishonest is accepted", "", share(assumed["dishonest_data_accepted"])),
         ("trained beyond the central curve", "0", mean(assumed["trained_beyond_central_curve"], 4)),
     ]
     out.print(_table(("", "promised", "found"), rows))
@@ -128,6 +138,8 @@ def notes(audit: dict[str, Any]) -> list[str]:
         )
     if not assumed["curve_kept"]:
         found.append("the trained model falls short of the published curve: whole models are owed as they are")
+    if assumed["bands_overlap"]:
+        found.append("the pilot cannot tell what all have together from what one has alone: the bands overlap")
     for who in assumed["dishonest_data_accepted"]:
         found.append(f"the data of {who}, who is not honest, were accepted")
     for who in assumed["honest_refused"]:

@@ -17,12 +17,13 @@ seed = 5
 name = "digits"
 test = 100
 validation = 100
-pilot = 120
+pilot = 240
 [training]
 rounds = 40
 [measuring]
-sizes = 4
-repetitions = 3
+sizes = 6
+repetitions = 6
+confidence = 0.8
 [population]
 costs = [4.0, 1.5]
 probabilities = [0.5, 0.5]
@@ -92,10 +93,10 @@ def test_every_example_is_a_scheme(path):
         (("test = 100", "test = true"), "[data] test = True"),
         (("test = 100", "test = nan"), "[data] test = nan"),
         (("validation = 100", "validation = 3"), "validation = 3"),
-        (("pilot = 120", "pilot = 2000"), "too little data"),
-        (("pilot = 120", "pilot = 30"), "too little data"),
-        (("pilot = 120", "pilot = 0"), "[data] pilot = 0"),
-        (("pilot = 120", "pilot = 1580"), "too little data"),
+        (("pilot = 240", "pilot = 2000"), "too little data"),
+        (("pilot = 240", "pilot = 30"), "too little data"),
+        (("pilot = 240", "pilot = 0"), "[data] pilot = 0"),
+        (("pilot = 240", "pilot = 1580"), "too little data"),
         (("rounds = 40", "rounds = 0"), "[training] rounds = 0"),
         (("rounds = 40", "rounds = 1.5"), "[training] rounds = 1.5"),
         (("rounds = 40", "round = 40"), "did you mean 'rounds'"),
@@ -103,9 +104,9 @@ def test_every_example_is_a_scheme(path):
         (("rounds = 40", "trainer = 3"), "[training] trainer = 3"),
         (("rounds = 40", 'aggregation = "krumm"'), "krumm"),
         (("rounds = 40", "rate = -1.0"), "[training] rate = -1"),
-        (("sizes = 4", "sizes = 2"), "[measuring] sizes = 2"),
-        (("sizes = 4", "confidence = 1.0"), "[measuring] confidence = 1"),
-        (("sizes = 4", 'family = "cubic"'), "[measuring] family = 'cubic'"),
+        (("sizes = 6", "sizes = 2"), "[measuring] sizes = 2"),
+        (("confidence = 0.8", "confidence = 1.0"), "[measuring] confidence = 1"),
+        (("sizes = 6", 'family = "cubic"'), "[measuring] family = 'cubic'"),
         (("costs = [4.0, 1.5]", "costs = [4.0, -1.5]"), "[population] costs[1] = -1.5"),
         (("costs = [4.0, 1.5]", "costs = 4.0"), "[population] costs"),
         (("costs = [4.0, 1.5]", "costs = [4.0]"), "[population]"),
@@ -162,7 +163,7 @@ def test_bad_arguments_are_one_line_and_code_two(tmp_path, capsys, words):
 def test_costs_that_nobody_can_bear_end_with_code_one(tmp_path, capsys):
     toml = written(tmp_path, GOOD.replace("[audit]", "[menu]\nmargin = 900.0\n[audit]"))
     assert main(["run", str(toml), "--output", str(tmp_path / "run")]) == 1
-    assert "no menu keeps everybody 900 above" in capsys.readouterr().err
+    assert "no menu of whole samples keeps everybody 900 above" in capsys.readouterr().err
     assert not (tmp_path / "run" / "publish.json").exists()
 
 
@@ -236,12 +237,13 @@ def test_notes_say_where_reality_left_the_theory():
         "contributors": 5,
         "contributors_expected": 6,
         "curve_kept": False,
+        "bands_overlap": True,
         "dishonest_data_accepted": ["participant 8"],
         "honest_refused": ["participant 2"],
         "irregularities_of_the_pilot": ["accuracy falls by 0.1 from 20 to 40 data"],
     }
     found = notes({"assumptions": assumed})
-    assert len(found) == 5
+    assert len(found) == 6
     assert "expects 6" in found[0]
-    assert "participant 8" in found[2]
-    assert "participant 2" in found[3]
+    assert "participant 8" in found[3]
+    assert "participant 2" in found[4]

@@ -95,6 +95,16 @@ def test_margins_that_nobody_can_pay_are_refused():
         whole_samples(design_contract(problem), margin=500.0)
 
 
+def test_a_curve_that_hardly_rises_is_no_ground_for_a_menu():
+    problem = Problem(
+        population=Population(costs=[2.0, 1.0], probabilities=[0.5, 0.5], participants=3),
+        accuracy=PowerLaw(optimum=0.9, coefficient=1e-5, exponent=1.0),
+        valuation=LinearValuation(scale=1000.0),
+    )
+    with pytest.raises(Infeasible, match="larger pilot"):
+        whole_samples(design_contract(problem), margin=0.0)
+
+
 def test_the_errors_of_a_pilot_are_exact_for_means():
     """The statistic that is a mean of x of P samples: its deviations among fresh samples, and among pilots."""
     draw = np.random.default_rng(0)
@@ -132,8 +142,9 @@ def test_a_cautious_curve_says_more_alone_and_less_together(gap, exponent):
         return 0.96 - 0.5 * (x / 20) ** -exponent
 
     cautious = cautious_curve(alone, curve(alone) + gap, joint, curve(joint) - gap)
-    assert cautious(600.0) <= curve(600.0) + 0.2 * gap + 1e-6
-    assert cautious(100.0) >= curve(100.0) - 0.2 * gap - 1e-6
+    assert cautious(600.0) <= curve(600.0) - 0.5 * gap + 2e-3
+    if curve(100.0) + gap < curve(200.0) - gap:  # the bands do not overlap
+        assert cautious(100.0) >= curve(100.0)
     # it never falls
     assert (np.diff(cautious(np.geomspace(20, 1000, 50))) >= 0).all()
 
