@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import shlex
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -74,7 +75,7 @@ def report(
     The contract is verified first; if it does not hold, the page says so before anything else.
 
     Args:
-        contract: a contract, or the path of a contract file.
+        contract: a contract, or the path of a contract file, or of `design.json` of a scheme's run.
         title: the heading of the page.
         data: what a datum is called, in the plural, such as "samples".
         currency: what costs and values are counted in, such as "euros".
@@ -97,7 +98,7 @@ def report(
     audited = None if audit is None else read_audit(audit)
     stored = None
     if isinstance(contract, str | Path):
-        contract, stored = Contract.load(contract), Path(contract).read_bytes()
+        contract, stored = _read(Path(contract))
     if not isinstance(contract, Contract):
         raise InvalidInput(f"contract = {contract!r:.60}: expected a Contract or the path of a contract file")
     certificate = verify(contract)
@@ -110,6 +111,19 @@ def report(
     given += " --audit audit.json" if audited else ""
     html = _template().render(**words, options_given=given, audit=audited, **_context(found, stored))
     return Report(html=html, certificate=certificate, audit=audited)
+
+
+def _read(path: Path) -> tuple[Contract, bytes]:
+    """A contract and its file; a scheme keeps both in the record of its stage "design"."""
+    try:
+        record = json.loads(path.read_bytes())
+        inside = record["result"]["contract"] if record["stage"] == "design" else None
+    except (OSError, ValueError, RecursionError, KeyError, TypeError):
+        inside = None
+    if inside is None:
+        return Contract.load(path), path.read_bytes()
+    text = json.dumps(inside, indent=1, ensure_ascii=False) + "\n"
+    return Contract.from_json(text), text.encode()
 
 
 def _context(found: Facts, stored: bytes | None) -> dict[str, Any]:
@@ -281,7 +295,7 @@ def report_command(
     Parameters
     ----------
     contract
-        A file written by `modelpact design --output`.
+        A file written by `modelpact design --output`, or `design.json` in the folder of `modelpact run`.
     output
         Where to write the page (HTML).
     title

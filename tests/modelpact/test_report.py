@@ -286,6 +286,17 @@ def test_the_commands_shown_run_and_make_the_page_again(clinics, tmp_path, monke
     assert Path("mine.html").read_text(encoding="utf-8") == page.html
 
 
+def test_a_scheme_keeps_its_contract_in_the_record_of_its_design(clinics, tmp_path):
+    clinics.save(tmp_path / "contract.json")
+    contract = json.loads((tmp_path / "contract.json").read_text(encoding="utf-8"))
+    (tmp_path / "design.json").write_text(json.dumps({"stage": "design", "result": {"contract": contract}}))
+    one, other = (modelpact.report(tmp_path / name).html for name in ("design.json", "contract.json"))
+    assert one == other
+    (tmp_path / "design.json").write_text('{"stage": "design", "result": {"contract": {"schema": 3}}}')
+    with pytest.raises(InvalidInput, match="not a contract file"):
+        modelpact.report(tmp_path / "design.json")
+
+
 def test_a_curve_that_no_file_can_hold_is_reported_without_one():
     problem = Problem(
         population=Population(costs=[0.2, 0.1], probabilities=[0.5, 0.5], participants=10),
