@@ -135,7 +135,8 @@ def probabilities(name: str, value: Any, *, length: int | None = None) -> np.nda
     total = float(result.sum())
     if abs(total - 1.0) > tolerance:
         raise InvalidInput(f"{name} sum to {total:.9g}: expected a sum of 1 (within {tolerance:g})")
-    return result / total
+    # What has been rescaled once stays as it is, so that files give back what was written.
+    return result if abs(total - 1.0) <= result.size * np.finfo(float).eps else result / total
 
 
 def choice(name: str, value: Any, accepted: Sequence[str]) -> str:

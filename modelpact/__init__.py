@@ -4,9 +4,13 @@ from typing import Any
 
 
 def __getattr__(name: str) -> Any:
-    """`modelpact.sweep` loads xarray, so only when it is asked for."""
+    """What loads much, only when it is asked for."""
     if name == "sweep":
         from modelpact.sweeps import sweep
 
         return sweep
+    if name == "report":
+        from modelpact.reports import report
+
+        return report
     raise AttributeError(f"module 'modelpact' has no attribute {name!r}")

@@ -21,9 +21,11 @@ COMMANDS = {
     "design": ("commands:design", "Find the best contract for a problem file, with proof."),
     "verify": ("commands:verify", "Check a contract file; say what breaks, for whom, by how much."),
     "settle": ("commands:settle", "Say who receives which model, given who takes part."),
+    "report": ("reports:report_command", "Explain a contract on one page, for whoever is to sign."),
     "sweep": ("sweep_file:sweep_command", "Design contracts for a whole range of problems."),
     "play": ("play:play", "Play a participation game: who leaves, and which coalitions hold."),
     "conflict": ("conflict:conflict", "Measure what robust aggregation costs in learning."),
+    "run": ("run:run", "Carry out a whole scheme on real data, and audit it."),
     "catalogue": ("catalogue:catalogue", "List the problems of the papers, print one, check its numbers."),
 }
 EXIT_CODES = "Exit codes: 0 everything holds, 1 something does not, 2 bad input (nothing is written)."
@@ -49,9 +51,11 @@ app = App(
 
     A coordinator states who might take part and what data cost them; **design** finds the best menu of
     (data to contribute, model received) and proves it, **verify** checks such a menu without trusting its
-    author, **settle** says who receives which model once the participants are known; **sweep** does it for
-    thousands of problems. **play** asks whether participants whose data differ in quality will come, and stay;
-    **conflict** what robust aggregation costs. **catalogue** has the problems of the papers, with their numbers.
+    author, **settle** says who receives which model once the participants are known; **report** explains it all
+    to whoever is to sign; **sweep** does it for thousands of problems. **play** asks whether participants whose
+    data differ in quality will come, and stay; **conflict** what robust aggregation costs. **run** carries a whole
+    scheme out on real data, from a pilot to delivered models, and audits it. **catalogue** has the problems of the
+    papers, with their numbers.
     """,
     help_format="markdown",
     help_epilogue=f"{SESSION}\n\n{EXIT_CODES}",

@@ -91,7 +91,7 @@ def read_problem(path: str | os.PathLike[str]) -> ProblemFile:
     Traceback (most recent call last):
     contracts.errors.InvalidInput: nowhere.toml: No such file or directory: expected a TOML file
     """
-    document = _document(Path(path))
+    document = read_toml(Path(path))
     try:
         problem, fit = _problem(document, Path(path).parent)
     except InvalidInput as error:
@@ -99,7 +99,12 @@ def read_problem(path: str | os.PathLike[str]) -> ProblemFile:
     return ProblemFile(path=Path(path), problem=problem, fit=fit)
 
 
-def _document(path: Path) -> dict[str, Any]:
+def read_toml(path: Path) -> dict[str, Any]:
+    """The tables of a TOML file.
+
+    Raises:
+        InvalidInput: the file cannot be read, is too large, or is not TOML.
+    """
     try:
         if path.is_file() and path.stat().st_size > LARGEST_FILE:
             raise InvalidInput(f"{path}: {path.stat().st_size} bytes: expected at most {LARGEST_FILE}")

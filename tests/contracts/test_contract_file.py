@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from contracts import Contract, CustomCurve, InvalidInput, Tabulated, design_contract, verify
+from contracts.problem_data import problem_from_data, problem_to_data
 
 
 @pytest.fixture(scope="module", name="contract")
@@ -31,6 +32,14 @@ def test_nothing_is_lost(contract, tmp_path):
     assert read.objective == contract.objective
     assert read.problem.population.names == ("Klinik Süd", "clinic")
     assert verify(read).holds
+
+
+def test_probabilities_come_back_to_the_last_bit(build):
+    rng = np.random.default_rng(0)
+    for types in (2, 3, 5, 40):
+        written = build([0.1] * types, 5, probabilities=rng.dirichlet(np.ones(types)) * (1.0 + 1e-7))
+        read = problem_from_data(problem_to_data(written))
+        assert read.population.probabilities.tobytes() == written.population.probabilities.tobytes()
 
 
 def test_the_file_has_the_promised_keys(contract):

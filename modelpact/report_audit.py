@@ -1,0 +1,102 @@
+"""What a report says of the audit of a scheme that was carried out under a contract (`modelpact run`)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from contracts.errors import InvalidInput
+from contracts.records import frozen
+from modelpact.scheme.report import notes
+from modelpact.scheme.stages import FORMAT
+
+
+@frozen
+class Outcome:
+    """What a replay of a participant gave."""
+
+    utility: float
+
+
+@frozen
+class Came:
+    """One who came: what it was promised and what it got; only what was accepted has promises."""
+
+    name: str
+    accepted: bool
+    refused_because: str
+    accuracy: float
+    utility: float
+    promised_accuracy: float | None = None
+    error: float | None = None
+    promised_utility: float | None = None
+    met: bool | None = None
+    alone: Outcome | None = None
+
+    def __post_init__(self) -> None:
+        promises = (self.promised_accuracy, self.error, self.promised_utility, self.met)
+        if self.accepted and None in promises:
+            raise ValueError(f"{self.name} was accepted: expected what it was promised")
+
+
+@frozen
+class Found:
+    """The part of an audit that a report shows."""
+
+    participants: list[Came]
+    promises_met: bool
+    assumptions: dict[str, Any]
+
+
+@frozen
+class AuditFile:
+    """The record of the stage "audit"."""
+
+    format: str
+    stage: str
+    result: Found
+
+
+@frozen
+class Audit:
+    """An audit as a report shows it.
+
+    Attributes:
+        accepted, refused: those who came.
+        promises_met: whether everybody accepted received the promised accuracy, within its stated error.
+        trained_accuracy: of the joint model, on samples that nothing else had seen.
+        notes: where what happened was not what the theory assumes.
+    """
+
+    accepted: tuple[Came, ...]
+    refused: tuple[Came, ...]
+    promises_met: bool
+    trained_accuracy: float
+    notes: tuple[str, ...]
+
+
+def read_audit(path: Any) -> Audit:
+    """Read `audit.json` from the folder of a scheme's run.
+
+    Raises:
+        InvalidInput: the file is missing, truncated, or no audit; the message names it and what is wrong.
+    """
+    try:
+        content = Path(path).read_bytes()
+        file = msgspec.json.decode(content, type=AuditFile)
+        if file.format != FORMAT or file.stage != "audit":
+            raise ValueError(f"stage = {file.stage!r} of {file.format!r}: expected the audit of {FORMAT!r}")
+        found = file.result
+        return Audit(
+            accepted=tuple(row for row in found.participants if row.accepted),
+            refused=tuple(row for row in found.participants if not row.accepted),
+            promises_met=found.promises_met,
+            trained_accuracy=float(found.assumptions["trained_accuracy"]),
+            notes=tuple(notes({"assumptions": found.assumptions})),
+        )
+    except OSError as error:
+        raise InvalidInput(f"cannot read {path}: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError, msgspec.MsgspecError) as error:
+        raise InvalidInput(f"{path}: not the audit of a scheme: {error}") from error

@@ -1,0 +1,166 @@
+"""The audit of one draw: what was promised against what came of it, on samples nobody has looked at before.
+
+For every honest participant: accuracy, value, cost and utility as promised and as realised; what it would have
+had alone, by every other option, and by cheating, replayed on the same draw; and where the real training was
+not what the theory assumes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from modelpact.scheme import baselines
+from modelpact.scheme.pilot import curve_of
+from modelpact.scheme.replays import Draw, Outcome
+from modelpact.scheme.settings import Scheme
+from modelpact.scheme.stages import Made, Record, Stage
+from modelpact.scheme.world import honest_seats, samples
+
+
+def audit(scheme: Scheme, records: Mapping[str, Record]) -> Made:
+    """Measure everything on the test samples."""
+    draw = Draw.of(scheme, records)
+    honest = honest_seats(list(draw.signatures))
+    participants = [_participant(draw, records, k) for k in range(len(draw.signatures))]
+    for k in honest:
+        participants[k] |= _alternatives(scheme, draw, k)
+    found = {
+        "participants": participants,
+        "honest": honest,
+        "promises_met": all(participants[k]["met"] for k in draw.accepted),
+        "assumptions": _assumptions(scheme, draw, records, honest),
+    }
+    if scheme.audit.baselines and honest:
+        found["baselines"] = baselines.carry_out(draw, honest, curve_of(records["fit"], "central"))
+        found["gain_of_riding_free_without_contract"] = baselines.gain_of_riding_free(draw, honest)
+    return found, {}
+
+
+def _participant(draw: Draw, records: Mapping[str, Record], k: int) -> dict[str, Any]:
+    """One seat: what it signed, delivered, was promised, and received."""
+    signature = draw.signatures[k]
+    spent = {s["seat"]: s["cost"] for s in records["contribute"].result["submissions"]}
+    found = {f["seat"]: f for f in records["verify"].result["findings"]}
+    row: dict[str, Any] = {
+        "name": signature["name"],
+        "behaviour": signature["behaviour"],
+        "cost_of_a_sample": signature["cost"],
+        "type": signature["type"],
+        "option": signature["option"],
+        "data": 0 if signature["option"] is None else int(draw.menu.data[signature["option"]]),
+        "accepted": k in draw.accepted,
+        "refused_because": found[k]["reason"] if k in found else "signed nothing",
+        "cost": spent.get(k, 0.0),
+    }
+    if k not in draw.accepted:
+        # nothing from the coordinator; whoever delivered something still has it, and can train by itself
+        given = samples(records["contribute"], k) if k in found else draw.held[k].take(np.arange(0))
+        kept = draw.by_itself(given, row["cost"]) if k in found else draw.alone(k)
+        value = draw.worth(kept.accuracy)
+        return {**row, "cost": kept.cost, "accuracy": kept.accuracy, "value": value, "utility": kept.utility}
+    (reward,) = [r for r in records["settle"].result["rewards"] if r["seat"] == k]
+    test = samples(records["data"], "test")
+    params = records["deliver"].arrays[f"params_{k}"]
+    accuracy = draw.model.accuracy(params, test.inputs, test.labels)
+    value = draw.worth(accuracy)
+    return {
+        **row,
+        "promised_accuracy": reward["promised_accuracy"],
+        "error": reward["error"],
+        "accuracy": accuracy,
+        "met": bool(accuracy >= reward["promised_accuracy"] - reward["error"]),
+        "not_exceeded": bool(accuracy <= reward["promised_accuracy"] + reward["error"]),
+        "promised_value": reward["promised_value"],
+        "value": value,
+        "promised_utility": reward["promised_value"] - row["cost"],
+        "expected_utility": float(draw.menu.expected_value[signature["option"]]) - row["cost"],
+        "utility": value - row["cost"],
+    }
+
+
+def _alternatives(scheme: Scheme, draw: Draw, k: int) -> dict[str, Any]:
+    """What a seat would have gained by anything else; differences of replays."""
+    own = int(draw.signatures[k]["option"])
+    kept = draw.with_option(k, own)
+    options = {
+        draw.menu.names[j]: draw.with_option(k, j)
+        for j in draw.menu.other_options(own)
+        if draw.menu.data[j] <= len(draw.held[k])
+    }
+    cheating = {
+        "free-riding": draw.with_behaviour(k, "free-riding"),
+        "label-flip": draw.with_behaviour(k, "malicious"),
+    }
+    for level in scheme.audit.copies:
+        cheating[f"copies {level:g}"] = draw.with_behaviour(k, "duplicating", share=level)
+    for level in scheme.audit.label_noise:
+        cheating[f"label noise {level:g}"] = draw.with_behaviour(k, "low-quality", share=level)
+    by_itself = draw.alone(k)
+    gains = {"alone": by_itself} | options
+    return {
+        "replayed": _plain(kept),
+        "alone": _plain(by_itself),
+        "options": {name: _plain(outcome) for name, outcome in options.items()},
+        "cheating": {name: _plain(outcome) for name, outcome in cheating.items()},
+        "gain_by_option": {name: outcome.utility - kept.utility for name, outcome in gains.items()},
+        "gain_by_cheating": {name: outcome.utility - kept.utility for name, outcome in cheating.items()},
+        "promised_gain_by_option": _promised_gains(draw, k, own, list(options)),
+        "regret": max(0.0, *(outcome.utility - kept.utility for outcome in gains.values())),
+    }
+
+
+def _promised_gains(draw: Draw, k: int, own: int, options: list[str]) -> dict[str, float]:
+    """What the menu itself says another option would have gained, in expectation; at most 0 by design."""
+    cost = float(draw.signatures[k]["cost"])
+    expected = draw.menu.expected_value - cost * draw.menu.data
+    others = {name: float(expected[draw.menu.names.index(name)]) for name in options}
+    return {
+        name: value - float(expected[own])
+        for name, value in ({"alone": draw.menu.alone(cost)[1]} | others).items()
+    }
+
+
+def _assumptions(scheme: Scheme, draw: Draw, records: Mapping[str, Record], honest: list[int]) -> dict[str, Any]:
+    """Where reality was not what the theory assumes."""
+    settled, test = records["settle"].result, samples(records["data"], "test")
+    params = records["train"].arrays["params"].astype(np.float64)
+    trained = draw.model.accuracy(params, test.inputs, test.labels)
+    total = float(settled["accepted_data"])
+    curves = {which: float(curve_of(records["fit"], which)(total)) for which in ("central", "published")}
+    unfit = [k for k in draw.accepted if k not in honest]
+    return {
+        "contributors_expected": int(scheme.population.participants),
+        "contributors": len(draw.accepted),
+        "dishonest_data_accepted": [draw.signatures[k]["name"] for k in unfit],
+        "honest_refused": [
+            draw.signatures[k]["name"] for k in honest_seats(list(draw.signatures)) if k not in draw.accepted
+        ],
+        "trained_accuracy": trained,
+        "trained_accuracy_on_validation": settled["trained_accuracy"],
+        "sampling_error": float(np.sqrt(max(trained * (1 - trained), 1 / len(test)) / len(test))),
+        "curve": curves,
+        "curve_kept": bool(settled["trained_accuracy"] >= settled["curve_accuracy"]),
+        "bands_overlap": records["fit"].result["overlap"],
+        "irregularities_of_the_pilot": records["fit"].result["irregularities"],
+    }
+
+
+def _plain(outcome: Outcome) -> dict[str, Any]:
+    return {
+        "accepted": outcome.accepted,
+        "accuracy": outcome.accuracy,
+        "cost": outcome.cost,
+        "utility": outcome.utility,
+    }
+
+
+AUDIT = Stage(
+    name="audit",
+    purpose="audit",
+    after=("data", "fit", "publish", "sign", "contribute", "verify", "train", "settle", "deliver"),
+    reads=("model", "training", "measuring", "population", "participants", "verification", "delivery", "audit"),
+    carry_out=audit,
+)

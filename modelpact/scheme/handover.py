@@ -1,0 +1,189 @@
+"""From the accepted data to delivered models: train, settle, deliver."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from scipy import stats
+
+from mechanisms.datasets import Samples
+from mechanisms.delivery import deliver
+from mechanisms.delivery.full_model import FullModel
+from mechanisms.models import Model
+from modelpact.scheme.menu import Menu
+from modelpact.scheme.settings import Scheme
+from modelpact.scheme.stages import Made, Record, Stage
+from modelpact.scheme.trainers import Trained, TrainingJob, classifier, find_trainer
+from modelpact.scheme.world import samples
+
+
+def model_of(scheme: Scheme, data: Record) -> Model:
+    """The classifier that is trained."""
+    return classifier(scheme.model, features=data.result["features"], classes=data.result["classes"])
+
+
+def training_job(scheme: Scheme, inputs: Mapping[str, Record]) -> TrainingJob:
+    """What the trainer is given, from the records of "data", "sign" and "verify"."""
+    signatures = inputs["sign"].result["signatures"]
+    accepted = inputs["verify"].result["accepted"]
+    attacks = ["" if signatures[k]["attack"] == "label-flip" else signatures[k]["attack"] for k in accepted]
+    return TrainingJob(
+        model=model_of(scheme, inputs["data"]),
+        participants=tuple(samples(inputs["verify"], k) for k in accepted),
+        names=tuple(signatures[k]["name"] for k in accepted),
+        attacks=tuple(attacks),
+        settings=scheme.training,
+        validation=samples(inputs["data"], "validation"),
+        seed=scheme.seed,
+    )
+
+
+def train(scheme: Scheme, inputs: Mapping[str, Record]) -> Made:
+    """Train the joint model on what was accepted. `modelpact.scheme.trainers` says how to replace this."""
+    trainer = find_trainer(scheme.training.trainer)
+    job = training_job(scheme, inputs)
+    if not job.participants:
+        start = job.model.initial(job.seed)
+        untrained = FullModel(model=job.model, initial=start, params=start, path=start[None])
+        at = job.model.accuracy(start, job.validation.inputs, job.validation.labels)
+        return record_of(scheme, Trained(full=untrained, accuracy=np.array([at])))
+    return record_of(scheme, trainer(job))
+
+
+def record_of(scheme: Scheme, trained: Trained) -> Made:
+    """What the stage "train" writes."""
+    arrays = {"initial": trained.full.initial, "params": trained.full.params}
+    if trained.full.path is not None:
+        arrays["path"] = np.asarray(trained.full.path)
+    result = {
+        "trainer": scheme.training.trainer,
+        "rounds": len(trained.accuracy) - 1,
+        "accuracy": np.asarray(trained.accuracy, dtype=float).tolist(),
+    }
+    return result, {name: _narrow(array) for name, array in arrays.items()}
+
+
+def _narrow(array: np.ndarray) -> np.ndarray:
+    """As float32 where that loses nothing, which halves the file."""
+    short = np.asarray(array, dtype=np.float32)
+    return short if np.array_equal(short.astype(np.float64), array) else np.asarray(array, dtype=np.float64)
+
+
+def full_model(scheme: Scheme, inputs: Mapping[str, Record]) -> FullModel:
+    """The joint model as the records of "data", "verify" and "train" hold it."""
+    arrays, accepted = inputs["train"].arrays, inputs["verify"].result["accepted"]
+    parts = [samples(inputs["verify"], k) for k in accepted]
+    pool = (
+        Samples(
+            inputs=np.concatenate([p.inputs for p in parts]), labels=np.concatenate([p.labels for p in parts])
+        )
+        if parts
+        else None
+    )
+    return FullModel(
+        model=model_of(scheme, inputs["data"]),
+        initial=arrays["initial"].astype(np.float64),
+        params=arrays["params"].astype(np.float64),
+        path=arrays["path"].astype(np.float64) if "path" in arrays else None,
+        samples=pool,
+        steps=scheme.training.rounds * scheme.training.epochs,
+        rate=scheme.training.rate,
+    )
+
+
+def settle(scheme: Scheme, inputs: Mapping[str, Record]) -> Made:
+    """Say which accuracy each accepted participant is promised and owed, now that it is known who came.
+
+    Promised is the least of the option's cap and of what the published curve gives for the accepted data; owed
+    is that, or the trained model where it falls short. `error` is how far a model's accuracy on as many fresh
+    samples as the test set has may be from the promise: the sampling errors of calibration and test, at the
+    scheme's confidence for all options together.
+    """
+    menu, signatures = Menu.of(inputs["publish"]), inputs["sign"].result["signatures"]
+    options = {k: int(signatures[k]["option"]) for k in inputs["verify"].result["accepted"]}
+    total = int(sum(menu.data[option] for option in options.values()))
+    trained = float(inputs["train"].result["accuracy"][-1]) if options else 0.0
+    held = inputs["data"].result["samples"]
+    rewards = []
+    for k, option in options.items():
+        promise = float(menu.promise(total)[option])
+        error = stated_error(promise, held, options=len(menu.data), confidence=scheme.measuring.confidence)
+        rewards.append(
+            {
+                "seat": k,
+                "name": signatures[k]["name"],
+                "option": option,
+                "data": int(menu.data[option]),
+                "promised_accuracy": promise,
+                "promised_value": float(menu.valuation(promise)),
+                "owed_accuracy": min(promise, trained),
+                "error": error,
+            }
+        )
+    return {
+        "accepted_data": total,
+        "curve_accuracy": float(menu.curve(float(total))),
+        "trained_accuracy": trained,
+        "rewards": rewards,
+    }, {}
+
+
+def stated_error(promise: float, held: Mapping[str, int], *, options: int, confidence: float) -> float:
+    """Half the width of the interval that is stated with a promise; see `settle`."""
+    z = float(stats.norm.isf((1.0 - confidence) / (2.0 * options)))
+    # one sample more than none keeps the error of a promise of 0 or 1 from vanishing
+    smoothed = (promise * held["validation"] + 1.0) / (held["validation"] + 2.0)
+    return z * float(np.sqrt(smoothed * (1.0 - smoothed) * (1.0 / held["validation"] + 1.0 / held["test"])))
+
+
+def hand_over(scheme: Scheme, inputs: Mapping[str, Record]) -> Made:
+    """Make each participant's model, weakened to what it is owed."""
+    rewards = inputs["settle"].result["rewards"]
+    if not rewards:
+        return {"method": scheme.delivery.method, "models": []}, {}
+    given = deliver(
+        full_model(scheme, inputs),
+        [reward["owed_accuracy"] for reward in rewards],
+        held_out=samples(inputs["data"], "validation"),
+        method=scheme.delivery.method,
+        seed=scheme.seed,
+    )
+    models, arrays = [], {}
+    for reward, model in zip(rewards, given.models, strict=True):
+        models.append(
+            {
+                "seat": reward["seat"],
+                "name": reward["name"],
+                "achieved": model.achieved,
+                "standard_error": model.standard_error,
+                "share_of_full": model.knob,
+                "remark": model.remark,
+            }
+        )
+        assert model.params is not None  # safe methods deliver parameters
+        arrays[f"params_{reward['seat']}"] = _narrow(model.params)
+    return {"method": given.method, "models": models}, arrays
+
+
+TRAIN = Stage(
+    name="train",
+    purpose="train the joint model",
+    after=("data", "sign", "verify"),
+    reads=("model", "training"),
+    carry_out=train,
+)
+SETTLE = Stage(
+    name="settle",
+    purpose="settle",
+    after=("data", "publish", "sign", "verify", "train"),
+    reads=("measuring",),
+    carry_out=settle,
+)
+DELIVER = Stage(
+    name="deliver",
+    purpose="deliver the models",
+    after=("data", "verify", "train", "settle"),
+    reads=("model", "training", "delivery"),
+    carry_out=hand_over,
+)

@@ -1,0 +1,188 @@
+"""The same draw with one thing changed: what a participant would have got by another choice.
+
+Replays train centrally, with as many steps as a participant has epochs, and always on arrays of one shape, so
+that nothing is compiled twice. A gain is the difference of two replays and never of a replay and the run
+itself, so that another trainer's luck is not mistaken for a gain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from contracts.records import frozen
+from mechanisms.datasets import Samples
+from mechanisms.delivery import deliver
+from mechanisms.delivery.full_model import FullModel
+from mechanisms.models import Model
+from modelpact.scheme.checking import Checker
+from modelpact.scheme.handover import model_of
+from modelpact.scheme.menu import Menu
+from modelpact.scheme.settings import Scheme
+from modelpact.scheme.stages import Record
+from modelpact.scheme.world import deliver_data, holdings, pad, samples, stream
+
+
+@frozen
+class Outcome:
+    """What one participant got in a replay.
+
+    Attributes:
+        accepted: whether its submission was; whoever is refused has what its own data teach.
+        accuracy: of its model on the test samples.
+        cost: of the data it delivered.
+        utility: value less cost.
+    """
+
+    accepted: bool
+    accuracy: float
+    cost: float
+    utility: float
+
+
+@frozen
+class Draw:
+    """One draw of a scheme, ready to be replayed.
+
+    Attributes:
+        scheme: the scheme.
+        menu: what was published.
+        model: the classifier.
+        held: each seat's samples.
+        signatures: what each seat signed.
+        accepted: the seats whose data were accepted.
+        given: their accepted data, by seat.
+        validation, test: the coordinator's samples, and those that only the audit looks at.
+        checker: verification.
+        slots: the most samples one model is trained on.
+    """
+
+    scheme: Scheme
+    menu: Menu
+    model: Model
+    held: tuple[Samples, ...]
+    signatures: Sequence[dict[str, Any]]
+    accepted: Sequence[int]
+    given: Mapping[int, Samples]
+    validation: Samples
+    test: Samples
+    checker: Checker
+    slots: int
+
+    @classmethod
+    def of(cls, scheme: Scheme, records: Mapping[str, Record]) -> Draw:
+        """The draw that the records of a run hold."""
+        data, verified = records["data"], records["verify"]
+        held = holdings(scheme, data)
+        return cls(
+            scheme=scheme,
+            menu=Menu.of(records["publish"]),
+            model=model_of(scheme, data),
+            held=held,
+            signatures=records["sign"].result["signatures"],
+            accepted=verified.result["accepted"],
+            given={k: samples(verified, k) for k in verified.result["accepted"]},
+            validation=samples(data, "validation"),
+            test=samples(data, "test"),
+            checker=Checker.of(scheme, records),
+            slots=max(int(data.result["samples"]["stock"]), 1),
+        )
+
+    def total(self) -> int:
+        """Samples accepted in all."""
+        return int(sum(self.menu.data[self.signatures[k]["option"]] for k in self.accepted))
+
+    def train(self, parts: Sequence[Samples]) -> FullModel:
+        """Train centrally on all these samples."""
+        padded, weights = pad(parts, self.slots)
+        inputs, labels, used = padded.inputs, padded.labels, int(weights.sum())
+        training = self.scheme.training
+        start = self.model.initial(self.scheme.seed)
+        steps = training.rounds * training.epochs
+        path = np.asarray(
+            _path(self.model, steps, jnp.asarray(start), inputs, labels, weights, training.rate),
+            dtype=np.float64,
+        )
+        pool = Samples(inputs=inputs[:used], labels=labels[:used])
+        return FullModel(
+            model=self.model,
+            initial=start,
+            params=path[-1],
+            path=np.vstack([start, path]),
+            samples=pool,
+            steps=steps,
+            rate=training.rate,
+        )
+
+    def worth(self, accuracy: float) -> float:
+        """Value of a model."""
+        return float(self.menu.valuation(accuracy))
+
+    def delivered(self, full: FullModel, accuracies: Sequence[float]) -> list[float]:
+        """Test accuracies of models of these accuracies, or of the full model where it has less."""
+        best = full.accuracy(full.params, self.validation)
+        owed = [min(accuracy, best) for accuracy in accuracies]
+        made = deliver(
+            full, owed, held_out=self.validation, method=self.scheme.delivery.method, seed=self.scheme.seed
+        )
+        return [float(np.mean(one.predict(self.test.inputs) == self.test.labels)) for one in made.models]
+
+    def with_option(self, seat: int, option: int) -> Outcome:
+        """What a seat would have got had it signed this option and delivered what it asks."""
+        amount, cost = int(self.menu.data[option]), float(self.signatures[seat]["cost"])
+        part = self.held[seat].take(np.arange(amount))
+        return self._checked(seat, option, part, cost * amount, stream(self.scheme, "verify", seat))
+
+    def with_behaviour(self, seat: int, behaviour: str, *, share: float = 0.0) -> Outcome:
+        """What a seat would have got for its own option had it delivered something else."""
+        own, option = self.signatures[seat], int(self.signatures[seat]["option"])
+        played = {**own, "behaviour": behaviour, "label_noise": share, "copies": share, "attack": "label-flip"}
+        amount = int(self.menu.data[option])
+        draws = [stream(self.scheme, stage, seat, round(1e6 * share)) for stage in ("audit", "verify")]
+        part, borne = deliver_data(self.held[seat], amount, played, classes=self.model.classes, draw=draws[0])
+        cost = borne * float(own["cost"]) * amount
+        return self._checked(seat, option, part, cost, draws[1])
+
+    def alone(self, seat: int) -> Outcome:
+        """What a seat would have had with data of its own, as many as pay by the published curve."""
+        cost = float(self.signatures[seat]["cost"])
+        amount = min(self.menu.alone(cost)[0], len(self.held[seat]))
+        return self.by_itself(self.held[seat].take(np.arange(amount)), cost * amount)
+
+    def by_itself(self, part: Samples, cost: float) -> Outcome:
+        """What training on these samples gives, which cost so much in all; nothing without samples."""
+        if not len(part):
+            return Outcome(accepted=False, accuracy=0.0, cost=cost, utility=-cost)
+        full = self.train([part])
+        accuracy = full.accuracy(full.params, self.test)
+        return Outcome(accepted=False, accuracy=accuracy, cost=cost, utility=self.worth(accuracy) - cost)
+
+    def _checked(self, seat: int, option: int, part: Samples, cost: float, draw: np.random.Generator) -> Outcome:
+        if not self.checker.check(part, int(self.menu.data[option]), draw)["accepted"]:
+            return self.by_itself(part, cost)
+        return self._replayed(seat, option, part, cost)
+
+    def _replayed(self, seat: int, option: int, part: Samples, cost: float) -> Outcome:
+        others = [self.given[k] for k in self.accepted if k != seat]
+        signed = sum(self.menu.data[self.signatures[k]["option"]] for k in self.accepted if k != seat)
+        total = int(signed + self.menu.data[option])
+        full = self.train([*others, part])
+        accuracy = self.delivered(full, [float(self.menu.promise(total)[option])])[0]
+        return Outcome(accepted=True, accuracy=accuracy, cost=cost, utility=self.worth(accuracy) - cost)
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _path(
+    model: Model, steps: int, start: Array, inputs: Array, labels: Array, weights: Array, rate: Array | float
+) -> Array:
+    def step(params, _):
+        after = params - rate * jax.grad(model.loss)(params, inputs, labels, weights)
+        return after, after
+
+    return jax.lax.scan(step, start, length=steps)[1]

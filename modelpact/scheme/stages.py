@@ -1,0 +1,194 @@
+"""The steps of a scheme as files: what a step reads, what it writes, and when it must be done again.
+
+A stage is a function of the scheme and of earlier stages' records, and returns a record: a `result` of plain
+values and named `arrays`. On disk a record is `<stage>.json` and, if it has arrays, `<stage>.npz` beside it:
+
+    {"format": "modelpact.scheme/1", "stage": "train",
+     "settings": digest of the tables of the scheme that the stage reads, and its seed,
+     "inputs": {"verify": digest of that record, ...},
+     "arrays": SHA-256 of the .npz, or null,
+     "result": {...}}
+
+A record's digest covers its result and its arrays and nothing else. A stage is done if its file is there and
+was made from these settings and these inputs; otherwise it, and whatever follows from a changed record, is
+carried out. The JSON is written last and atomically, so a run that is killed anywhere continues with the
+first stage that was not finished.
+
+Any stage can be done by the real world instead: edit a record's `result`, or write a whole record with
+`write_record`, and run the scheme again. It is kept, and what depends on it is done again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from contracts.errors import InvalidInput
+from contracts.records import frozen
+from contracts.storage import write_atomically
+from modelpact.scheme.settings import Scheme
+
+FORMAT = "modelpact.scheme/1"
+
+
+@frozen
+class Record:
+    """What a stage has found.
+
+    Attributes:
+        result: plain values, as JSON holds them.
+        arrays: by name; NumPy arrays without objects.
+        digest: SHA-256 of both.
+    """
+
+    result: dict[str, Any]
+    arrays: Mapping[str, np.ndarray]
+    digest: str = ""
+
+
+Made = tuple[dict[str, Any], dict[str, np.ndarray]]
+
+
+@frozen
+class Stage:
+    """One step of a scheme.
+
+    Attributes:
+        name: of the step, and of its file.
+        purpose: what it does, for progress and tables.
+        after: the stages whose records it reads.
+        reads: the tables of the scheme that it reads.
+        carry_out: the step; takes the scheme and the records by stage, returns result and arrays.
+    """
+
+    name: str
+    purpose: str
+    after: tuple[str, ...]
+    reads: tuple[str, ...]
+    carry_out: Callable[[Scheme, Mapping[str, Record]], Made]
+
+
+def run_stages(
+    scheme: Scheme,
+    folder: Path,
+    stages: Sequence[Stage],
+    *,
+    on_stage: Callable[[Stage, bool], None] | None = None,
+) -> dict[str, Record]:
+    """Carry out the stages that are not done, in order, and return all records.
+
+    Args:
+        scheme: the scheme.
+        folder: where the records are, or will be; it is created if its parent exists.
+        stages: each after those it reads.
+        on_stage: called before each stage with whether it has been done already.
+
+    Raises:
+        InvalidInput: the folder cannot be written, or whatever a stage refuses.
+    """
+    _make(folder)
+    records: dict[str, Record] = {}
+    for stage in stages:
+        inputs = {name: records[name] for name in stage.after}
+        found = read_record(folder, stage, scheme, inputs)
+        if on_stage is not None:
+            on_stage(stage, found is not None)
+        if found is None:
+            write_record(folder, stage, scheme, inputs, *stage.carry_out(scheme, inputs))
+            # what later stages see is what the files say, whether this run wrote them or an earlier one
+            found = read_record(folder, stage, scheme, inputs)
+            if found is None:
+                raise InvalidInput(f"{folder / stage.name}.json cannot be read back: expected what was written")
+        records[stage.name] = found
+    return records
+
+
+def write_record(
+    folder: Path,
+    stage: Stage,
+    scheme: Scheme,
+    inputs: Mapping[str, Record],
+    result: Mapping[str, Any],
+    arrays: Mapping[str, np.ndarray] | None = None,
+) -> None:
+    """Write the record of a stage, as if it had been carried out here.
+
+    Args:
+        folder: of the run.
+        stage: which stage it is.
+        scheme: the scheme it belongs to.
+        inputs: the records it was made from, by stage.
+        result: plain values.
+        arrays: by name, if there are any.
+    """
+    packed = _pack(arrays) if arrays else None
+    content = {
+        "format": FORMAT,
+        "stage": stage.name,
+        "settings": _settings(stage, scheme),
+        "inputs": {name: inputs[name].digest for name in stage.after},
+        "arrays": None if packed is None else _sha(packed),
+        "result": result,
+    }
+    if packed is not None:
+        write_atomically(folder / f"{stage.name}.npz", packed)
+    write_atomically(folder / f"{stage.name}.json", json.dumps(content, indent=1, allow_nan=False) + "\n")
+
+
+def read_record(folder: Path, stage: Stage, scheme: Scheme, inputs: Mapping[str, Record]) -> Record | None:
+    """The record of a stage, or None if it is missing, damaged, or was made from something else."""
+    try:
+        content = json.loads((folder / f"{stage.name}.json").read_bytes())
+        packed = (folder / f"{stage.name}.npz").read_bytes() if content["arrays"] is not None else None
+        expected = {
+            "format": FORMAT,
+            "stage": stage.name,
+            "settings": _settings(stage, scheme),
+            "inputs": {name: inputs[name].digest for name in stage.after},
+            "arrays": None if packed is None else _sha(packed),
+        }
+        same = all(content[key] == value for key, value in expected.items())
+        if not same or not isinstance(content["result"], dict):
+            return None
+        arrays = {} if packed is None else _unpack(packed)
+    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile):
+        return None
+    digest = _sha(_canonical({"result": content["result"], "arrays": content["arrays"]}))
+    return Record(result=content["result"], arrays=arrays, digest=digest)
+
+
+def _settings(stage: Stage, scheme: Scheme) -> str:
+    return _sha(_canonical({name: scheme.table(name) for name in ("seed", *stage.reads)}))
+
+
+def _canonical(value: Any) -> bytes:
+    return json.dumps(value, sort_keys=True, allow_nan=False).encode()
+
+
+def _sha(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _pack(arrays: Mapping[str, np.ndarray]) -> bytes:
+    stream = io.BytesIO()
+    np.savez_compressed(stream, **dict(arrays))  # type: ignore[arg-type]
+    return stream.getvalue()
+
+
+def _unpack(packed: bytes) -> dict[str, np.ndarray]:
+    with np.load(io.BytesIO(packed), allow_pickle=False) as file:
+        return {name: file[name] for name in file.files}
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise InvalidInput(f"cannot use the folder {folder}: {error.strerror}") from error
