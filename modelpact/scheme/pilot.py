@@ -15,7 +15,6 @@ alternative is hardly better than it says.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 from collections.abc import Mapping
 from functools import partial
 
@@ -26,7 +25,7 @@ from jax import Array
 from scipy import stats
 
 from contracts.accuracy import FAMILIES as CURVES
-from contracts.accuracy import AccuracyCurve
+from contracts.accuracy import AccuracyCurve, PowerLaw
 from contracts.errors import InvalidInput, NotConverged
 from contracts.learning_curves import FAMILIES, CurveFit, fit_curve
 from contracts.measurements import Measurements
@@ -158,9 +157,10 @@ def cautious_curve(alone: np.ndarray, upper: np.ndarray, joint: np.ndarray, lowe
         # what is promised binds more than what might be had elsewhere
         standard_error=np.repeat([PULL, 1.0], [alone.size, joint.size]),
     )
-    found = fit_curve(points, family="power-law").curve
-    excess = max(float(np.max(found(joint) - least)), 0.0)
-    return dataclasses.replace(found, optimum=float(found.optimum) - excess)
+    found = fit_curve(points, family="power-law")
+    excess = max(float(np.max(found.curve(joint) - least)), 0.0)
+    optimum, coefficient, exponent = found.estimate.tolist()
+    return PowerLaw(optimum=optimum - excess, coefficient=coefficient, exponent=exponent)
 
 
 def standard_error(fitted: CurveFit, data: np.ndarray) -> np.ndarray:
