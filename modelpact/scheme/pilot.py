@@ -6,9 +6,10 @@ s² / (1 - x/P), and the mean of the R models varies from pilot to pilot by that
 exact for statistics that are sums over samples; a Hájek projection says why accuracies come near it).
 
 The curve is then read twice. What somebody has alone is taken from the upper edge of its error band, what all
-have together, to which the curve is extrapolated, from the lower edge; bands are those of all families that
-the measurements do not rule out. One power law through both is what the contract is designed for: it promises
-no more than is likely to be kept, to participants whose alternative is no better than it says.
+have together, to which the curve is extrapolated, from the lower edge, the luck of one training included; bands
+are those of all families that the measurements do not rule out. One power law through both, nowhere above the
+lower, is what the contract is designed for: it promises no more than is likely to be kept, to participants whose
+alternative is hardly better than it says.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from jax import Array
 from scipy import stats
 
 from contracts.accuracy import FAMILIES as CURVES
-from contracts.accuracy import AccuracyCurve
+from contracts.accuracy import AccuracyCurve, PowerLaw
 from contracts.errors import InvalidInput, NotConverged
 from contracts.learning_curves import FAMILIES, CurveFit, fit_curve
 from contracts.measurements import Measurements
@@ -41,6 +42,7 @@ LARGEST_SHARE = 2 / 3  # of the pilot's samples in one model
 # the least (Burnham and Anderson). The errors are known, so there is no correction for few measurements.
 PLAUSIBLE = 2.0
 POINTS = 12
+PULL = 3.0  # how much less a point of the upper edge counts than one of the lower
 
 
 def measure(scheme: Scheme, inputs: Mapping[str, Record]) -> Made:
@@ -108,7 +110,9 @@ def fit(scheme: Scheme, inputs: Mapping[str, Record]) -> Made:
     joint = np.geomspace(nearest, max(together, 2.0 * nearest), POINTS)
     z = float(stats.norm.ppf(settings.confidence))
     upper = np.max([f.curve(alone) + z * standard_error(f, alone) for f in fits], axis=0)
-    lower = np.min([f.curve(joint) - z * standard_error(f, joint) for f in fits], axis=0)
+    # one training varies too, less with more samples; by 1/sqrt at least
+    varies = fresh[-1] * np.sqrt(sizes[-1] / joint)
+    lower = np.min([f.curve(joint) - z * np.hypot(standard_error(f, joint), varies) for f in fits], axis=0)
     published = cautious_curve(alone, upper, joint, lower)
     measurements = {
         "data": pilot["data"],
@@ -144,14 +148,19 @@ def deviations(accuracy: np.ndarray, share: np.ndarray, *, least: float) -> tupl
 def cautious_curve(alone: np.ndarray, upper: np.ndarray, joint: np.ndarray, lower: np.ndarray) -> AccuracyCurve:
     """One power law through what is had alone at most and what is had together at least.
 
-    Where the two overlap, and where the lower edge falls, the lower goes: promises come first.
+    Promises come first: the lower edge counts more, decides where the two overlap, and is nowhere exceeded.
     """
     least = np.minimum.accumulate(lower[::-1])[::-1]
     points = Measurements(
         data=np.concatenate([alone, joint]),
         accuracy=np.clip(np.concatenate([np.minimum(upper, least[0]), least]), 0.0, 1.0),
+        # what is promised binds more than what might be had elsewhere
+        standard_error=np.repeat([PULL, 1.0], [alone.size, joint.size]),
     )
-    return fit_curve(points, family="power-law").curve
+    found = fit_curve(points, family="power-law")
+    excess = max(float(np.max(found.curve(joint) - least)), 0.0)
+    optimum, coefficient, exponent = found.estimate.tolist()
+    return PowerLaw(optimum=optimum - excess, coefficient=coefficient, exponent=exponent)
 
 
 def standard_error(fitted: CurveFit, data: np.ndarray) -> np.ndarray:

@@ -135,16 +135,17 @@ def test_the_error_of_a_fit_agrees_with_its_own_where_no_parameter_is_at_its_bou
 
 @settings(max_examples=30, deadline=None)
 @given(gap=st.floats(0.0, 0.05), exponent=st.floats(0.5, 1.2))
-def test_a_cautious_curve_says_more_alone_and_less_together(gap, exponent):
+def test_a_cautious_curve_promises_no_more_than_the_lower_edge(gap, exponent):
     alone, joint = np.geomspace(20, 100, 12), np.geomspace(200, 600, 12)
 
     def curve(x):
         return 0.96 - 0.5 * (x / 20) ** -exponent
 
     cautious = cautious_curve(alone, curve(alone) + gap, joint, curve(joint) - gap)
-    assert cautious(600.0) <= curve(600.0) - 0.5 * gap + 2e-3
-    if curve(100.0) + gap < curve(200.0) - gap:  # the bands do not overlap
-        assert cautious(100.0) >= curve(100.0)
+    # what all have together is nowhere promised above the lower edge
+    assert (cautious(joint) <= curve(joint) - gap + 1e-9).all()
+    if gap == 0.0:
+        assert cautious(alone) == pytest.approx(curve(alone), abs=1e-4)
     # it never falls
     assert (np.diff(cautious(np.geomspace(20, 1000, 50))) >= 0).all()
 
