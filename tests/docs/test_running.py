@@ -25,6 +25,7 @@ ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 PAGES = sorted(page for page in DOCS.rglob("*.md") if "_build" not in page.parts)
 SLOW = {
+    "run-a-whole-scheme",
     "choose-an-aggregation-rule",
     "property-tests",
     "deliver-a-promised-accuracy",
