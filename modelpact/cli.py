@@ -53,9 +53,9 @@ app = App(
     (data to contribute, model received) and proves it, **verify** checks such a menu without trusting its
     author, **settle** says who receives which model once the participants are known; **report** explains it all
     to whoever is to sign; **sweep** does it for thousands of problems. **play** asks whether participants whose
-    data differ in quality will come, and stay; **conflict** what robust aggregation costs. **run** carries a whole
-    scheme out on real data, from a pilot to delivered models, and audits it. **catalogue** has the problems of the
-    papers, with their numbers.
+    data differ in quality will come, and stay; **conflict** what robust aggregation costs. **run** carries a
+    whole scheme out on real data, from a pilot to delivered models, and audits it. **catalogue** has the papers'
+    problems, with their numbers.
     """,
     help_format="markdown",
     help_epilogue=f"{SESSION}\n\n{EXIT_CODES}",

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
-
-from cyclopts import Parameter
+from typing import Any
 
 from modelpact import tables
+from modelpact.terminal import Flag, document
 
 
 def run(
@@ -17,7 +16,7 @@ def run(
     *,
     output: Path | None = None,
     draws: int = 1,
-    json: Annotated[bool, Parameter(negative="")] = False,
+    json: Flag = False,
 ) -> int:
     """Carry out a whole scheme on real data, from the pilot to delivered models, and audit it.
 
@@ -57,7 +56,7 @@ def run(
     failures = report.failures(summary)
     if json:
         found = {"folder": str(folder), "audit": audits[0], "summary": summary, "failures": failures}
-        print(format_json.dumps(found, indent=1, allow_nan=False))
+        print(document("run", found), end="")
         return 1 if failures else 0
     out = tables.console()
     report.show_run(out, folder, audits[0])

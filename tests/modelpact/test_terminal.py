@@ -5,6 +5,7 @@ import json
 import os
 import pty
 import re
+import shutil
 import subprocess
 import sys
 from importlib import import_module
@@ -46,11 +47,28 @@ LINES = {
     "sweep": ["sweep.toml"],
     "play": ["game.toml"],
     "conflict": ["conflict.toml"],
+    "report": ["contract.json"],
+    "run": ["scheme.toml"],
     "catalogue": [],
 }
 KINDS = {"design": "contract", "verify": "certificate", "settle": "settlement", "play": "game"}
-OPTIONS = {"output", "plot", "json", "solver", "counts", "policy", "seed", "scheduler", "check"}
-SLOW = {"sweep", "conflict"}
+OPTIONS = {
+    "output",
+    "plot",
+    "json",
+    "solver",
+    "counts",
+    "policy",
+    "seed",
+    "scheduler",
+    "check",
+    "title",
+    "data",
+    "currency",
+    "audit",
+    "draws",
+}
+SLOW = {"sweep", "conflict", "run"}
 SOME = [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in COMMANDS]
 LONG = [name for name in SOME if name in ("design", "play") or not isinstance(name, str)]
 
@@ -61,6 +79,7 @@ def folder(tmp_path, monkeypatch, capsys):
     Path("game.toml").write_text(GAME)
     Path("conflict.toml").write_text(CONFLICT)
     Path("sweep.toml").write_text(SWEEP)
+    shutil.copy(ROOT / "examples/digits-consortium/scheme.toml", "scheme.toml")
     assert main(["catalogue", "two-types", "--output", "problem.toml"]) == 0
     assert main(["design", "problem.toml", "--output", "contract.json"]) == 0
     capsys.readouterr()
