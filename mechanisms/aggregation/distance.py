@@ -173,6 +173,7 @@ def _minimum_diameter(values: Any, present: Any, *, malicious: int) -> Any:
 
     if isinstance(values, jax.Array):
         shape = jax.ShapeDtypeStruct((len(values),), jnp.bool_)
+        squared, keys = jax.lax.stop_gradient((squared, keys))  # a choice has no derivative
         chosen = jax.pure_callback(search, shape, squared, keys, vmap_method="sequential")
     else:
         chosen = least_diameter_subset(squared, keys, malicious)
