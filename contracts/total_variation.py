@@ -68,7 +68,7 @@ class WithinTotalVariation(Ball, ReducedProblem):
     >>> robust.worst_case < robust.if_right <= robust.nominal.objective
     True
     >>> [breach.name for breach in robust.nominal_breaches]
-    ['type 1']
+    ['type 2']
     """
 
     problem: Any
