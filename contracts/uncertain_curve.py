@@ -263,7 +263,7 @@ class UncertainContract(MenuContract):
         participation = menu.utility - alone
         feasibility = worst.offered(menu.contribution) - menu.expected_reward
         reached = worst.target(menu.contribution)
-        names = self.problem.population.names or ()
+        names = list(self.problem.population.names or ())
         complaints = [
             f"individual rationality: {names[i]} would get {-participation[i]:.3g} less than alone under some"
             " curve of the region"
