@@ -57,7 +57,8 @@ class ExponentialMixture(AccuracyCurve):
     @property
     def natural_rates(self) -> np.ndarray:
         """Its own rates, and others between and above for concave functions of the loss."""
-        low, high = float(self.rates.min()), 25.0 * float(self.rates.max())
+        # Much faster ones would have vanished, to the last digit, before accuracy leaves zero.
+        low, high = float(self.rates.min()), 3.0 * float(self.rates.max())
         spaced = np.geomspace(low, high, int(RATES_PER_DECADE * np.log10(high / low)) + 2)
         return np.union1d(self.rates, spaced)
 
