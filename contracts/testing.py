@@ -90,7 +90,7 @@ def curves(draw: Any, *, families: tuple[str, ...] = ()) -> AccuracyCurve:
 
     Args:
         draw: given by Hypothesis.
-        families: names of the families to draw from; by default all that files know.
+        families: names of the families to draw from; by default all that are concave by construction.
     """
     family = draw(st.sampled_from(families or tuple(_CURVES)))
     return draw(_CURVES[family])

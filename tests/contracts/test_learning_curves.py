@@ -66,6 +66,7 @@ def test_estimates_and_covariance_agree_with_scipys_curve_fit():
         assert fit.covariance == pytest.approx(covariance, rel=1e-3)
 
 
+@pytest.mark.slow
 def test_standard_errors_cover_the_truth_as_often_as_they_promise():
     rng = np.random.default_rng(1)
     truth, error, runs = CURVES["power-law"], np.full(DATA.size, 0.004), 300

@@ -163,6 +163,7 @@ def test_a_common_shape_may_be_any_concave_valuation():
     assert verify(design_contract(stated)).holds
 
 
+@pytest.mark.slow
 @settings(max_examples=8)
 @given(
     contracts(types=(1, 4), participants=(2, 40), families=("power-law", "exponential")),

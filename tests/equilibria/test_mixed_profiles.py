@@ -111,6 +111,7 @@ def test_bad_input(worked, act):
         act(worked)
 
 
+@pytest.mark.slow
 def test_two_groups_far_apart_have_two_stable_thresholds(constants):
     # Most draws are good, some are bad: the good either all join, or leave the bad to themselves.
     game = ParticipationGame(types=np.zeros(30), **constants)

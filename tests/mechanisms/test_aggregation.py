@@ -277,6 +277,8 @@ def duality_gap(values, point, accuracy):
     slopes -= slopes.mean(axis=0)
     slopes /= max(1, np.sqrt((slopes**2).sum(axis=1)).max())
     total = lengths.sum()
+    if total == 0:  # all rows are the point
+        return 0.0
     return float((total - (slopes * away).sum()) / total)
 
 

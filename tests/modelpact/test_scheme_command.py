@@ -100,7 +100,7 @@ def test_every_example_is_a_scheme(path):
         (("rounds = 40", "rounds = 0"), "[training] rounds = 0"),
         (("rounds = 40", "rounds = 1.5"), "[training] rounds = 1.5"),
         (("rounds = 40", "round = 40"), "did you mean 'rounds'"),
-        (("rounds = 40", 'trainer = "flower"'), "trainer = 'flower'"),
+        (("rounds = 40", 'trainer = "flour"'), "trainer = 'flour'"),
         (("rounds = 40", "trainer = 3"), "[training] trainer = 3"),
         (("rounds = 40", 'aggregation = "krumm"'), "krumm"),
         (("rounds = 40", "rate = -1.0"), "[training] rate = -1"),
