@@ -236,9 +236,31 @@ class Arctan(AccuracyCurve):
         return self.optimum * (2.0 / np.pi) * xp.arctan2(self.scale * xp.ones_like(data), data)
 
 
+class Interpolated(AccuracyCurve):
+    """A curve through given points, (0, 0) added; beyond the last it stays constant."""
+
+    data: Any
+    accuracy: Any
+
+    @property
+    def optimum(self) -> Any:  # type: ignore[override]
+        """The last tabulated accuracy."""
+        return self.accuracy[-1]
+
+    @property
+    def floor(self) -> float:
+        """No floor: accuracy is positive from the first datum."""
+        return 0.0
+
+    def knots(self, xp: Any) -> tuple[Any, Any]:
+        """The points with (0, 0), each of shape (points + 1,)."""
+        x, y = xp.asarray(self.data), xp.asarray(self.accuracy)
+        return xp.concatenate([xp.zeros(1), x]), xp.concatenate([xp.zeros(1), y])
+
+
 @jax.tree_util.register_dataclass
 @frozen
-class Tabulated(AccuracyCurve):
+class Tabulated(Interpolated):
     """A smooth increasing concave curve through given points (Schumaker's quadratic spline).
 
     Between the points the curve is once continuously differentiable and keeps their monotonicity and
@@ -276,20 +298,9 @@ class Tabulated(AccuracyCurve):
         object.__setattr__(self, "data", data)
         object.__setattr__(self, "accuracy", accuracy)
 
-    @property
-    def optimum(self) -> Any:  # type: ignore[override]
-        """The last tabulated accuracy."""
-        return self.accuracy[-1]
-
-    @property
-    def floor(self) -> float:
-        """No floor: accuracy is positive from the first datum."""
-        return 0.0
-
     def shortfall(self, data: Any, xp: Any) -> Any:
         """See `AccuracyCurve.shortfall`."""
-        x = xp.concatenate([xp.zeros(1), xp.asarray(self.data)])
-        y = xp.concatenate([xp.zeros(1), xp.asarray(self.accuracy)])
+        x, y = self.knots(xp)
         secant = (y[1:] - y[:-1]) / (x[1:] - x[:-1])
         # Harmonic means lie between the secants; the outermost slopes continue the curvature inside them.
         both = secant[1:] + secant[:-1]
@@ -320,7 +331,7 @@ def _schumaker_cell(t: Any, left: Any, right: Any, y0: Any, y1: Any, s0: Any, s1
 
 @jax.tree_util.register_dataclass
 @frozen
-class MonotoneTabulated(AccuracyCurve):
+class MonotoneTabulated(Interpolated):
     """A smooth increasing curve through given points, concave or not (monotone cubic interpolation).
 
     For measured curves as they are: inflections and plateaus stay. Before the first point the curve falls to
@@ -352,20 +363,9 @@ class MonotoneTabulated(AccuracyCurve):
         object.__setattr__(self, "data", data)
         object.__setattr__(self, "accuracy", accuracy)
 
-    @property
-    def optimum(self) -> Any:  # type: ignore[override]
-        """The last tabulated accuracy."""
-        return self.accuracy[-1]
-
-    @property
-    def floor(self) -> float:
-        """No floor: accuracy is positive from the first datum."""
-        return 0.0
-
     def shortfall(self, data: Any, xp: Any) -> Any:
         """See `AccuracyCurve.shortfall`."""
-        x = xp.concatenate([xp.zeros(1), xp.asarray(self.data)])
-        y = xp.concatenate([xp.zeros(1), xp.asarray(self.accuracy)])
+        x, y = self.knots(xp)
         width, rise = x[1:] - x[:-1], y[1:] - y[:-1]
         secant = rise / width
         # Weighted harmonic means keep every cubic monotone; at the ends the neighbouring secant does.

@@ -109,14 +109,16 @@ def descend(
     """Return the path of full-batch gradient descent on weighted samples, the start included."""
     counted = jnp.ones(len(samples)) if weights is None else jnp.asarray(weights)
     start = jnp.asarray(initial)
-    path = _descend(model, steps, start, samples.inputs, samples.labels, counted, rate)
+    path = descent_path(model, steps, start, samples.inputs, samples.labels, counted, rate)
     return np.vstack([np.asarray(initial), np.asarray(path)])
 
 
 @partial(jax.jit, static_argnums=(0, 1))
-def _descend(
+def descent_path(
     model: Model, steps: int, start: Array, inputs: Array, labels: Array, weights: Array, rate: Array | float
 ) -> Array:
+    """The points of gradient descent on weighted samples after each step, shape (steps, size); compiled."""
+
     def step(params, _):
         after = params - rate * jax.grad(model.loss)(params, inputs, labels, weights)
         return after, after

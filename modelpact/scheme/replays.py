@@ -8,18 +8,15 @@ itself, so that another trainer's luck is not mistaken for a gain.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
 
 from contracts.records import frozen
 from mechanisms.datasets import Samples
 from mechanisms.delivery import deliver
-from mechanisms.delivery.full_model import FullModel
+from mechanisms.delivery.full_model import FullModel, descent_path
 from mechanisms.models import Model
 from modelpact.scheme.checking import Checker
 from modelpact.scheme.handover import model_of
@@ -106,7 +103,7 @@ class Draw:
         start = self.model.initial(self.scheme.seed)
         steps = training.rounds * training.epochs
         path = np.asarray(
-            _path(self.model, steps, jnp.asarray(start), inputs, labels, weights, training.rate),
+            descent_path(self.model, steps, jnp.asarray(start), inputs, labels, weights, training.rate),
             dtype=np.float64,
         )
         pool = Samples(inputs=inputs[:used], labels=labels[:used])
@@ -175,14 +172,3 @@ class Draw:
         full = self.train([*others, part])
         accuracy = self.delivered(full, [float(self.menu.promise(total)[option])])[0]
         return Outcome(accepted=True, accuracy=accuracy, cost=cost, utility=self.worth(accuracy) - cost)
-
-
-@partial(jax.jit, static_argnums=(0, 1))
-def _path(
-    model: Model, steps: int, start: Array, inputs: Array, labels: Array, weights: Array, rate: Array | float
-) -> Array:
-    def step(params, _):
-        after = params - rate * jax.grad(model.loss)(params, inputs, labels, weights)
-        return after, after
-
-    return jax.lax.scan(step, start, length=steps)[1]
