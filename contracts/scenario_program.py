@@ -19,7 +19,7 @@ import numpy as np
 from scipy import linalg
 
 from contracts.first_moment import Program, excess_without_data
-from contracts.interior_point import MAX_ITERATIONS, PATIENCE, TOLERANCE
+from contracts.interior_point import CYCLING, MAX_ITERATIONS, PATIENCE, SHORTER, TOLERANCE
 from contracts.newton import maps
 from contracts.participation import interim, transform
 
@@ -116,7 +116,18 @@ def _evaluate(program: ScenarioProgram, m: np.ndarray, y: np.ndarray) -> _Local:
 
 
 def solve_scenarios(program: ScenarioProgram) -> ScenarioSolution:
-    """Solve to about 1e-15 of the target, or as far as it goes; the caller judges by the certificate."""
+    """Solve to about 1e-15 of the target, or as far as it goes; the caller judges by the certificate.
+
+    Where full steps run in circles the run is repeated with shorter ones, as in `contracts.interior_point`.
+    """
+    solution = _run(program, 1.0)
+    if solution.error <= CYCLING:
+        return solution
+    return min(solution, _run(program, SHORTER), key=lambda found: found.error)
+
+
+def _run(program: ScenarioProgram, share: float) -> ScenarioSolution:
+    """One run, taking a share of every step."""
     base, rows, scenarios = program.base, program.base.costs.size, program.weights.size
     to_m, to_u = (each[:, max(2 * program.excluded - 1, 0) :] for each in maps(base, np))
     size = to_m.shape[1]
@@ -146,9 +157,9 @@ def solve_scenarios(program: ScenarioProgram) -> ScenarioSolution:
             if best.error <= TOLERANCE or since > PATIENCE or not np.isfinite(error):
                 break
             try:
-                x, s, z, y = _step(
-                    to_m.T @ local.hessian @ to_m, jacobian, stationarity, infeasibility, (x, s, z, y)
-                )
+                hessian = to_m.T @ local.hessian @ to_m
+                steps = _step(hessian, jacobian, stationarity, infeasibility, (x, s, z, y))
+                x, s, z, y = (a + share * d for a, d in zip((x, s, z, y), steps, strict=True))
             except (np.linalg.LinAlgError, ValueError):  # overflow or a singular system: keep the best
                 break
     assert best is not None
@@ -214,7 +225,7 @@ def _step(
     sigma = np.clip(affine / ((x.size + s.size) * mu), 0.0, 1.0) ** 3
     dx, ds, dz, dy = direction(sigma * mu - dx * dz, sigma * mu - ds * dy)
     primal, dual = _longest(x, dx, s, ds, 0.995), _longest(z, dz, y, dy, 0.995)
-    return x + primal * dx, s + primal * ds, z + dual * dz, y + dual * dy
+    return primal * dx, primal * ds, dual * dz, dual * dy
 
 
 def _longest(x: np.ndarray, dx: np.ndarray, s: np.ndarray, ds: np.ndarray, share: float) -> float:

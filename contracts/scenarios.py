@@ -14,9 +14,9 @@ Bayes' rule type i believes in scenario k with pi_ki proportional to w_k p_ki, a
 the option of type j than type j does, unless that option is worth t_j in every scenario. Promises that hold
 only on average over pi_i invite envy that t_j - c_i m_j does not show. Those that hold in every scenario are
 the same promise whatever anybody believes, and menus are then never better than if everybody knew the scenario.
-Rewards are those of `ScenarioContract.at(k)`: their means are t_i in scenario k. They can be handed out where the
-scenario is known by then; where it is not, t_i is what participants may count on, and no more. (Contracts that
-bet with participants on the scenario, as Cremer and McLean 1988 do, are outside of this class.)
+Rewards are those of `ScenarioContract.at(k)`: their means are t_i in scenario k. They can be handed out where
+the scenario is known by then; where it is not, t_i is what participants may count on, and no more. (Contracts
+that bet with participants on the scenario, as Cremer and McLean 1988 do, are outside of this class.)
 
 Source: ours.
 """
@@ -66,7 +66,6 @@ from contracts.scenario_program import ScenarioSolution, leave_out, solve_scenar
 from contracts.turnout import Turnout
 from contracts.verify import (
     OPTIMALITY_TOLERANCE,
-    TOLERANCE,
     Certificate,
     reservation_by_zooming,
     verify_menu,
@@ -80,9 +79,10 @@ class ScenarioProblem(ExtendedProblem):
     Does not compose with batches (`design_contracts`): it is a program of its own.
 
     Args:
-        problem: the base problem: interim belief, a fixed number of participants, a curve whose loss is a mixture
-            of exponentials. The probabilities of its population are replaced by the mean over scenarios.
-        weights: how likely each scenario is, in [0, 1], summing to 1, shape (scenarios,).
+        problem: the base problem: interim belief, a fixed number of participants, a curve whose loss is a
+            mixture of exponentials. The probabilities of its population are replaced by the mean over scenarios.
+        weights: how likely each scenario is, in [0, 1], summing to 1, shape (scenarios,). Promises hold in
+            scenarios of weight 0, too.
         probabilities: of the types in each scenario, each row summing to 1, shape (scenarios, types).
 
     Raises:

@@ -13,11 +13,14 @@ from contracts import (
     Arctan,
     Exponential,
     InvalidInput,
+    LinearValuation,
     Poisson,
+    Problem,
     ScenarioProblem,
     design_contract,
     verify,
 )
+from contracts.first_moment import prepare
 from contracts.mixture_check import mixture_error
 from contracts.robust_contract import reached, with_probabilities
 from contracts.scenario_program import leave_out, solve_scenarios
@@ -31,7 +34,8 @@ TWO = [[0.8, 0.2], [0.3, 0.7]]
 @st.composite
 def interim_problems(draw, types=(1, 5)):
     problem = draw(problems(types=types, participants=(2, 200), families=FAMILIES))
-    return dataclasses.replace(problem, belief="interim")
+    # Other valuations of a curve with a floor need not be mixtures of exponentials: those are refused.
+    return dataclasses.replace(problem, belief="interim", valuation=LinearValuation(scale=100.0))
 
 
 @st.composite
@@ -68,7 +72,7 @@ def complains(contract, word):
     return any(word in text for text in verify(contract).violations)
 
 
-@settings(max_examples=8)
+@settings(max_examples=5)
 @given(interim_problems())
 def test_one_scenario_and_equal_scenarios_are_the_base_problem(problem):
     base = design_contract(problem, time_limit=0.0)
@@ -82,7 +86,7 @@ def test_one_scenario_and_equal_scenarios_are_the_base_problem(problem):
         assert verify(contract).holds == verify(base).holds
 
 
-@settings(max_examples=12)
+@settings(max_examples=6)
 @given(unsure())
 def test_certified_and_not_better_than_if_the_scenario_were_known(problem):
     contract = design_contract(problem)
@@ -93,7 +97,7 @@ def test_certified_and_not_better_than_if_the_scenario_were_known(problem):
     assert contract.price_of_not_knowing >= -1e-7 * problem.problem.largest_value - max(left)
 
 
-@settings(max_examples=8)
+@settings(max_examples=5)
 @given(populations(types=(2, 3), participants=(2, 5), costs=(0.02, 0.3)), st.floats(0.1, 0.9))
 def test_expectations_are_those_of_all_outcomes(population, weight):
     size = population.types
@@ -109,8 +113,6 @@ def test_expectations_are_those_of_all_outcomes(population, weight):
 
 
 def smooth(population):
-    from contracts import LinearValuation, Problem
-
     return Problem(
         population=population,
         accuracy=Exponential(optimum=1.0, rate=0.01),
@@ -176,13 +178,13 @@ def test_the_contract_for_the_mean_population_breaks_promises(build):
 
 
 def test_dear_types_are_left_out_and_nobody_comes_where_nothing_pays(build):
-    prohibitive = build([60.0, 0.5], 3)
+    prohibitive = build([60.0, 0.5], 5)
     p = prohibitive.population.probabilities
     one = design_contract(ScenarioProblem(problem=prohibitive, weights=[1.0], probabilities=[p]))
-    base = design_contract(prohibitive)
+    base = design_contract(prohibitive, time_limit=0.0)
     assert base.provenance.excluded == one.provenance.excluded == 1
     assert one.reached == pytest.approx(base.objective, abs=1e-9)
-    two = design_contract(ScenarioProblem(problem=prohibitive, weights=[0.5, 0.5], probabilities=TWO))
+    two = design_contract(ScenarioProblem(problem=build([20.0, 0.2], 3), weights=[0.5, 0.5], probabilities=TWO))
     assert two.contribution[0] == 0.0 < two.contribution[1]
     assert verify(two).holds
     nobody = design_contract(
@@ -211,7 +213,7 @@ def test_what_is_changed_is_named(build):
     m, t, witness = contract.contribution, contract.expected_reward, contract.witness
     for change, word in [
         ({"contribution": m * 1.01}, "individual rationality"),
-        ({"expected_reward": t * [1.0, 1.05]}, "incentive"),
+        ({"expected_reward": t * [1.3, 1.0]}, "incentive"),
         ({"expected_reward": t * 1.3}, "scenario 0: feasibility"),
         ({"reached": contract.reached + 0.01}, "reached"),
         ({"reservation_utility": contract.reservation_utility + 1.0}, "reservation"),
@@ -230,10 +232,8 @@ def test_what_is_changed_is_named(build):
 
 
 def test_solver_reports_what_it_reached(build):
-    from contracts.first_moment import prepare
-
     model = prepare(build([0.2, 0.04], 10))
-    solution = solve_scenarios(leave_out(model.program, np.array([0.5, 0.5]), np.array(TWO)[:, ::1], 0))
+    solution = solve_scenarios(leave_out(model.program, np.array([0.5, 0.5]), np.array(TWO), 0))
     assert solution.error < 1e-12
     assert (solution.feasibility >= 0.0).all()
     assert solution.participation[0] == 0.0
@@ -267,9 +267,9 @@ def test_what_cannot_be_solved_is_refused(build):
     def stated(problem):
         return ScenarioProblem(problem=problem, weights=[0.5, 0.5], probabilities=TWO)
 
-    with pytest.raises(InvalidInput, match="problem.belief = 'ex-ante'"):
+    with pytest.raises(InvalidInput, match=r"problem\.belief = 'ex-ante'"):
         stated(build([0.2, 0.04], 10, belief="ex-ante"))
-    with pytest.raises(InvalidInput, match="problem.population.participants = Poisson"):
+    with pytest.raises(InvalidInput, match=r"problem\.population\.participants = Poisson"):
         stated(build([0.2, 0.04], Poisson(mean=10)))
     with pytest.raises(InvalidInput, match="differs from a mixture of exponentials"):
         design_contract(stated(build([0.2, 0.04], 10, accuracy=Arctan(optimum=1.0, scale=100.0))))
