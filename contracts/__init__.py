@@ -38,6 +38,7 @@ from contracts.quality import QualityContract, QualityProblem, undetected_share
 from contracts.reservation import Reservation, reservation, reservations
 from contracts.rewards import Rewards, rewards
 from contracts.robust_contract import Breach, RobustContract
+from contracts.scenarios import ScenarioContract, ScenarioProblem
 from contracts.tastes import TasteContract, TasteProblem
 from contracts.tiers import TieredContract, TieredProblem
 from contracts.total_variation import WithinTotalVariation
@@ -99,6 +100,8 @@ __all__ = [
     "Reservation",
     "Rewards",
     "RobustContract",
+    "ScenarioContract",
+    "ScenarioProblem",
     "Settlement",
     "Tabulated",
     "TasteContract",

@@ -200,13 +200,13 @@ def lower_bound(
     lagrangian = witness.target_weights @ powers - excess - y @ slack - w @ (u - f)
     by_m = -(witness.target_weights * mix.rates * slopes) @ mix.tilted + y * costs
     by_m = by_m + type_loss_gradient(problem, witness.value_weights, mix, m, p, y)
-    bound = lagrangian + _least_change(problem, costs, by_m, y - w, witness, f[0])
+    bound = lagrangian + least_change(problem, costs, by_m, y - w, witness, f[0])
     given = transforms(witness.rates, by_row(contribution, row), p)
     loss = float(witness.target_weights @ mean_power(n, given.log_phi) - excess)
     return float(bound), loss, loss + float(y.sum()) * value_top
 
 
-def _least_change(
+def least_change(
     problem: Problem, costs: np.ndarray, by_m: np.ndarray, by_u: np.ndarray, witness: Witness, first: float
 ) -> float:
     """The least that the linearised Lagrangian can change from the witness's point to any contract."""
@@ -235,7 +235,7 @@ def _bound_over_outcomes(
     losses, gradient = type_losses(value, problem.belief, m, p, n, y)
     slack = top - losses + value_excess - costs * m - u
     lagrangian = mean - excess - y @ slack - w @ (u - f)
-    bound = lagrangian + _least_change(problem, costs, by_m + gradient + y * costs, y - w, witness, f[0])
+    bound = lagrangian + least_change(problem, costs, by_m + gradient + y * costs, y - w, witness, f[0])
     loss, _ = expected_loss(target, by_row(contribution, row), p, n)
     return float(bound), float(loss - excess), float(loss + y.sum() * top)
 

@@ -33,6 +33,7 @@ from contracts import (
     Poisson,
     Population,
     Problem,
+    ScenarioProblem,
     WithinKullbackLeibler,
     WithinTotalVariation,
     design_contract,
@@ -65,7 +66,9 @@ laws = {"ten": 10, "binomial": Binomial(trials=20, probability=0.5), "Poisson": 
 by_number = {name: design_contract(clinics(law)) for name, law in laws.items()}
 for name, contract in by_number.items():
     proof = verify(contract)
-    print(f"{name:>9}: expected value {contract.objective:.4f}, proved to {proof.optimality_gap:.0e}, {proof.holds}")
+    print(
+        f"{name:>9}: expected value {contract.objective:.4f}, proved to {proof.optimality_gap:.0e}, {proof.holds}"
+    )
 
 # %% [markdown]
 # What does it cost to pretend that the mean is the number? Take the menu made for ten and let a Poisson number come. A
@@ -109,7 +112,9 @@ left.plot(radii, [c.worst_case for c in contracts], label="worst case, guarantee
 left.axhline(contracts[0].worst_case, color="grey", lw=0.8, ls=":", label="nominal contract, if right")
 left.set(xlabel="radius (total variation)", ylabel="expected value of the trained model")
 left.legend()
-right.plot(radii, [max((b.short for b in c.nominal_breaches), default=0.0) for c in contracts], color="firebrick")
+right.plot(
+    radii, [max((b.short for b in c.nominal_breaches), default=0.0) for c in contracts], color="firebrick"
+)
 right.set(xlabel="radius (total variation)", ylabel="largest promise the nominal contract breaks")
 figure.tight_layout()
 
@@ -133,3 +138,20 @@ for observations in (40, 400, 4000):
         f" {insured.bound:.4f}; price {insured.price_of_robustness:.4f};"
         f" the nominal contract breaks {proof.extended['largest breach of the nominal contract']:.3f}; {proof.holds}"
     )
+
+# %% [markdown]
+# ## One of a few populations
+#
+# Sometimes uncertainty has a face: either the association of rural clinics joins, or the registries do, and nobody knows
+# which. One's own type is then evidence about who else comes, so a promise that holds only on average would be worth
+# something else to everybody. `ScenarioProblem` designs one menu whose promises hold in **every** scenario, best on
+# average over them, and says what knowing the scenario would be worth.
+
+# %%
+rural, registries = (0.5, 0.3, 0.1, 0.05, 0.05), (0.05, 0.1, 0.25, 0.3, 0.3)
+unsure = design_contract(
+    ScenarioProblem(problem=clinics(10), weights=[0.4, 0.6], probabilities=[rural, registries])
+)
+print(unsure)
+print()
+print(verify(unsure))
