@@ -36,7 +36,8 @@ myst_heading_anchors = 3
 bibtex_bibfiles = ["../modelpact/bibliography.bib"]
 bibtex_default_style = "unsrt"
 bibtex_reference_style = "author_year"
-suppress_warnings = ["bibtex.duplicate_citation"]
+# Lists of attributes are rendered as references, which short names such as `contribution` make ambiguous.
+suppress_warnings = ["bibtex.duplicate_citation", "ref.python"]
 
 nb_execution_mode = os.environ.get("MODELPACT_DOCS_EXECUTE", "cache")
 nb_execution_timeout = 300
