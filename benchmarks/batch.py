@@ -28,9 +28,9 @@ from rich.table import Table
 
 from contracts import GeneralizationBound, LinearValuation, Population, Problem, design_contract, verify
 from contracts.batch import design_contracts
-from contracts.batch_solver import solve_programs
-from contracts.first_moment import Program, moments, prepare
 from contracts.full_information import full_information, full_informations
+from contracts.programs.batch_solver import solve_programs
+from contracts.programs.first_moment import Program, moments, prepare
 
 out = Console(width=120, highlight=False)
 

@@ -96,8 +96,9 @@ def measure(method: str, types: int, participants: int) -> dict[str, Any]:
         seconds.append(time.perf_counter() - began)
     result = {"objective": objective, "seconds": min(seconds), "cold": first}
     if method == "default":
-        from contracts import interior_point, verify
-        from contracts.first_moment import prepare
+        from contracts import verify
+        from contracts.programs import interior_point
+        from contracts.programs.first_moment import prepare
 
         program = prepare(stated).program
         solves = []

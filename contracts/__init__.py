@@ -11,19 +11,15 @@ from contracts.accuracy import (
     Tabulated,
 )
 from contracts.batch import attempt_contracts, design_contracts
-from contracts.behaviour import Choice, choose, design_for_choice, sufficient_margin
-from contracts.confidence_region import ConfidenceRegion, bootstrap_covariance, confidence_region
-from contracts.continuous import ContinuousContract, ContinuousProblem, EmpiricalCosts
 from contracts.contract import Contract, Settlement
 from contracts.design import design_contract
 from contracts.errors import BackendMissing, Infeasible, InvalidInput, ModelpactError, NotConverged
-from contracts.exponential_mixture import ExponentialMixture
-from contracts.full_information import FullInformation, full_information, full_informations
-from contracts.kullback_leibler import WithinKullbackLeibler
-from contracts.learning_curves import CurveFit, compare_families, fit_curve
-from contracts.margins import MarginContract, MarginProblem
-from contracts.measurements import Measurements, read_measurements
-from contracts.objectives import (
+from contracts.extensions.behaviour import Choice, choose, design_for_choice, sufficient_margin
+from contracts.extensions.confidence_region import ConfidenceRegion, bootstrap_covariance, confidence_region
+from contracts.extensions.continuous import ContinuousContract, ContinuousProblem, EmpiricalCosts
+from contracts.extensions.kullback_leibler import WithinKullbackLeibler
+from contracts.extensions.margins import MarginContract, MarginProblem
+from contracts.extensions.objectives import (
     DistributionCost,
     NashBargaining,
     Objective,
@@ -32,18 +28,22 @@ from contracts.objectives import (
     Rawlsian,
     Welfare,
 )
+from contracts.extensions.quality import QualityContract, QualityProblem, undetected_share
+from contracts.extensions.robust_contract import Breach, RobustContract
+from contracts.extensions.scenarios import ScenarioContract, ScenarioProblem
+from contracts.extensions.tastes import TasteContract, TasteProblem
+from contracts.extensions.tiers import TieredContract, TieredProblem
+from contracts.extensions.total_variation import WithinTotalVariation
+from contracts.extensions.uncertain_curve import UncertainContract, UncertainProblem
+from contracts.full_information import FullInformation, full_information, full_informations
+from contracts.measured.exponential_mixture import ExponentialMixture
+from contracts.measured.learning_curves import CurveFit, compare_families, fit_curve
+from contracts.measured.measurements import Measurements, read_measurements
 from contracts.population import Population
 from contracts.problem import Problem
-from contracts.quality import QualityContract, QualityProblem, undetected_share
 from contracts.reservation import Reservation, reservation, reservations
 from contracts.rewards import Rewards, rewards
-from contracts.robust_contract import Breach, RobustContract
-from contracts.scenarios import ScenarioContract, ScenarioProblem
-from contracts.tastes import TasteContract, TasteProblem
-from contracts.tiers import TieredContract, TieredProblem
-from contracts.total_variation import WithinTotalVariation
 from contracts.turnout import Binomial, FiniteTurnout, Poisson, Turnout, generated_turnout
-from contracts.uncertain_curve import UncertainContract, UncertainProblem
 from contracts.valuation import (
     ExponentialUtility,
     LinearValuation,

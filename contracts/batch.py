@@ -1,8 +1,8 @@
 r"""Thousands of contracts at once.
 
 Everything that problems share is done once (mixtures of exponentials, relaxations, reservation utilities), all
-programs of one belief and one padded shape are solved together (`contracts.batch_solver`), and what is left out
-is searched as `contracts.exclusion` does. Answers are those of `design_contract`, to rounding.
+programs of one belief and one padded shape are solved together (`contracts.programs.batch_solver`), and what is
+left out is searched as `contracts.programs.exclusion` does. Answers are those of `design_contract`, to rounding.
 
 >>> from contracts import GeneralizationBound, LinearValuation, Population, Problem
 >>> problems = [
@@ -28,15 +28,15 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from contracts.batch_solver import LARGE, MOST_TYPES, SMALL, padded_types, solve_programs
 from contracts.contract import Contract
 from contracts.design import check_shape, contract_of, design_contract, hopeless
 from contracts.errors import InvalidInput, ModelpactError
-from contracts.exclusion import CONVERGED, Candidate, Found, attempt, chernoff, expected_target, plan
 from contracts.extension import ExtendedProblem, ReducedProblem
-from contracts.first_moment import FirstMoment, Program, exclude, prepare, unfold
-from contracts.interior_point import CYCLING, Solution, solve
 from contracts.problem import Problem
+from contracts.programs.batch_solver import LARGE, MOST_TYPES, SMALL, padded_types, solve_programs
+from contracts.programs.exclusion import CONVERGED, Candidate, Found, attempt, chernoff, expected_target, plan
+from contracts.programs.first_moment import FirstMoment, Program, exclude, prepare, unfold
+from contracts.programs.interior_point import CYCLING, Solution, solve
 from contracts.reservation import reservations
 
 

@@ -69,8 +69,8 @@ class Tree:
 
     A case splits at a contribution of one row, first what lies below it, then what lies above; or it is a leaf,
     whose bound follows from its prices by weak duality, the true curve replaced, outcome by outcome, by its
-    concave envelope on the data that the case can reach (see `contracts.tree_check`). Rows are the distinct
-    costs, falling.
+    concave envelope on the data that the case can reach (see `contracts.proofs.tree_check`). Rows are the
+    distinct costs, falling.
 
     Attributes:
         row: the row split at, -1 for a leaf; cases in depth-first order, shape (cases,).

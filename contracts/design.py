@@ -9,16 +9,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from contracts import checks, interior_point
-from contracts.branch_and_bound import Answer, proof
+from contracts import checks
+from contracts.branching.branch_and_bound import Answer, proof
+from contracts.branching.global_search import sharpen
 from contracts.contract import Contract, Provenance, Tree, Witness
 from contracts.errors import InvalidInput, NotConverged
-from contracts.exclusion import Candidate, Found, gap, search
 from contracts.extension import ExtendedProblem
-from contracts.first_moment import FirstMoment, prepare
-from contracts.global_search import sharpen
 from contracts.outcomes import total_data
 from contracts.problem import Problem
+from contracts.programs import interior_point
+from contracts.programs.exclusion import Candidate, Found, gap, search
+from contracts.programs.first_moment import FirstMoment, prepare
 from contracts.reservation import Reservation
 from contracts.shape import shape_of
 
@@ -36,7 +37,7 @@ def design_contract(
     Solves the first-moment relaxation exactly over who takes part, leaves types out where that is better,
     and maps the answer back to a menu in the user's order of types. Where the curve's floor or its inflections
     leave open that another contract is better, branch and bound searches all of them
-    (`contracts.branch_and_bound`). `verify` proves the answer.
+    (`contracts.branching.branch_and_bound`). `verify` proves the answer.
 
     Args:
         problem: types, costs, probabilities, curve, valuation, belief; or a problem of one of the extensions,
@@ -94,7 +95,7 @@ def design_due(
         return null_contract(problem, None, began, left=0.0)
     model = prepare(problem, due)
     if solver == "conic":
-        from contracts.conic import solve as solver_function
+        from contracts.programs.conic import solve as solver_function
     else:
         solver_function = interior_point.solve
     found = search(model, solver_function)

@@ -1,8 +1,8 @@
 r"""Check a contract from its problem alone; nothing here is shared with the solvers.
 
-Participation, incentive compatibility and feasibility are recomputed from the menu. Optimality is proved by
-weak duality (`contracts.duality`). The mixtures of exponentials by which expectations are taken are themselves
-compared with the problem's curve first (`contracts.mixture_check`), and their error is carried.
+Participation, incentive compatibility and feasibility are recomputed from the menu. Optimality is proved by weak
+duality (`contracts.proofs.duality`). The mixtures of exponentials by which expectations are taken are themselves
+compared with the problem's curve first (`contracts.proofs.mixture_check`), and their error is carried.
 """
 
 from __future__ import annotations
@@ -15,7 +15,10 @@ from functools import lru_cache
 import numpy as np
 
 from contracts.contract import Contract
-from contracts.duality import (
+from contracts.extension import ExtendedContract
+from contracts.outcomes import believed_total, total_data
+from contracts.problem import Problem
+from contracts.proofs.duality import (
     by_row,
     distinct_rows,
     idle_outcomes,
@@ -23,12 +26,9 @@ from contracts.duality import (
     transforms,
     type_losses_by_mixture,
 )
-from contracts.extension import ExtendedContract
-from contracts.mixture_check import below, family, mixture_error
-from contracts.outcomes import believed_total, total_data
-from contracts.problem import Problem
+from contracts.proofs.mixture_check import below, family, mixture_error
+from contracts.proofs.tree_check import tree_bound
 from contracts.records import Keyed, frozen
-from contracts.tree_check import tree_bound
 from contracts.turnout import Turnout
 
 TOLERANCE = 1e-9  # of the largest value: rounding of sums of a few thousand terms, far below any promise

@@ -26,9 +26,10 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from contracts import accuracy, learning_curves
+from contracts import accuracy
 from contracts.errors import InvalidInput
-from contracts.learning_curves import CurveFit
+from contracts.measured import learning_curves
+from contracts.measured.learning_curves import CurveFit
 from contracts.problem import Problem
 from contracts.problem_data import choice, kinds, known, problem_from_data
 from contracts.records import frozen

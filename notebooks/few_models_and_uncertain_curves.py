@@ -26,9 +26,9 @@ from scipy import stats
 
 from contracts import LinearValuation, Population, PowerLaw, Problem, design_contract, fit_curve, verify
 from contracts import read_measurements
-from contracts.continuous import ContinuousProblem
-from contracts.tiers import TieredProblem
-from contracts.uncertain_curve import UncertainProblem
+from contracts.extensions.continuous import ContinuousProblem
+from contracts.extensions.tiers import TieredProblem
+from contracts.extensions.uncertain_curve import UncertainProblem
 
 # %% [markdown]
 # ## Few versions of the model

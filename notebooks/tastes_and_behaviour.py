@@ -20,17 +20,17 @@
 import numpy as np
 
 from contracts import LinearValuation, Population, PowerLaw, Problem, design_contract, verify
-from contracts.behaviour import choose, design_for_choice
-from contracts.margins import MarginProblem
-from contracts.objectives import (
+from contracts.extensions.behaviour import choose, design_for_choice
+from contracts.extensions.margins import MarginProblem
+from contracts.extensions.objectives import (
     DistributionCost,
     NashBargaining,
     ObjectiveProblem,
     Rawlsian,
     Welfare,
 )
-from contracts.quality import QualityProblem, undetected_share
-from contracts.tastes import TasteProblem
+from contracts.extensions.quality import QualityProblem, undetected_share
+from contracts.extensions.tastes import TasteProblem
 
 population = Population(
     costs=[0.5, 0.35, 0.2, 0.1, 0.05],

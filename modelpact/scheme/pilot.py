@@ -27,8 +27,8 @@ from scipy import stats
 from contracts.accuracy import FAMILIES as CURVES
 from contracts.accuracy import AccuracyCurve, PowerLaw
 from contracts.errors import InvalidInput, NotConverged
-from contracts.learning_curves import FAMILIES, CurveFit, fit_curve
-from contracts.measurements import Measurements
+from contracts.measured.learning_curves import FAMILIES, CurveFit, fit_curve
+from contracts.measured.measurements import Measurements
 from contracts.problem_data import family
 from mechanisms.datasets import Samples
 from mechanisms.models import Model

@@ -36,7 +36,7 @@ from typing import Any
 
 from contracts import checks
 from contracts.errors import InvalidInput
-from contracts.learning_curves import FAMILIES as CURVES
+from contracts.measured.learning_curves import FAMILIES as CURVES
 from contracts.population import Population
 from contracts.problem_data import build, family, known
 from contracts.records import frozen
@@ -125,10 +125,9 @@ class Measuring:
     """How the pilot measures the learning curve, and how cautiously it is read.
 
     Args:
-        sizes: how many amounts of data, between `smallest` and four fifths of the pilot's.
-        smallest: the least amount of data.
-        repetitions: models trained at each amount.
-        family: of the fitted curve, one of `contracts.learning_curves.FAMILIES`, or "plausible": all that the
+        sizes: how many amounts of data, between `smallest` and four fifths of the pilot's. smallest: the least
+        amount of data. repetitions: models trained at each amount. family: of the fitted curve, one of
+        `contracts.measured.learning_curves.FAMILIES`, or "plausible": all that the
             measurements do not rule out.
         confidence: the share of schemes, in [0.5, 1), in which every promise is to be met.
     """

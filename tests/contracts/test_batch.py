@@ -22,10 +22,10 @@ from contracts import (
     verify,
 )
 from contracts.batch import attempt_contracts, design_contracts, unstack
-from contracts.batch_solver import solve_programs
-from contracts.first_moment import exclude, moments, prepare, unfold
 from contracts.full_information import full_information, full_informations
-from contracts.interior_point import solve
+from contracts.programs.batch_solver import solve_programs
+from contracts.programs.first_moment import exclude, moments, prepare, unfold
+from contracts.programs.interior_point import solve
 from contracts.reservation import reservation, reservations
 
 CURVES = (GeneralizationBound(), PowerLaw(optimum=0.95, coefficient=2.0, exponent=0.5), Exponential(rate=1e-4))

@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contracts import Infeasible, InvalidInput, LinearValuation, PowerLaw, design_contract, verify
-from contracts.behaviour import choose, design_for_choice, sufficient_margin
-from contracts.margins import MarginProblem
-from contracts.objectives import ObjectiveProblem, Welfare
-from contracts.tastes import TasteProblem
+from contracts.extensions.behaviour import choose, design_for_choice, sufficient_margin
+from contracts.extensions.margins import MarginProblem
+from contracts.extensions.objectives import ObjectiveProblem, Welfare
+from contracts.extensions.tastes import TasteProblem
 from contracts.testing import contracts, example_contract
 
 CURVE = PowerLaw(optimum=0.95, coefficient=1.0, exponent=0.5)

@@ -16,7 +16,7 @@ from contracts import (
     design_contracts,
     verify,
 )
-from contracts.continuous import ContinuousProblem, EmpiricalCosts
+from contracts.extensions.continuous import ContinuousProblem, EmpiricalCosts
 from contracts.reservation import reservation
 
 POWER = PowerLaw(optimum=0.95, coefficient=2.0, exponent=0.6)

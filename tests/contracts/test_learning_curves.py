@@ -8,7 +8,13 @@ from scipy import optimize
 
 from contracts.accuracy import Arctan, Exponential, GeneralizationBound, PowerLaw
 from contracts.errors import InvalidInput
-from contracts.learning_curves import FAMILIES, Measurements, compare_families, fit_curve, read_measurements
+from contracts.measured.learning_curves import (
+    FAMILIES,
+    Measurements,
+    compare_families,
+    fit_curve,
+    read_measurements,
+)
 
 DATA = np.geomspace(30, 5000, 14)
 CURVES = {

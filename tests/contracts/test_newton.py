@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from contracts import LinearValuation, Population, PowerLaw, Problem, interior_point
-from contracts.first_moment import exclude, prepare
+from contracts import LinearValuation, Population, PowerLaw, Problem
+from contracts.programs import interior_point
+from contracts.programs.first_moment import exclude, prepare
 
 
 def thirty_types():

@@ -10,10 +10,7 @@ from hypothesis import strategies as st
 from scipy import optimize
 
 from contracts import Arctan, Infeasible, InvalidInput, PowerLaw, design_contract, design_contracts, verify
-from contracts.concave_bound import Gaps, Tangent, upper_bound
-from contracts.concave_program import Slopes
-from contracts.duality import by_row, distinct_rows
-from contracts.objectives import (
+from contracts.extensions.objectives import (
     DistributionCost,
     NashBargaining,
     Objective,
@@ -23,6 +20,9 @@ from contracts.objectives import (
     Welfare,
     outcome_of,
 )
+from contracts.programs.concave_program import Slopes
+from contracts.proofs.concave_bound import Gaps, Tangent, upper_bound
+from contracts.proofs.duality import by_row, distinct_rows
 from contracts.records import frozen
 from contracts.testing import problems
 

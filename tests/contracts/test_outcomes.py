@@ -6,8 +6,8 @@ from scipy.stats import multinomial
 
 from contracts import outcomes
 from contracts.full_information import _compositions
-from contracts.gauss import compress, total
 from contracts.outcomes import believed_total, total_data
+from contracts.programs.gauss import compress, total
 
 
 def enumerate_law(m, p, n, present=None):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy.special import gammaln, xlogy
 
 from contracts.full_information import _compositions
-from contracts.participation import BELIEFS, transform
+from contracts.programs.participation import BELIEFS, transform
 
 
 def outcomes(p, n):

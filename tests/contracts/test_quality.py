@@ -17,8 +17,8 @@ from contracts import (
     design_contracts,
     verify,
 )
+from contracts.extensions.quality import QualityProblem, undetected_share
 from contracts.outcomes import total_data
-from contracts.quality import QualityProblem, undetected_share
 from contracts.testing import problems
 from mechanisms.verification import accept, estimate_types, hoeffding_radius
 

@@ -19,7 +19,7 @@ from contracts import (
     design_contracts,
     verify,
 )
-from contracts.tastes import TasteProblem
+from contracts.extensions.tastes import TasteProblem
 from contracts.testing import contracts, problems
 
 CURVE = PowerLaw(optimum=0.95, coefficient=1.0, exponent=0.5)

@@ -20,14 +20,14 @@ from contracts import (
     design_contracts,
     verify,
 )
-from contracts.exclusion import attempt
-from contracts.first_moment import prepare
-from contracts.interior_point import solve
+from contracts.extensions.tier_search import opened_gaps
+from contracts.extensions.tiers import TieredProblem
 from contracts.outcomes import believed_total, total_data
+from contracts.programs.exclusion import attempt
+from contracts.programs.first_moment import prepare
+from contracts.programs.interior_point import solve
 from contracts.reservation import reservation
 from contracts.testing import problems
-from contracts.tier_search import opened_gaps
-from contracts.tiers import TieredProblem
 
 FLOORLESS = ("exponential",)  # the others take a linear program more, and time
 FEW = settings(max_examples=4, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate])

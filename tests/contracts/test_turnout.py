@@ -29,9 +29,9 @@ from contracts import (
     verify,
 )
 from contracts.batch import unstack
-from contracts.first_moment import exclude, factors, moments, prepare
 from contracts.outcomes import total_data
 from contracts.problem_data import problem_from_data, problem_to_data
+from contracts.programs.first_moment import exclude, factors, moments, prepare
 from contracts.testing import assert_holds, problems
 from contracts.turnout import FixedTurnout
 from modelpact.axes import Axis

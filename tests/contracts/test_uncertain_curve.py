@@ -24,9 +24,9 @@ from contracts import (
     fit_curve,
     verify,
 )
-from contracts.confidence_region import bootstrap_covariance, confidence_region
-from contracts.exponential_mixture import ExponentialMixture
-from contracts.uncertain_curve import UncertainProblem, lowest_curve
+from contracts.extensions.confidence_region import bootstrap_covariance, confidence_region
+from contracts.extensions.uncertain_curve import UncertainProblem, lowest_curve
+from contracts.measured.exponential_mixture import ExponentialMixture
 
 TRUE = {
     "power-law": PowerLaw(optimum=0.95, coefficient=1.5, exponent=0.6),

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from contracts import LinearValuation, Population, PowerLaw, Problem, design_contract
 from contracts.errors import Infeasible
-from contracts.learning_curves import fit_curve
-from contracts.measurements import Measurements
+from contracts.measured.learning_curves import fit_curve
+from contracts.measured.measurements import Measurements
 from contracts.reservation import reservation
 from mechanisms.datasets import Samples
 from modelpact.scheme.menu import whole_samples

@@ -1,0 +1,1 @@
+"""Problems beyond the published contract, each with its own program and certificate."""

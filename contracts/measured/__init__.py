@@ -1,0 +1,1 @@
+"""Measurements of accuracy against data, and the curves fitted to them."""
