@@ -5,7 +5,8 @@
     python benchmarks/solvers.py --quick         # small sizes only
 
 - default: `design_contract`: exact expectations without enumeration, the interior-point method, the search over
-  contracts that leave types out, the bound against the true curve; `solve` is one run of the interior point;
+  contracts that leave types out, the bound against the true curve; `solve` is one run of the interior point,
+  and `in a batch` one of 512 programs of the shape, their probabilities random, solved together (compiled);
 - conic: cvxpy with Clarabel on the same program;
 - enumeration: the published approach (`enumeration_baseline.py`), all outcomes and scipy's trust-constr.
 
@@ -25,6 +26,7 @@ import platform
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -107,12 +109,34 @@ def measure(method: str, types: int, participants: int) -> dict[str, Any]:
             interior_point.solve(program, stated.belief)
             solves.append(time.perf_counter() - began)
         result["solve"] = min(solves)
+        result |= batched(types, participants)
 
         began = time.perf_counter()
         certificate = verify(answer)
         result |= {"gap": certificate.optimality_gap, "holds": certificate.holds}
         result["verifying"] = time.perf_counter() - began
     return result
+
+
+def batched(types: int, participants: int) -> dict[str, float]:
+    """Time of one program among many of its shape, if they are small enough to be solved together."""
+    from contracts.programs.batch_solver import MOST_TYPES, solve_programs
+    from contracts.programs.first_moment import prepare
+
+    if types > MOST_TYPES:
+        return {}
+    shares = np.random.default_rng(types).dirichlet(np.full(types, 5.0), size=512)
+    base = problem(types, participants)
+    programs = [
+        prepare(replace(base, population=replace(base.population, probabilities=row))).program for row in shares
+    ]
+    solve_programs(programs, base.belief)
+    times = []
+    for _ in range(3):
+        began = time.perf_counter()
+        solve_programs(programs, base.belief)
+        times.append(time.perf_counter() - began)
+    return {"batched": min(times) / len(programs)}
 
 
 def _cell(pipe: Any, method: str, types: int, participants: int) -> None:
@@ -141,17 +165,18 @@ def limited(method: str, types: int, participants: int, limit: float) -> dict[st
 
 
 def seconds(value: float) -> str:
-    return f"{value * 1e3:.1f} ms" if value < 1.0 else f"{value:.1f} s"
+    return f"{value * 1e3:.{1 if value > 1e-3 else 2}f} ms" if value < 1.0 else f"{value:.1f} s"
 
 
 def row(types: int, participants: int, cells: dict[str, dict[str, Any]], scale: float) -> list[str]:
     ours = cells["default"]
     texts = [f"{types}", f"{participants:,}"]
     if "why" in ours:
-        return [*texts, ours["why"][:24], *[""] * 8]
+        return [*texts, ours["why"][:24], *[""] * 9]
     bound = ours["objective"] + ours["gap"]
     verdict = "" if ours["holds"] else " (does not hold)"
-    texts += [seconds(ours["seconds"]), seconds(ours["solve"]), seconds(ours["verifying"])]
+    texts += [seconds(ours["seconds"]), seconds(ours["solve"])]
+    texts += [seconds(ours["batched"]) if "batched" in ours else "", seconds(ours["verifying"])]
     texts += [f"{ours['gap'] / scale:.0e}{verdict}", f"{ours['objective']:.9f}"]
     for method in ("conic", "enumeration"):
         cell = cells[method]
@@ -192,7 +217,7 @@ def main() -> None:
     options = parser.parse_args()
     for variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):  # inherited by every cell's process
         os.environ.setdefault(variable, "1")
-    console = Console(width=150, highlight=False)
+    console = Console(width=165, highlight=False)
     console.print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
     output, found = Table(box=None), {}
     for title in (
@@ -200,6 +225,7 @@ def main() -> None:
         "N",
         "default",
         "solve",
+        "in a batch",
         "verify",
         "gap",
         "objective",

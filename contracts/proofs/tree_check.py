@@ -207,10 +207,21 @@ def _line(table: Table, at: np.ndarray, low: np.ndarray, high: np.ndarray) -> tu
     slope = _local_slope(table, at)
     _, intercept = _peak(table, slope, low, high)
     far = intercept + slope * at > level + 4.0 * FINEST * table.level[-1]
+    # Too close to an end to tell by height which lines are steeper, or flatter, than is useful.
+    far |= (np.minimum(at - low, high - at) < 0.01 * (high - low)) & ~_concave(table, low, high)
     if far.any():
         slope[far] = _bridge(table, at[far], low[far], high[far])
         _, intercept = _peak(table, slope, low, high)
     return intercept + _allowance(table, low, high), slope
+
+
+def _concave(table: Table, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """Whether each [low, high] lies in one concave stretch."""
+    if not table.arcs.size:
+        return np.zeros(low.size, dtype=bool)
+    first, last = table.data[table.arcs].T
+    stretch = np.clip(np.searchsorted(first, low, side="right") - 1, 0, first.size - 1)
+    return (first[stretch] <= low) & (high <= last[stretch])
 
 
 def _local_slope(table: Table, at: np.ndarray) -> np.ndarray:

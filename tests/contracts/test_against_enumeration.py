@@ -39,7 +39,10 @@ CASES |= {f"{n} clinics": example("tumour-clinics/problem", participants=n) for 
 CASES |= {f"{name}, interim": dataclasses.replace(CASES[name], belief="interim") for name in ("s1", "s2", "s3")}
 
 
-@pytest.mark.parametrize("name", CASES)
+FEW = ("s1", "s2", "two-types", "s1, interim", "2 clinics", "5 clinics")
+
+
+@pytest.mark.parametrize("name", [n if n in FEW else pytest.param(n, marks=pytest.mark.slow) for n in CASES])
 def test_the_best_contract_is_as_good_as_what_enumeration_finds(name):
     problem = CASES[name]
     contract, enumerated = design_contract(problem), baseline.solve(problem)

@@ -99,7 +99,7 @@ def test_what_is_solved_with_padding_is_solved_alike(problem, shape):
         assert losses[0] == pytest.approx(losses[1], abs=1e-12)
 
 
-@pytest.mark.parametrize("types", [2, 4, 8])
+@pytest.mark.parametrize("types", [2, 4, pytest.param(8, marks=pytest.mark.slow)])
 def test_ordinary_programs_are_solved_with_any_padding(types):
     stated = [two_types(n, share) for n in (2, 10, 100) for share in (0.1, 0.9)]
     programs = [prepare(problem).program for problem in stated]

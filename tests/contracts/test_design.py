@@ -33,7 +33,7 @@ def test_published_scenarios(build, scenario, belief):
     contract = design_contract(build(costs, 10, belief=belief))
     assert contract.objective == pytest.approx(ex_ante if belief == "ex-ante" else interim, abs=1e-7)
     certificate = verify(contract)
-    assert certificate.holds, certificate
+    assert certificate.holds, "\n".join(certificate.violations)
     assert certificate.optimality_gap <= 1e-8
     assert certificate.global_gap <= 0.2
 
@@ -62,7 +62,7 @@ def test_contracts_where_training_is_dear(build, costs, participants, belief, va
     if contribution is not None:
         np.testing.assert_allclose(contract.contribution, contribution, atol=6e-3)
     certificate = verify(contract)
-    assert certificate.holds, certificate
+    assert certificate.holds, "\n".join(certificate.violations)
     assert certificate.global_gap >= -1e-9
     assert bool(contract.reason) == (contract.provenance.excluded > 0)
 
@@ -113,13 +113,13 @@ def check_random_problem(seed):
         assert other is None or contract.objective >= other.target - 1e-6
 
 
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", range(8))
 def test_random_problems_are_verified(seed):
     check_random_problem(seed)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(20, 200))
+@pytest.mark.parametrize("seed", range(8, 200))
 def test_many_random_problems_are_verified(seed):
     check_random_problem(seed)
 
@@ -128,7 +128,7 @@ def test_many_random_problems_are_verified(seed):
 def test_a_thousand_types_and_a_million_participants(build, belief):
     contract = design_contract(build(np.linspace(0.5, 0.01, 1000), 10**6, belief=belief))
     certificate = verify(contract)
-    assert certificate.holds, certificate
+    assert certificate.holds, "\n".join(certificate.violations)
     assert certificate.optimality_gap <= 1e-8
 
 
@@ -146,7 +146,7 @@ CURVES = {
 def test_every_family_of_curves_is_solved_and_proved(build, family, belief):
     contract = design_contract(build([0.2, 0.1, 0.03], 8, accuracy=CURVES[family], belief=belief))
     certificate = verify(contract)
-    assert certificate.holds, certificate
+    assert certificate.holds, "\n".join(certificate.violations)
     assert certificate.optimality_gap <= 1e-6
     assert contract.objective > 20
 
@@ -165,7 +165,7 @@ def test_every_valuation_is_solved_and_proved(build, valuation, maximise):
     curve = PowerLaw(optimum=0.95, coefficient=2.0, exponent=0.4)
     contract = design_contract(build([0.2, 0.03], 20, accuracy=curve, valuation=valuation, maximise=maximise))
     certificate = verify(contract)
-    assert certificate.holds, certificate
+    assert certificate.holds, "\n".join(certificate.violations)
 
 
 def test_types_keep_the_order_the_user_gave(build):
@@ -270,7 +270,7 @@ def test_falling_curves_are_refused_with_the_range_and_bent_ones_solved(build):
 
     logistic = CustomCurve(function=lambda x: 0.9 / (1 + jnp.exp(-(x - 500) / 50)), optimum=0.9)
     certificate = verify(design_contract(build([0.2, 0.1], 10, accuracy=logistic)))
-    assert certificate.holds, certificate
+    assert certificate.holds, "\n".join(certificate.violations)
     assert certificate.global_gap <= 0.1
     falling = CustomCurve(function=lambda x: 0.5 + 0.3 * jnp.sin(x / 100), optimum=0.8)
     with pytest.raises(InvalidInput, match="decreases between"):

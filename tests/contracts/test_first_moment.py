@@ -32,11 +32,10 @@ def test_derivatives_equal_autodiff(build, belief, excluded):
 
     with jax.enable_x64(True):
         x = jnp.asarray(m)
-        loss_gradient = jax.grad(lambda v: jnp.log(moments(program, v, belief, jnp).target_loss))(x)
         expected = (
-            loss_gradient,
-            jax.jacobian(lambda v: moments(program, v, belief, jnp).value_loss)(x),
-            jax.hessian(objective)(x),
+            jax.jit(jax.grad(lambda v: jnp.log(moments(program, v, belief, jnp).target_loss)))(x),
+            jax.jit(jax.jacobian(lambda v: moments(program, v, belief, jnp).value_loss))(x),
+            jax.jit(jax.hessian(objective))(x),
         )
     found = dense(factors(program, moments(program, m, belief, np), y), 5)
     for ours, theirs in zip(found, expected, strict=True):

@@ -62,11 +62,11 @@ def test_partials_are_the_derivatives(belief):
 
     at = transform(m, p, s, np)
     found = BELIEFS[belief](m, p, n, s, at, np)
+    gradient, hessian = (jax.jit(d(value, argnums=(0, 1))) for d in (jax.grad, jax.hessian))
     with jax.enable_x64(True):
         for i, q in product(range(4), range(2)):
             here = (m[i], at.log_phi[q], i, q)
-            first = jax.grad(value, argnums=(0, 1))(*here)
-            second = jax.hessian(value, argnums=(0, 1))(*here)
+            first, second = gradient(*here), hessian(*here)
             np.testing.assert_allclose([found.by_own[q, i], found.by_log_phi[q, i]], first, rtol=1e-9)
             expected = [second[0][0], second[0][1], second[1][1]]
             actual = [found.by_own_twice[q, i], found.by_both[q, i], found.by_log_phi_twice[q, i]]

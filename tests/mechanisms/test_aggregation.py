@@ -1,5 +1,6 @@
 """Laws, oracles and bad input of the aggregation rules that look at the updates alone."""
 
+import functools
 import itertools
 
 import jax
@@ -136,6 +137,11 @@ def test_more_absent_rows_than_malicious_ones_are_refused_or_poison_the_compiled
     assert np.isnan(jax.jit(lambda rows: apply(name, rows))(jnp.asarray(values))).all()
 
 
+@functools.cache
+def compiled(name):
+    return jax.jit(lambda rows: apply(name, rows)), jax.jit(jax.vmap(lambda rows: apply(name, rows)))
+
+
 @pytest.mark.parametrize("name", ALL)
 @given(updates_to_aggregate(rows=(9, 9), columns=(3, 3)))
 @settings(max_examples=4)
@@ -143,8 +149,7 @@ def test_jax_agrees_with_numpy_under_jit_and_vmap(name, values):
     draws = np.stack([values, values[::-1] + 1])
     expected = np.stack([apply(name, rows) for rows in draws])
     with jax.enable_x64(True):
-        batched = jax.vmap(lambda rows: apply(name, rows))(jnp.asarray(draws))
-        single = apply(name, jnp.asarray(values))
+        single, batched = (f(jnp.asarray(x)) for f, x in zip(compiled(name), (values, draws), strict=True))
     np.testing.assert_allclose(batched, expected, atol=1e-7)
     np.testing.assert_allclose(single, expected[0], atol=1e-7)
 
@@ -167,7 +172,7 @@ def test_gradients_agree_with_differences(name):
         return apply(name, rows).sum()
 
     with jax.enable_x64(True):
-        slope = jax.jvp(total, (jnp.asarray(values),), (jnp.asarray(direction),))[1]
+        slope = jax.jit(lambda *at: jax.jvp(total, at[:1], at[1:])[1])(values, direction)
     difference = (total(values + step * direction) - total(values - step * direction)) / (2 * step)
     np.testing.assert_allclose(slope, difference, rtol=1e-5)
 
@@ -347,8 +352,12 @@ def test_distances_within_far_crowds_keep_their_digits_under_jax_in_32_bits():
 def test_gradients_in_reverse_agree_with_gradients_forward(name):
     values = jnp.asarray(np.random.default_rng(3).standard_normal((7, 3)), jnp.float32)
     direction = jnp.asarray(np.random.default_rng(4).standard_normal((7, 3)), jnp.float32)
-    forward = jax.jvp(lambda rows: apply(name, rows).sum(), (values,), (direction,))[1]
-    reverse = jax.grad(lambda rows: apply(name, rows).sum())(values)
+
+    def total(rows):
+        return apply(name, rows).sum()
+
+    forward = jax.jit(lambda *at: jax.jvp(total, at[:1], at[1:])[1])(values, direction)
+    reverse = jax.jit(jax.grad(total))(values)
     np.testing.assert_allclose(jnp.sum(reverse * direction), forward, rtol=1e-4, atol=1e-5)
 
 

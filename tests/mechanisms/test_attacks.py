@@ -79,7 +79,8 @@ def test_the_adaptive_attack_does_at_least_as_well_as_staying_honest(rule):
     stay = np.tile(honest.mean(axis=0), (3, 1))
     assert achieved <= harm(combined(np.vstack([honest, stay])))
     with jax.enable_x64(True):
-        in_jax = attacks.steer(jnp.asarray(honest), target=target, harm=harm, rule=combined, colluders=3)
+        compiled = jax.jit(lambda x: attacks.steer(x, target=target, harm=harm, rule=combined, colluders=3))
+        in_jax = compiled(honest)
     np.testing.assert_allclose(in_jax, sent, atol=1e-9)
 
 

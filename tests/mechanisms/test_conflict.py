@@ -42,7 +42,12 @@ def test_without_colluders_nothing_is_attacked():
     assert (peaceful.success[:, 1] != 0).any()
 
 
-@pytest.mark.parametrize("attack", [name for name in ATTACKS if name != "steer"])
+OTHERS = [name for name in ATTACKS if name != "steer"]
+
+
+@pytest.mark.parametrize(
+    "attack", [*OTHERS[:3], *(pytest.param(name, marks=pytest.mark.slow) for name in OTHERS[3:])]
+)
 def test_every_attack_runs_and_a_robust_rule_survives_it(attack):
     curves = measure_conflict(
         SMALL, rules=["median"], knob="representativeness", values=[3], attack=attack, seeds=2
