@@ -20,7 +20,7 @@ left out is searched as `contracts.programs.exclusion` does. Answers are those o
 from __future__ import annotations
 
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
@@ -38,6 +38,8 @@ from contracts.programs.exclusion import CONVERGED, Candidate, Found, attempt, c
 from contracts.programs.first_moment import FirstMoment, Program, exclude, prepare, unfold
 from contracts.programs.interior_point import CYCLING, Solution, solve
 from contracts.reservation import reservations
+
+WORTH_COMPILING = 64  # programs of one size; fewer are solved with the next larger ones
 
 
 def design_contracts(problems: Problem | Iterable[Problem | ReducedProblem]) -> list[Any]:
@@ -190,14 +192,23 @@ class _Task(NamedTuple):
     excluded: int
 
 
+def _sizes(models: Sequence[FirstMoment]) -> dict[int, int]:
+    """To how many types programs of each number of types are filled up: few programs join larger ones."""
+    count = Counter(padded_types(model.program.costs.size) for model in models)
+    kept = [size for size in count if count[size] >= WORTH_COMPILING or size == max(count)]
+    numbers = {model.program.costs.size for model in models}
+    return {types: min(size for size in kept if size >= types) for types in numbers}
+
+
 def _search(models: Sequence[FirstMoment]) -> list[Found]:
     """What `exclusion.search` finds for each model, all programs of a stage solved together."""
+    sizes = _sizes(models)
     plans = [plan(model) for model in models]
     found: dict[int, Found] = {}
     stage = {k: next(one) for k, one in enumerate(plans)}
     while stage:
         tasks = [_Task(k, task.program, task.excluded) for k, wanted in stage.items() for task in wanted]
-        answers = iter(_attempts(models, tasks, len(models) > SMALL))
+        answers = iter(_attempts(models, tasks, sizes, len(models) > SMALL))
         following = {}
         for k, wanted in stage.items():
             try:
@@ -208,24 +219,26 @@ def _search(models: Sequence[FirstMoment]) -> list[Found]:
     return [found[k] for k in range(len(models))]
 
 
-def _attempts(models: Sequence[FirstMoment], tasks: Sequence[_Task], many: bool) -> list[Candidate | None]:
+def _attempts(
+    models: Sequence[FirstMoment], tasks: Sequence[_Task], sizes: dict[int, int], many: bool
+) -> list[Candidate | None]:
     shapes: dict[tuple, list[int]] = defaultdict(list)
     programs = []
     for place, task in enumerate(tasks):
         belief = models[task.model].problem.belief
         programs.append(exclude(task.program, task.excluded, belief))
-        shapes[(belief, padded_types(task.program.costs.size))].append(place)
+        shapes[(belief, sizes[task.program.costs.size])].append(place)
     answers: list[Candidate | None] = [None] * len(tasks)
-    for (belief, _), places in shapes.items():
+    for (belief, size), places in shapes.items():
         terms = max(models[tasks[k].model].program.rates.size for k in places)
-        solutions = solve_programs([programs[k] for k in places], belief, terms=terms, many=many)
+        solutions = solve_programs([programs[k] for k in places], belief, types=size, terms=terms, many=many)
         solved: dict[int, list[_Solved]] = defaultdict(list)
         for place, solution in zip(places, solutions, strict=True):
             task, model = tasks[place], models[tasks[place].model]
             if solution.error <= CONVERGED:
                 solved[task.program.costs.size].append(_Solved(place, model, task, programs[place], solution))
             else:
-                answers[place] = attempt(model, task.program, task.excluded, _recall(solution, task))
+                answers[place] = attempt(model, task.program, task.excluded, _recall(solution, task, size))
         for members in solved.values():
             for first in range(0, len(members), LARGE):
                 for one, candidate in _candidates(members[first : first + LARGE]):
@@ -264,10 +277,9 @@ def _candidates(solved: Sequence[_Solved]) -> Iterable[tuple[_Solved, Candidate]
         yield one, Candidate(one.task.excluded, one.task.program, one.solution, data, gain, loss, target)
 
 
-def _recall(solution: Solution, task: _Task) -> Callable[[Program, str], Solution]:
+def _recall(solution: Solution, task: _Task, size: int) -> Callable[[Program, str], Solution]:
     """A solver that knows the answer. Where the batch found none, the single one is asked, unless that would
     only repeat, step by step, why a program without some types has no solution."""
-    types = task.program.costs.size
-    if solution.error <= CYCLING or (task.excluded and padded_types(types) == types):
+    if solution.error <= CYCLING or (task.excluded and size == task.program.costs.size):
         return lambda _program, _belief: solution
     return solve

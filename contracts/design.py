@@ -184,13 +184,16 @@ def contract_of(
     witness = (
         _witness(model, menu.candidate) if menu.candidate and model.knee <= problem.accuracy.floor else None
     )
+    objective = _expected(model, menu, problem.target_is_value, problem.value)
     return Contract(
         problem=problem,
         contribution=contribution,
         expected_reward=menu.utility[model.groups] + problem.population.costs * contribution,
         reservation_utility=alone,
-        objective=_expected(model, menu, problem.target_is_value, problem.value),
-        expected_accuracy=_expected(model, menu, not problem.target_is_value, problem.accuracy),
+        objective=objective,
+        expected_accuracy=objective / float(problem.valuation.scale)
+        if problem.valuation.linear
+        else _expected(model, menu, not problem.target_is_value, problem.accuracy),
         reason=_reason(menu.excluded),
         provenance=Provenance(
             solver=menu.solver,

@@ -29,7 +29,7 @@ import numpy as np
 
 from contracts.accuracy import inspect
 from contracts.problem import Problem
-from contracts.records import frozen, identity
+from contracts.records import frozen
 from contracts.reservation import reservations
 from contracts.turnout import FixedTurnout, Turnout
 
@@ -117,7 +117,7 @@ def _blocks(problems: Sequence[Problem]) -> list[list[int]]:
     shared: dict[tuple, list[list[int]]] = {}
     filled: dict[tuple, int] = {}
     for index, problem in enumerate(problems):
-        key = (identity(problem.accuracy), identity(problem.valuation))
+        key = problem.family
         outcomes = min(_number(problem.population.turnout, problem.population.types), MOST_OUTCOMES)
         if key not in shared or filled[key] + outcomes > MOST_AT_ONCE:
             shared.setdefault(key, []).append([])

@@ -127,13 +127,14 @@ def _binomial(levels: np.ndarray, mass: np.ndarray, draws: int) -> Law:
 def _compositions(levels: np.ndarray, mass: np.ndarray, draws: int) -> tuple[np.ndarray, np.ndarray]:
     """All outcomes, type by type: the rest of the draws is binomial among the types still to come."""
     data, weight, left = np.zeros(1), np.ones(1), np.array([draws])
-    remaining = 1.0
+    remaining, numbers = 1.0, np.arange(draws + 1)
     for level, share in zip(levels[:-1], mass[:-1], strict=True):
-        counts = np.concatenate([np.arange(k + 1) for k in left])
+        chances = stats.binom.pmf(numbers, numbers[:, None], min(share / remaining, 1.0))
         parent = np.repeat(np.arange(left.size), left + 1)
-        chance = stats.binom.pmf(counts, left[parent], min(share / remaining, 1.0))
-        data, weight, left = data[parent] + level * counts, weight[parent] * chance, left[parent] - counts
-        remaining -= share
+        first = np.cumsum(left + 1) - (left + 1)
+        counts = np.arange(parent.size) - first[parent]
+        data, weight = data[parent] + level * counts, weight[parent] * chances[left[parent], counts]
+        left, remaining = left[parent] - counts, remaining - share
     return data + levels[-1] * left, weight
 
 

@@ -12,7 +12,7 @@ from contracts import checks
 from contracts.accuracy import AccuracyCurve
 from contracts.errors import InvalidInput
 from contracts.population import Population
-from contracts.records import frozen
+from contracts.records import frozen, identity
 from contracts.valuation import Valuation
 
 BELIEFS = ("interim", "ex-ante")
@@ -69,6 +69,11 @@ class Problem:
         """More data than all participants together ever contribute: nobody pays more than the largest value."""
         population = self.population
         return population.most_participants * self.largest_value / float(population.costs.min())
+
+    @cached_property
+    def family(self) -> tuple:
+        """What losses depend on, as a hashable key: problems of one sweep share curves and mixtures."""
+        return identity(self.accuracy), identity(self.valuation), self.target_is_value
 
     @property
     def target_is_value(self) -> bool:

@@ -11,7 +11,7 @@ import numpy as np
 
 from contracts.population import Population
 from contracts.problem import Problem
-from contracts.records import frozen, identity
+from contracts.records import frozen
 
 GRID = 600
 GOLDEN = (np.sqrt(5.0) - 1.0) / 2.0
@@ -68,7 +68,7 @@ def reservations(problems: Sequence[Problem]) -> list[Reservation]:
     """What each type of each problem gets alone; every (curve, valuation) is looked at once for all costs."""
     shared: dict[tuple, list[int]] = defaultdict(list)
     for index, problem in enumerate(problems):
-        shared[(identity(problem.accuracy), identity(problem.valuation))].append(index)
+        shared[problem.family].append(index)
     answers: dict[int, Reservation] = {}
     for members in shared.values():
         costs = np.unique(np.concatenate([problems[k].population.costs for k in members]))

@@ -9,14 +9,14 @@ import numpy as np
 from contracts.accuracy import Shape, inspect
 from contracts.errors import InvalidInput
 from contracts.problem import Problem
-from contracts.records import Keyed, identity
+from contracts.records import Keyed
 
 
 def shape_of(problem: Problem) -> Shape:
     """Where the problem's curve decreases or is not concave, up to the most data that can be contributed."""
     most = problem.most_data
     if 1e-240 < most < 1e240:
-        wide = _wide(Keyed((identity(problem.accuracy), np.ceil(np.log10(most))), problem))
+        wide = _wide(Keyed((problem.family[0], np.ceil(np.log10(most))), problem))
         if wide is not None:
             return wide
     return inspect(problem.accuracy, high=most)

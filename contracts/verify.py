@@ -26,7 +26,7 @@ from contracts.proofs.duality import (
     transforms,
     type_losses_by_mixture,
 )
-from contracts.proofs.mixture_check import below, family, mixture_error
+from contracts.proofs.mixture_check import below, mixture_error
 from contracts.proofs.tree_check import tree_bound
 from contracts.records import Keyed, frozen
 from contracts.turnout import Turnout
@@ -157,7 +157,7 @@ def _menu(contract: Contract, alone: np.ndarray) -> tuple[Certificate, float, fl
 
 def reservation_by_zooming(problem: Problem) -> np.ndarray:
     """f_i by a grid over all amounts of data that can pay, zoomed into three times; shape (types,)."""
-    key = (*family(problem), problem.population.costs.tobytes())
+    key = (*problem.family, problem.population.costs.tobytes())
     return _zoomed(Keyed(key, problem)).copy()
 
 

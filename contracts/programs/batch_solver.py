@@ -31,7 +31,7 @@ from contracts.programs.interior_point import (
 )
 
 MOST_TYPES = 64
-TYPES = (2, 3, 4, 6, 8, 12, 16, 24, 32, 48, MOST_TYPES)
+TYPES = (*range(2, 11), 12, 14, 16, 20, 24, 32, 40, 48, MOST_TYPES)
 TERMS = 64
 # A small block for a few programs, a large one for many. Memory limits the large ones (4 types squared a lane).
 SMALL, LARGE, LARGEST_ENTRIES = 8, 512, 2**22

@@ -29,7 +29,7 @@ from contracts.programs import gauss_program
 from contracts.programs.exponential_sum import ExponentialSum, fit_exponentials
 from contracts.programs.gauss import Curves, LossCurve
 from contracts.programs.participation import BELIEFS, BELIEFS_OF_MANY, Partials, Transform, transform
-from contracts.records import Keyed, frozen, identity
+from contracts.records import Keyed, frozen
 from contracts.reservation import Reservation, reservation
 from contracts.shape import concave_from
 from contracts.turnout import LogPower, Turnout
@@ -352,8 +352,7 @@ def mixtures(problem: Problem, high: float) -> tuple[ExponentialSum, Exponential
     The range ends at the next power of ten, so that problems that differ in size share their mixtures; the
     latest few hundred are remembered.
     """
-    key = (identity(problem.accuracy), identity(problem.valuation), problem.target_is_value)
-    return _mixtures(Keyed((*key, np.ceil(np.log10(high))), problem))
+    return _mixtures(Keyed((*problem.family, np.ceil(np.log10(high))), problem))
 
 
 @lru_cache(maxsize=512)

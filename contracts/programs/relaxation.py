@@ -15,7 +15,7 @@ import numpy as np
 from contracts.errors import NotConverged
 from contracts.programs.exponential_sum import ExponentialSum, Loss
 from contracts.programs.first_moment import FirstMoment, Program
-from contracts.records import Keyed, identity
+from contracts.records import Keyed
 
 POINTS_PER_DECADE = 24
 RATES_PER_DECADE = 6
@@ -68,7 +68,7 @@ def relax(model: FirstMoment) -> Program | None:
         return None
     # Models of one curve, valuation and range share their linear programs.
     scope = (model.value_mixture.high, model.knee)
-    key = (identity(problem.accuracy), identity(problem.valuation), problem.target_is_value, *scope)
+    key = (*problem.family, *scope)
     of_target, of_value = _minorants(Keyed(key, (problem, *scope)))
     rates = np.union1d(of_target.rates, of_value.rates)
     weights = [np.zeros(rates.size), np.zeros(rates.size)]

@@ -9,12 +9,7 @@ import numpy as np
 
 from contracts.contract import Witness
 from contracts.problem import Problem
-from contracts.records import Keyed, identity
-
-
-def family(problem: Problem) -> tuple:
-    """What losses depend on, as a hashable key: contracts of one sweep share curves and mixtures."""
-    return identity(problem.accuracy), identity(problem.valuation), problem.target_is_value
+from contracts.records import Keyed
 
 
 def _losses(problem: Problem, data: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -31,7 +26,7 @@ def mixture_error(problem: Problem, witness: Witness) -> float:
 def _mixture_key(problem: Problem, witness: Witness) -> Keyed:
     high = problem.most_data
     arrays = (witness.rates, witness.target_weights, witness.value_weights)
-    return Keyed((*family(problem), high, *(values.tobytes() for values in arrays)), (problem, witness))
+    return Keyed((*problem.family, high, *(values.tobytes() for values in arrays)), (problem, witness))
 
 
 @lru_cache(maxsize=1024)

@@ -23,7 +23,6 @@ from scipy import stats
 from contracts.contract import Tree
 from contracts.problem import Problem
 from contracts.proofs.duality import by_row, distinct_rows
-from contracts.proofs.mixture_check import family
 from contracts.records import Keyed
 
 GRID, FINEST, MOST_POINTS = 4000, 3e-8, 60_000
@@ -137,7 +136,7 @@ def _everybody(p: np.ndarray, n: int, belief: str) -> Group:
 
 def _tables(problem: Problem) -> tuple[Table, Table | None]:
     """Tables of value and, where it is not proportional, of the target."""
-    return _tabulated(Keyed((*family(problem), problem.most_data), problem))
+    return _tabulated(Keyed((*problem.family, problem.most_data), problem))
 
 
 @lru_cache(maxsize=64)

@@ -179,7 +179,7 @@ def test_the_null_contract_is_proved_where_training_nearly_pays(build):
 
 @pytest.mark.parametrize("share", [0.535, 0.53515625, 0.5352])
 def test_what_is_called_proved_is_proved_to_others(build, share):
-    # What is nearly affordable: prices are so high that a line a little too steep at a floor would undo the proof.
+    # Nearly affordable: prices are so high that a line a little too steep at a floor would undo the proof.
     contract = design_contract(build([3.5, 1.0], 8, probabilities=[share, 1.0 - share]))
     assert contract.reason.endswith("(proved)")
     assert verify(contract).global_gap <= 0.1
