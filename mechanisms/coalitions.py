@@ -13,10 +13,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from contracts.checks import choice, integer, number
+from contracts.checks import integer, number
 from contracts.errors import BackendMissing, InvalidInput
-from mechanisms.datasets import NAMES, Dataset, load
+from mechanisms.datasets import Dataset, check_name, load
 from mechanisms.models import Model, MultilayerPerceptron, SoftmaxRegression
+from mechanisms.sample_file import read_samples
 
 LEAST_TARGET = 8  # samples of the target group, so that a success rate means something
 TARGET_WEIGHT = 6.0  # of a sample of the target group in the attacker's training
@@ -27,7 +28,7 @@ class Coalition:
     """A coalition with one victim, honest peers, and places that may be taken by colluders.
 
     Attributes:
-        dataset: one of `mechanisms.datasets.NAMES`.
+        dataset: one of `mechanisms.datasets.NAMES`, or the path of a CSV or NPZ file of samples.
         clusters: how many groups k-means divides the data into; None takes the classes as groups. The target
             group is one that a participant may lack altogether.
         hidden: widths of the hidden layers of the model; none is softmax regression.
@@ -69,7 +70,7 @@ class Coalition:
     concentration: float | None = None
 
     def __post_init__(self):
-        choice("dataset", self.dataset, NAMES)
+        check_name("dataset", self.dataset)
         object.__setattr__(self, "attacker_samples", integer("attacker_samples", self.attacker_samples, low=10))
         if self.target_share is not None:
             number("target_share", self.target_share, low=0, high=1)
@@ -94,6 +95,11 @@ class Coalition:
             object.__setattr__(self, name, high if value is None else integer(name, value, low=low, high=high))
         if self.concentration is not None:
             number("concentration", self.concentration, low=0, open_low=True)
+
+    @property
+    def title(self) -> str:
+        """The name of the data."""
+        return _data(self.dataset).name
 
     @property
     def groups(self) -> int:
@@ -227,8 +233,8 @@ def _usual_label(labels: np.ndarray) -> int:
 
 @cache
 def _data(name: str) -> Dataset:
-    classes = {"digits": 10, "breast-cancer": 2}.get(name, 3)
-    return load(name, validation=classes, test=0.28)
+    few = {"digits": 10, "breast-cancer": 2, "wine": 3, "iris": 3}.get(name)  # nothing here needs validation
+    return load(name, validation=few or int(read_samples(name)[1].max()) + 1, test=0.28)
 
 
 @cache

@@ -1,14 +1,16 @@
 """Real data and its division among participants, reproducible by seed.
 
-The data are those that ship inside scikit-learn, so nothing is downloaded. `load` gives one data set cut into
-training, validation and test samples; `split` divides the training samples among participants the way
-federated-learning papers do: evenly, by a power law of sizes, by nested class sets, or by a Dirichlet draw.
+The data are those that ship inside scikit-learn, so nothing is downloaded, or the user's own, from a file
+(`mechanisms.sample_file`). `load` gives one data set cut into training, validation and test samples; `split`
+divides the training samples among participants the way federated-learning papers do: evenly, by a power law of
+sizes, by nested class sets, or by a Dirichlet draw.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -16,6 +18,7 @@ from numpy.typing import ArrayLike
 
 from contracts import checks
 from contracts.errors import BackendMissing, InvalidInput
+from mechanisms.sample_file import is_file, read_samples
 from mechanisms.seeds import LARGEST_SEED
 
 NAMES = ("digits", "breast-cancer", "wine", "iris")
@@ -68,7 +71,7 @@ class Dataset:
     """A classification problem cut into three disjoint parts.
 
     Attributes:
-        name: one of `NAMES`.
+        name: one of `NAMES`, or the file's name without its ending.
         classes: the number of classes; labels run from 0 to `classes - 1`.
         train: what is divided among participants.
         validation: held by the coordinator only; used to calibrate and to stop early.
@@ -91,6 +94,15 @@ class Dataset:
         return f"{self.name}: {self.classes} classes, {self.features} features, {sizes} samples"
 
 
+def check_name(argument: str, name: object) -> None:
+    """Refuse what names neither data that ship with scikit-learn nor a file of samples."""
+    if not is_file(name) and name not in NAMES:
+        accepted = ", ".join(map(repr, NAMES))
+        raise InvalidInput(
+            f"{argument} = {name!r}: expected one of {accepted}, or the path of a .csv or .npz file"
+        )
+
+
 def load(name: str, *, validation: float = 0.2, test: float = 0.25, seed: int = 0) -> Dataset:
     """Load real data and cut it, class by class in proportion, into training, validation and test samples.
 
@@ -99,21 +111,22 @@ def load(name: str, *, validation: float = 0.2, test: float = 0.25, seed: int = 
 
     Args:
         name: "digits" (1797 x 64, 10 classes), "breast-cancer" (569 x 30, 2), "wine" (178 x 13, 3) or
-            "iris" (150 x 4, 3).
+            "iris" (150 x 4, 3), or the path of a CSV or NPZ file of samples.
         validation: below 1 the fraction of all samples kept for validation, from 1 upwards their number.
         test: the same for the test samples.
         seed: decides which samples go where.
 
     Raises:
-        InvalidInput: an unknown name, or a part left with fewer samples than there are classes.
+        InvalidInput: an unknown name, a file that is none of samples, or a part left with fewer samples than
+            there are classes.
         BackendMissing: scikit-learn is not installed.
 
     >>> load("digits", validation=400, test=497)
     digits: 10 classes, 64 features, 900 training, 400 validation, 497 test samples
     """
-    checks.choice("name", name, NAMES)
+    check_name("name", name)
     seed = checks.integer("seed", seed, high=LARGEST_SEED)
-    inputs, labels = _read(name)
+    inputs, labels = read_samples(name) if is_file(name) else _read(name)
     classes = int(labels.max()) + 1
     sizes = {
         part: _count(part, value, len(labels), classes)
@@ -134,7 +147,7 @@ def load(name: str, *, validation: float = 0.2, test: float = 0.25, seed: int = 
         inputs = (inputs - reference.mean(axis=0)) / np.maximum(reference.std(axis=0), 1e-12)
     whole = Samples(inputs=inputs, labels=labels)
     return Dataset(
-        name=name,
+        name=Path(name).stem if is_file(name) else name,
         classes=classes,
         train=whole.take(train_rows),
         validation=whole.take(validation_rows),

@@ -17,6 +17,7 @@ from contracts.storage import write_atomically
 from mechanisms.aggregation import find
 from mechanisms.coalitions import Coalition
 from mechanisms.conflict import KNOBS, MEASURES, ConflictCurves, measure_conflict
+from mechanisms.sample_file import is_file
 from modelpact.tables import boxed, console
 from modelpact.terminal import PICTURES, Flag, document, working, writable
 
@@ -41,7 +42,8 @@ class ConflictFile:
 def read_conflict_file(path: Path) -> ConflictFile:
     """Read and check a configuration.
 
-    The file has a table `[coalition]` (the attributes of `mechanisms.coalitions.Coalition`), one `[[sweep]]`
+    The file has a table `[coalition]` (the attributes of `mechanisms.coalitions.Coalition`; a file of samples is
+    named relative to the configuration), one `[[sweep]]`
     or more (`knob`, `values`, `rules`, and optionally `attack`, `seeds`, `tolerance` and a `coalition` of
     its own that overrides), and optionally `[thresholds]` with `gain` and `success`, 0.1 each.
 
@@ -55,7 +57,7 @@ def read_conflict_file(path: Path) -> ConflictFile:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InvalidInput(f"{path} is not TOML: {error}") from error
     _only(data, ("coalition", "sweep", "thresholds"), str(path))
-    common = _table(data.get("coalition", {}), "coalition")
+    common = _found(_table(data.get("coalition", {}), "coalition"), path)
     thresholds = _table(data.get("thresholds", {}), "thresholds")
     _only(thresholds, ("gain", "success"), "thresholds")
     sweeps = data.get("sweep", [])
@@ -66,6 +68,12 @@ def read_conflict_file(path: Path) -> ConflictFile:
         gain=number("thresholds.gain", thresholds.get("gain", 0.1), low=0, high=1),
         success=number("thresholds.success", thresholds.get("success", 0.1), low=0, high=1),
     )
+
+
+def _found(coalition: dict[str, Any], config: Path) -> dict[str, Any]:
+    """The table with the path of a file of samples taken from where the configuration is."""
+    name = coalition.get("dataset")
+    return coalition | {"dataset": str(config.parent / name)} if is_file(name) else coalition
 
 
 def _sweep(sweep: Any, common: dict[str, Any], where: str) -> dict[str, Any]:
@@ -142,7 +150,7 @@ def conflict(
 
 def conflict_table(curves: ConflictCurves, *, gain: float, success: float) -> Table:
     """A table of one sweep: a row a rule, a column a knob value, gain over attack success."""
-    title = f"{curves.coalition.dataset}, attack {curves.attack}, {curves.alone.shape[1]} seeds"
+    title = f"{curves.coalition.title}, attack {curves.attack}, {curves.alone.shape[1]} seeds"
     caption = "learning gain / attack success, ± half the 95 % interval, verdict"
     table = Table(title=title, caption=caption, **boxed())
     table.add_column(curves.knob, no_wrap=True)
@@ -221,7 +229,7 @@ def plot_conflict(curves: list[ConflictCurves], *, kind: str) -> bytes:
             axes.plot(gains, successes, marker="o", markersize=4, label=rule)
             for value, x, y in zip(one.values, gains, successes, strict=True):
                 axes.annotate(f"{value:g}", (x, y), textcoords="offset points", xytext=(3, 3), fontsize=6)
-        axes.set(xlabel="learning gain", ylabel="attack success", title=f"{one.coalition.dataset}: {one.knob}")
+        axes.set(xlabel="learning gain", ylabel="attack success", title=f"{one.coalition.title}: {one.knob}")
         axes.legend(fontsize=7)
     stream = io.BytesIO()
     figure.savefig(stream, format=kind)

@@ -44,8 +44,9 @@ from contracts.valuation import FAMILIES as VALUATIONS
 from contracts.valuation import Valuation
 from mechanisms.aggregation.registry import find
 from mechanisms.attacks import ATTACKS
-from mechanisms.datasets import NAMES
+from mechanisms.datasets import check_name
 from mechanisms.delivery import SAFE_METHODS
+from mechanisms.sample_file import digest, is_file
 from mechanisms.seeds import LARGEST_SEED
 from modelpact.problem_file import read_toml
 
@@ -59,18 +60,25 @@ class Data:
     """Which real data, and how they are cut.
 
     Args:
-        name: one of `mechanisms.datasets.NAMES`.
+        name: one of `mechanisms.datasets.NAMES`, or the path of a CSV or NPZ file of samples (in a scheme file,
+            relative to it).
         test, validation: samples kept for the audit, and by the coordinator; below 1 a fraction of all.
         pilot: samples on which the learning curve is measured; below 1 a fraction of the rest.
+
+    Attributes:
+        content: SHA-256 of a file of samples: where it changes, a run starts anew.
     """
 
     name: str
     test: float = 0.2
     validation: float = 0.2
     pilot: float = 0.25
+    content: str = dataclasses.field(init=False, default="")
 
     def __post_init__(self) -> None:
-        checks.choice("name", self.name, NAMES)
+        check_name("name", self.name)
+        if is_file(self.name):
+            object.__setattr__(self, "content", digest(self.name))
         for key in ("test", "validation", "pilot"):
             checks.number(key, getattr(self, key), low=0, open_low=True)
 
@@ -300,6 +308,8 @@ class Scheme:
             return value.parameters()
         if name == "participants":
             return [dataclasses.asdict(seat) for seat in self.seats]
+        if name == "data" and value.content:  # what is in the file counts, not where it lies
+            return dataclasses.asdict(value) | {"name": Path(value.name).name}
         return value if name == "seed" else dataclasses.asdict(value)
 
     def at_seed(self, seed: int) -> Scheme:
@@ -330,6 +340,9 @@ def read_scheme(path: str | os.PathLike[str]) -> Scheme:
     contracts.errors.InvalidInput: nowhere.toml: No such file or directory: expected a TOML file
     """
     document = read_toml(Path(path))
+    data = document.get("data")
+    if isinstance(data, dict) and is_file(data.get("name")):
+        document["data"] = data | {"name": str(Path(path).parent / data["name"])}
     try:
         return scheme_from_data(document)
     except InvalidInput as error:
@@ -371,7 +384,7 @@ def scheme_from_data(document: Mapping[str, Any]) -> Scheme:
 
 
 def _read(name: str, cls: type, table: dict[str, Any]) -> Any:
-    fields = dataclasses.fields(cls)
+    fields = [f for f in dataclasses.fields(cls) if f.init]
     required = tuple(f.name for f in fields if f.default is dataclasses.MISSING)
     known(name, table, required, tuple(f.name for f in fields if f.name not in required))
     try:

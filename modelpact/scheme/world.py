@@ -62,7 +62,7 @@ def cut_data(scheme: Scheme, _: Mapping[str, Record]) -> Made:
     for name, part in parts.items():
         arrays |= {f"{name}_inputs": part.inputs, f"{name}_labels": part.labels}
     sizes = {name: len(part) for name, part in parts.items()}
-    return {"name": data.name, "classes": cut.classes, "features": cut.features, "samples": sizes}, arrays
+    return {"name": cut.name, "classes": cut.classes, "features": cut.features, "samples": sizes}, arrays
 
 
 def share_of_stock(scheme: Scheme, data: Record) -> int:
