@@ -16,9 +16,7 @@ import numpy as np
 from mechanisms.aggregation.geometry import combine
 from mechanisms.aggregation.selection import as_weights
 from mechanisms.aggregation.sorting import over_columns, sort_rows
-from mechanisms.aggregation.updates import as_updates, by_columns, malicious_count, namespace, run_rule
-
-READ_ONCE = 250_000  # columns: long runs of each row, as memory is read fastest
+from mechanisms.aggregation.updates import as_updates, malicious_count, namespace, run_rule
 
 
 def mean(updates: Any) -> Any:
@@ -46,13 +44,9 @@ def mean(updates: Any) -> Any:
 
 
 def _plain_mean(values: np.ndarray) -> np.ndarray:
-    result = np.empty(values.shape[1], values.dtype)
-
-    def fill(part: slice) -> None:
-        np.add.reduce(values[:, part], axis=0, out=result[part])
-        result[part] /= len(values)
-
-    by_columns(fill, values.shape[1], width=READ_ONCE)
+    with np.errstate(all="ignore"):
+        result = np.ones(len(values), values.dtype) @ values  # BLAS reads memory twice as fast as a reduction
+        result /= len(values)
     return result
 
 

@@ -85,16 +85,15 @@ def finite_rows(values: Any) -> Any:
     return present
 
 
-def by_columns(
-    function: Callable[[slice], Any], columns: int, *, threads: int | None = None, width: int = COLUMNS_AT_ONCE
-) -> list[Any]:
+def by_columns(function: Callable[[slice], Any], columns: int, *, threads: int | None = None) -> list[Any]:
     """Call `function` on consecutive slices of the columns, on as many threads as there are processors.
 
     NumPy releases the interpreter's lock inside its loops, so the slices run side by side; each is small
     enough to stay in the cache, which is what makes the rules fast and keeps their memory near the input's.
-    A wider slice is better only where every entry is read once.
     """
-    slices = [slice(start, min(start + width, columns)) for start in range(0, columns, width)]
+    slices = [
+        slice(start, min(start + COLUMNS_AT_ONCE, columns)) for start in range(0, columns, COLUMNS_AT_ONCE)
+    ]
 
     def quietly(columns: slice) -> Any:
         with np.errstate(all="ignore"):  # a thread does not inherit its caller's setting
