@@ -14,7 +14,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from contracts.contract import Contract
+from contracts.contract import Contract, Witness
 from contracts.extension import ExtendedContract
 from contracts.outcomes import believed_total, total_data
 from contracts.problem import Problem
@@ -203,6 +203,18 @@ def _expectations(contract: Contract) -> tuple[float, float]:
     return law.expectation(problem.value), law.expectation(problem.accuracy)
 
 
+def doubts(witness: Witness, error: float, gap: float, top: float) -> list[str]:
+    """Why a proof by prices is not accepted: its mixtures' relative error, its gap, or its prices."""
+    found = []
+    if error > 1e-6:
+        found.append(f"optimality: the proof's mixture differs from the curve by {error:.3g} (relative)")
+    if not gap <= OPTIMALITY_TOLERANCE * top:
+        found.append(f"optimality: another contract may be better by {gap:.6g}")
+    if min(witness.feasibility_multipliers.min(), witness.participation_multipliers.min()) < 0.0:
+        found.append("optimality: the proof has a negative price")
+    return found
+
+
 def _gaps(
     contract: Contract, alone: np.ndarray, objective: float, accuracy: float
 ) -> tuple[float | None, float | None, list[str]]:
@@ -215,14 +227,7 @@ def _gaps(
         bound, loss, sensitivity = lower_bound(problem, contract.witness, alone, contract.contribution)
         error = mixture_error(problem, contract.witness) if contract.witness.rates.size else LATTICE_ERROR
         gap = loss - bound + error * sensitivity
-        if error > 1e-6:
-            complaints.append(
-                f"optimality: the proof's mixture differs from the curve by {error:.3g} (relative)"
-            )
-        if not gap <= OPTIMALITY_TOLERANCE * top:
-            complaints.append(f"optimality: another contract may be better by {gap:.6g}")
-        if not (contract.witness.feasibility_multipliers >= 0).all():
-            complaints.append("optimality: the proof has a negative price")
+        complaints += doubts(contract.witness, error, gap, top)
     elif not contract.contribution.any():
         gap = 0.0
     global_gap: float | None = None

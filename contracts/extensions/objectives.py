@@ -42,7 +42,7 @@ from contracts.proofs.duality import by_row, distinct_rows
 from contracts.proofs.mixture_check import below, mixture_error
 from contracts.records import frozen
 from contracts.reservation import reservation
-from contracts.verify import OPTIMALITY_TOLERANCE, Certificate, reservation_by_zooming, verify_menu
+from contracts.verify import Certificate, doubts, reservation_by_zooming, verify_menu
 
 
 class Outcome(NamedTuple):
@@ -453,19 +453,12 @@ def _gap(contract: ObjectiveContract, menu: Contract, alone: np.ndarray) -> tupl
         return None, []
     problem, objective = stated.problem, stated.objective
     error = mixture_error(problem, witness)
-    complaints = []
-    if error > 1e-6:
-        complaints.append(f"optimality: the proof's mixture differs from the curve by {error:.3g} (relative)")
-    if min(witness.feasibility_multipliers.min(), witness.participation_multipliers.min()) < 0.0:
-        complaints.append("optimality: the proof has a negative price")
     _, _, row = distinct_rows(problem)
     bound = _bound(stated, witness, contract.shares, alone)
     target = expected_target(problem, witness, by_row(menu.contribution, row))
     reached = objective.weight() * target + float(objective.formula(outcome_of(menu), np))
     gap = bound.value - reached + error * bound.sensitivity
-    if not gap <= OPTIMALITY_TOLERANCE * objective.unit(problem):
-        complaints.append(f"optimality: another contract may be better by {gap:.6g}")
-    return gap, complaints
+    return gap, doubts(witness, error, gap, objective.unit(problem))
 
 
 def _bound(stated: ObjectiveProblem, witness: Witness, shares: np.ndarray, alone: np.ndarray) -> Bound:

@@ -162,20 +162,7 @@ class RobustContract(ExtendedContract):
         There it can be settled, or mapped back to stochastic rewards of the promised means.
         """
         problem = with_probabilities(self.problem.problem, np.asarray(probabilities, dtype=float))
-        q = problem.population.probabilities
-        law = total_data(self.contribution, q, problem.population.participants)
-        return Contract(
-            problem=problem,
-            contribution=self.contribution,
-            expected_reward=self.expected_reward,
-            reservation_utility=self.reservation_utility,
-            objective=law.expectation(problem.value),
-            expected_accuracy=law.expectation(problem.accuracy),
-            reason=f"made to hold for {self.problem}",
-            provenance=self.provenance,
-            witness=None,
-            global_witness=None,
-        )
+        return as_base_contract(self, problem, f"made to hold for {self.problem}")
 
     def __str__(self) -> str:
         lines = [
@@ -331,3 +318,21 @@ def interim_problem(problem: Any) -> Problem:
             " probabilities differ from type to type"
         )
     return problem
+
+
+def as_base_contract(menu: Any, problem: Problem, reason: str) -> Contract:
+    """The menu of an extended contract as a contract of a base problem (not its best one)."""
+    population = problem.population
+    law = total_data(menu.contribution, population.probabilities, population.participants)
+    return Contract(
+        problem=problem,
+        contribution=menu.contribution,
+        expected_reward=menu.expected_reward,
+        reservation_utility=menu.reservation_utility,
+        objective=law.expectation(problem.value),
+        expected_accuracy=law.expectation(problem.accuracy),
+        reason=reason,
+        provenance=menu.provenance,
+        witness=None,
+        global_witness=None,
+    )

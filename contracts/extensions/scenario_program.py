@@ -14,7 +14,7 @@ Source: ours.
 from __future__ import annotations
 
 import warnings
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from scipy import linalg
@@ -23,6 +23,7 @@ from contracts.programs.first_moment import Program, excess_without_data
 from contracts.programs.interior_point import CYCLING, MAX_ITERATIONS, PATIENCE, SHORTER, TOLERANCE
 from contracts.programs.newton import maps
 from contracts.programs.participation import interim, transform
+from contracts.programs.predictor_corrector import dense_step
 
 
 class ScenarioProgram(NamedTuple):
@@ -160,7 +161,7 @@ def _run(program: ScenarioProgram, share: float) -> ScenarioSolution:
                 break
             try:
                 hessian = to_m.T @ local.hessian @ to_m
-                steps = _step(hessian, jacobian, stationarity, infeasibility, (x, s, z, y))
+                steps = dense_step(hessian, jacobian, stationarity, infeasibility, (x, s, z, y))
                 x, s, z, y = (a + share * d for a, d in zip((x, s, z, y), steps, strict=True))
             except (np.linalg.LinAlgError, ValueError):  # overflow or a singular system: keep the best
                 break
@@ -198,37 +199,3 @@ def _solution(
         iterations=iteration,
         loss=local.loss,
     )
-
-
-def _step(
-    hessian: np.ndarray,
-    jacobian: np.ndarray,
-    stationarity: np.ndarray,
-    infeasibility: np.ndarray,
-    point: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray],
-) -> tuple[Any, Any, Any, Any]:
-    """A predictor and a corrector step from one factorisation."""
-    x, s, z, y = point
-    matrix = np.block([[hessian + np.diag(z / x), -jacobian.T], [jacobian, np.diag(s / y)]])
-    # Entries span thirty decades near the optimum: scale symmetrically first.
-    ends = np.split(np.diagonal(matrix), [x.size])
-    scale = np.concatenate([1.0 / np.sqrt(ends[0]), 1.0 / np.sqrt(ends[1] + 1e-3)])
-    factorised = linalg.lu_factor(scale[:, None] * matrix * scale)
-
-    def direction(target_x: Any, target_s: Any) -> tuple[np.ndarray, ...]:
-        right = np.concatenate([target_x / x - z - stationarity, target_s / y - s - infeasibility])
-        dx, dy = np.split(scale * linalg.lu_solve(factorised, scale * right), [x.size])
-        return dx, (target_s - s * dy) / y - s, (target_x - z * dx) / x - z, dy
-
-    mu = (x @ z + s @ y) / (x.size + s.size)
-    dx, ds, dz, dy = direction(0.0 * x, 0.0 * s)
-    primal, dual = _longest(x, dx, s, ds, 1.0), _longest(z, dz, y, dy, 1.0)
-    affine = (x + primal * dx) @ (z + dual * dz) + (s + primal * ds) @ (y + dual * dy)
-    sigma = np.clip(affine / ((x.size + s.size) * mu), 0.0, 1.0) ** 3
-    dx, ds, dz, dy = direction(sigma * mu - dx * dz, sigma * mu - ds * dy)
-    primal, dual = _longest(x, dx, s, ds, 0.995), _longest(z, dz, y, dy, 0.995)
-    return primal * dx, primal * ds, dual * dz, dual * dy
-
-
-def _longest(x: np.ndarray, dx: np.ndarray, s: np.ndarray, ds: np.ndarray, share: float) -> float:
-    return min(1.0, share / max(float(np.max(-dx / x)), float(np.max(-ds / s)), share))

@@ -37,6 +37,7 @@ from contracts.errors import InvalidInput, NotConverged
 from contracts.extension import ExtendedContract, ExtendedProblem
 from contracts.extensions.robust_contract import (
     Breach,
+    as_base_contract,
     breaches,
     deliverable,
     expected_target,
@@ -45,7 +46,6 @@ from contracts.extensions.robust_contract import (
     with_probabilities,
 )
 from contracts.extensions.scenario_program import ScenarioSolution, leave_out, solve_scenarios
-from contracts.outcomes import total_data
 from contracts.problem import Problem
 from contracts.programs.exclusion import CLOSE, CONVERGED
 from contracts.programs.first_moment import MIXTURE_ERROR, FirstMoment, Program, prepare
@@ -65,8 +65,8 @@ from contracts.records import frozen
 from contracts.reservation import reservation
 from contracts.turnout import Turnout
 from contracts.verify import (
-    OPTIMALITY_TOLERANCE,
     Certificate,
+    doubts,
     reservation_by_zooming,
     verify_menu,
 )
@@ -340,20 +340,7 @@ class ScenarioContract(ExtendedContract):
         return self._in(self.problem.at(scenario))
 
     def _in(self, problem: Problem) -> Contract:
-        population = problem.population
-        law = total_data(self.contribution, population.probabilities, population.participants)
-        return Contract(
-            problem=problem,
-            contribution=self.contribution,
-            expected_reward=self.expected_reward,
-            reservation_utility=self.reservation_utility,
-            objective=law.expectation(problem.value),
-            expected_accuracy=law.expectation(problem.accuracy),
-            reason=f"made to hold in each of {self.problem.scenarios} scenarios",
-            provenance=self.provenance,
-            witness=None,
-            global_witness=None,
-        )
+        return as_base_contract(self, problem, f"made to hold in each of {self.problem.scenarios} scenarios")
 
     def __str__(self) -> str:
         each = [reached(self.at(k)) for k in range(self.problem.scenarios)]
@@ -427,14 +414,7 @@ def _gaps(
         bound, loss, sensitivity = scenario_bound(problem, contract.witness, alone, contract.contribution)
         error = mixture_error(base, contract.witness)
         gap = loss - bound + error * sensitivity
-        if error > 1e-6:
-            complaints.append(
-                f"optimality: the proof's mixture differs from the curve by {error:.3g} (relative)"
-            )
-        if not gap <= OPTIMALITY_TOLERANCE * top:
-            complaints.append(f"optimality: another contract may be better by {gap:.6g}")
-        if not (contract.witness.feasibility_multipliers >= 0).all():
-            complaints.append("optimality: the proof has a negative price")
+        complaints += doubts(contract.witness, error, gap, top)
     elif contract.contribution.any():
         complaints.append("optimality: no proof")
     minorant = None if contract.global_witness is None else below(base, contract.global_witness)

@@ -22,6 +22,7 @@ from scipy import linalg
 
 from contracts.programs.first_moment import Moments, Program, moments
 from contracts.programs.newton import maps
+from contracts.programs.predictor_corrector import State, dense_step
 
 MAX_ITERATIONS = 200
 PATIENCE = 15
@@ -223,9 +224,6 @@ def _expectations(task: Task, m: np.ndarray, prices: np.ndarray) -> _Local:
     )
 
 
-State = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
-
-
 def _iterate(task: Task, space: _Geometry, state: State) -> tuple[State, float]:
     """One predictor-corrector step, and the error of the state that was given."""
     x, s, z, y = state
@@ -233,40 +231,9 @@ def _iterate(task: Task, space: _Geometry, state: State) -> tuple[State, float]:
     infeasibility = at.constraints - s
     stationarity = at.gradient - at.jacobian.T @ y - z
     error = x @ z + s @ y + np.abs(stationarity) @ x + np.abs(infeasibility) @ y + np.abs(infeasibility).max()
-    substitute, scale = _factorised(at, z / x, s / y)
-    mu = (x @ z + s @ y) / (x.size + s.size)
-
-    def direction(target_x: Any, target_s: Any) -> State:
-        right = np.concatenate([target_x / x - z - stationarity, target_s / y - s - infeasibility])
-        step = scale * substitute(scale * right)
-        dx, dy = step[: x.size], step[x.size :]
-        return dx, (target_s - s * dy) / y - s, (target_x - z * dx) / x - z, dy
-
-    dx, ds, dz, dy = direction(0.0 * x, 0.0 * s)
-    primal, dual = _longest(x, dx, s, ds, 1.0), _longest(z, dz, y, dy, 1.0)
-    affine = (x + primal * dx) @ (z + dual * dz) + (s + primal * ds) @ (y + dual * dy)
-    sigma = np.clip(affine / ((x.size + s.size) * mu), 0.0, 1.0) ** 3
-    dx, ds, dz, dy = direction(sigma * mu - dx * dz, sigma * mu - ds * dy)
-    primal, dual = _longest(x, dx, s, ds, 0.995), _longest(z, dz, y, dy, 0.995)
-    return (x + primal * dx, s + primal * ds, z + dual * dz, y + dual * dy), float(error)
-
-
-def _factorised(at: _Local, bound_ratio: np.ndarray, slack_ratio: np.ndarray) -> tuple[Callable, np.ndarray]:
-    matrix = at.hessian + np.diag(bound_ratio)
-    # Entries span thirty decades near the optimum: scale symmetrically first.
-    scale = np.concatenate([1.0 / np.sqrt(np.diagonal(matrix)), 1.0 / np.sqrt(slack_ratio + 1e-3)])
-    whole = np.block([[matrix, -at.jacobian.T], [at.jacobian, np.diag(slack_ratio)]])
-    getrf, getrs = linalg.get_lapack_funcs(("getrf", "getrs"), (whole,))
-    lu, pivots, info = getrf(scale[:, None] * whole * scale, overwrite_a=True)
-    if info != 0:
-        raise np.linalg.LinAlgError("singular matrix")
-    return (lambda right: getrs(lu, pivots, right)[0]), scale
-
-
-def _longest(x: np.ndarray, dx: np.ndarray, s: np.ndarray, ds: np.ndarray, share: float) -> float:
-    """The longest step, at most 1, that keeps 1 - `share` of the distance to every bound."""
-    ratio = max(float((-dx / x).max()), float((-ds / s).max(initial=0.0)))
-    return min(1.0, share / max(ratio, share))
+    change = dense_step(at.hessian, at.jacobian, stationarity, infeasibility, state)
+    x, s, z, y = (old + step for old, step in zip(state, change, strict=True))
+    return (x, s, z, y), float(error)
 
 
 def _found(task: Task, space: _Geometry, state: State, error: float, iterations: int) -> Found:
