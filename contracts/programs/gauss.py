@@ -108,7 +108,10 @@ class LossCurve:
         problem = self.problem
         x = np.asarray(data, dtype=float) * data_unit
         inside = np.maximum(x, self.knee)
-        value = _derivative(problem.accuracy, problem.valuation, inside, order, self.of_value)
+        if order == 0:  # what promises are held against
+            value = self.truth(inside)
+        else:
+            value = _derivative(problem.accuracy, problem.valuation, inside, order, self.of_value)
         if self.knee > 0.0:
             line = (value + self._slope * (x - self.knee), self._slope, 0.0)[order]
             value = np.where(x < self.knee, line, value)
