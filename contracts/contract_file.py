@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from contracts import checks
-from contracts.contract import Contract, Provenance, Tree, Witness
+from contracts.contract import Contract, Provenance
 from contracts.errors import InvalidInput
 from contracts.problem_data import problem_from_data, problem_to_data
+from contracts.proofs.witness import Tree, Witness
 
 if TYPE_CHECKING:
     from contracts.verify import Certificate

@@ -12,7 +12,7 @@ import numpy as np
 from contracts import checks
 from contracts.branching.branch_and_bound import Answer, proof
 from contracts.branching.global_search import sharpen
-from contracts.contract import Contract, Provenance, Tree, Witness
+from contracts.contract import Contract, Provenance
 from contracts.errors import InvalidInput, NotConverged
 from contracts.extension import ExtendedProblem
 from contracts.outcomes import total_data
@@ -20,6 +20,7 @@ from contracts.problem import Problem
 from contracts.programs import interior_point
 from contracts.programs.exclusion import Candidate, Found, gap, search
 from contracts.programs.first_moment import FirstMoment, prepare
+from contracts.proofs.witness import Tree, Witness
 from contracts.reservation import Reservation
 from contracts.shape import shape_of
 

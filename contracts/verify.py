@@ -14,7 +14,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from contracts.contract import Contract, Witness
+from contracts.contract import Contract
 from contracts.extension import ExtendedContract
 from contracts.outcomes import believed_total, total_data
 from contracts.problem import Problem
@@ -28,6 +28,7 @@ from contracts.proofs.duality import (
 )
 from contracts.proofs.mixture_check import below, mixture_error
 from contracts.proofs.tree_check import tree_bound
+from contracts.proofs.witness import Witness
 from contracts.records import Keyed, frozen
 from contracts.turnout import Turnout
 

@@ -16,8 +16,8 @@ import numpy as np
 
 from contracts.branching.box_program import Bound, Box, Space, bound, prove, shrink, whole
 from contracts.branching.local_search import Menu, Truth, improve
-from contracts.contract import Tree
 from contracts.programs.first_moment import FirstMoment
+from contracts.proofs.witness import Tree
 
 EAGER, RARELY = 6, 8  # local searches at the first boxes, later at every eighth
 STRICTER, FINER = 0.95, 0.1  # shares of the tolerance: to leave room for another's arithmetic; and to aim at

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from contracts import checks
-from contracts.contract import Contract, Provenance, Witness
+from contracts.contract import Contract, Provenance
 from contracts.design import design_contract
 from contracts.errors import InvalidInput
 from contracts.extensions import cutting_planes
@@ -43,6 +43,7 @@ from contracts.programs.exclusion import attempt
 from contracts.programs.first_moment import FirstMoment, prepare
 from contracts.proofs.duality import by_row, distinct_rows, mean_power
 from contracts.proofs.mixture_check import mixture_error
+from contracts.proofs.witness import Witness
 from contracts.records import frozen
 from contracts.turnout import Turnout
 

@@ -27,7 +27,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from contracts import checks
-from contracts.contract import Contract, Witness
+from contracts.contract import Contract
 from contracts.design import check_concave, hopeless, null_contract
 from contracts.errors import Infeasible, InvalidInput
 from contracts.extension import ExtendedProblem
@@ -40,6 +40,7 @@ from contracts.programs.relaxation import relax_mixture
 from contracts.proofs.concave_bound import Bound, Gaps, Tangent, expected_target, upper_bound
 from contracts.proofs.duality import by_row, distinct_rows
 from contracts.proofs.mixture_check import below, mixture_error
+from contracts.proofs.witness import Witness
 from contracts.records import frozen
 from contracts.reservation import reservation
 from contracts.verify import Certificate, doubts, reservation_by_zooming, verify_menu

@@ -31,7 +31,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from contracts import checks
-from contracts.contract import Contract, Provenance, Witness
+from contracts.contract import Contract, Provenance
 from contracts.design import check_concave, design_contract, hopeless
 from contracts.errors import InvalidInput, NotConverged
 from contracts.extension import ExtendedContract, ExtendedProblem
@@ -61,6 +61,7 @@ from contracts.proofs.duality import (
     type_losses_by_mixture,
 )
 from contracts.proofs.mixture_check import below, mixture_error
+from contracts.proofs.witness import Witness
 from contracts.records import frozen
 from contracts.reservation import reservation
 from contracts.turnout import Turnout

@@ -16,7 +16,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from contracts.contract import Witness
 from contracts.problem import Problem
 from contracts.proofs.duality import (
     by_row,
@@ -27,6 +26,7 @@ from contracts.proofs.duality import (
     type_losses_by_mixture,
 )
 from contracts.proofs.outcome_gradients import ContinuedLoss, expected_loss, type_losses
+from contracts.proofs.witness import Witness
 
 MOST_NODES = 1000
 PROOF_CLOSE = 1e-6  # of the loss: where a branch is closed

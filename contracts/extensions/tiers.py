@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from contracts import checks
-from contracts.contract import Contract, Witness
+from contracts.contract import Contract
 from contracts.design import check_concave, contract_of, design_contract, hopeless
 from contracts.errors import Infeasible, InvalidInput
 from contracts.extension import ExtendedProblem
@@ -29,6 +29,7 @@ from contracts.programs.interior_point import solve
 from contracts.programs.relaxation import relax
 from contracts.proofs.duality import by_row, distinct_rows
 from contracts.proofs.mixture_check import below, mixture_error
+from contracts.proofs.witness import Witness
 from contracts.records import frozen
 from contracts.verify import (
     LATTICE_ERROR,

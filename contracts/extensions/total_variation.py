@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from contracts import checks
-from contracts.contract import Contract, Witness
+from contracts.contract import Contract
 from contracts.extension import ReducedProblem
 from contracts.extensions.ambiguity import dearest_within, least_tail, vertices
 from contracts.extensions.robust_contract import (
@@ -38,6 +38,7 @@ from contracts.proofs.duality import (
     transforms,
     type_losses_by_mixture,
 )
+from contracts.proofs.witness import Witness
 from contracts.records import frozen
 
 FEW_TYPES = 8

@@ -6,7 +6,7 @@ import time
 
 import numpy as np
 
-from contracts.contract import Contract, Provenance, Witness
+from contracts.contract import Contract, Provenance
 from contracts.errors import InvalidInput
 from contracts.outcomes import total_data
 from contracts.problem import Problem
@@ -14,6 +14,7 @@ from contracts.programs.concave_program import Found
 from contracts.programs.first_moment import FirstMoment, Program, exclude, prepare
 from contracts.proofs.concave_bound import expected_target
 from contracts.proofs.duality import distinct_rows
+from contracts.proofs.witness import Witness
 
 MATTERS = 1e-11  # a chance of nobody but the dearest types below which leaving them out changes nothing
 MOST_PREFIXES = 64

@@ -15,7 +15,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from contracts.contract import Witness
 from contracts.problem import Problem
 from contracts.proofs.duality import (
     by_gaps,
@@ -25,6 +24,7 @@ from contracts.proofs.duality import (
     type_loss_gradient,
     type_losses_by_mixture,
 )
+from contracts.proofs.witness import Witness
 
 
 class Tangent(NamedTuple):

@@ -14,9 +14,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from contracts.contract import Witness
 from contracts.problem import Problem
 from contracts.proofs.outcome_gradients import ContinuedLoss, expected_loss, type_losses
+from contracts.proofs.witness import Witness
 from contracts.turnout import Turnout
 
 

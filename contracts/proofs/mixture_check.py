@@ -7,8 +7,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from contracts.contract import Witness
 from contracts.problem import Problem
+from contracts.proofs.witness import Witness
 from contracts.records import Keyed
 
 

@@ -20,9 +20,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import stats
 
-from contracts.contract import Tree
 from contracts.problem import Problem
 from contracts.proofs.duality import by_row, distinct_rows
+from contracts.proofs.witness import Tree
 from contracts.records import Keyed
 
 GRID, FINEST, MOST_POINTS = 4000, 3e-8, 60_000

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from contracts import Contract, design_contract, verify
-from contracts.contract import Witness
+from contracts.proofs.witness import Witness
 
 NUMBERS = [
     (("contribution", 0), 1.01, ("individual rationality", "incentive compatibility", "objective")),
