@@ -112,6 +112,7 @@ def test_the_sufficient_margin_suffices(share, scale):
     assert choose(design_contract(stated), scale=scale).right.min() >= share - 1e-9
 
 
+@pytest.mark.slow
 def test_the_least_margin_for_a_share_is_found_and_no_larger(build):
     problem = build(COSTS, 10, accuracy=CURVE)
     contract, choice = design_for_choice(problem, share=0.8, scale=0.5)

@@ -47,6 +47,7 @@ def like(problem, qualities, radius):
     )
 
 
+@pytest.mark.slow
 @settings(max_examples=4)
 @given(problems(types=(1, 4), participants=(2, 200), families=("power-law", "generalization-bound")))
 def test_perfect_quality_perfectly_verified_is_the_base_problem(problem):

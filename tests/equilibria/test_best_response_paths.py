@@ -37,6 +37,7 @@ def test_every_path_ends_and_every_move_gains(game, order, seed):
         assert tuple(path.final) in {tuple(row) for row in game.pure_equilibria()}
 
 
+@pytest.mark.slow
 @given(data=st.data(), game=participation_games(max_agents=5, rule=rules(), knife_edge=False))
 def test_paths_of_participation_games_end_in_certified_equilibria_or_cycles(data, game):
     path = best_response_dynamics(game, data.draw(coalitions(game)), limit=200)

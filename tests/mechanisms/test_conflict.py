@@ -86,6 +86,7 @@ def test_how_much_of_the_target_group_is_held():
     assert len(task.wanted[1]) == 50
 
 
+@pytest.mark.slow
 def test_other_seeds_are_other_draws_and_attacks_take_options():
     settings = {"rules": ["mean"], "knob": "representativeness", "values": [3], "attack": "fall-of-empires"}
     both = measure_conflict(SMALL, **settings, seeds=2)

@@ -46,6 +46,7 @@ def test_the_examples_are_sweeps(name):
     assert np.prod([len(axis.labels) for axis in stated.axes.values()]) in (1500, 72)
 
 
+@pytest.mark.slow
 def test_the_command_writes_results_and_a_picture(tmp_path, capsys):
     spec = tmp_path / "small.toml"
     spec.write_text(SMALL)
