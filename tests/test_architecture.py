@@ -28,6 +28,13 @@ def test_imports_point_downwards(floor):
     assert not {name: bad for name, bad in offenders.items() if bad}
 
 
+def test_proofs_take_nothing_from_what_they_prove():
+    solving = ("contracts.programs", "contracts.branching", "contracts.design", "contracts.batch")
+    for path in [*(ROOT / "contracts/proofs").glob("*.py"), ROOT / "contracts/verify.py"]:
+        text = path.read_text()
+        assert not [name for name in solving if f"from {name}" in text or f"import {name}" in text], path.name
+
+
 @pytest.mark.parametrize("floor", FLOORS)
 def test_heavy_libraries_are_imported_only_when_used(floor):
     heavy = "{'cvxpy', 'pulp', 'matplotlib', 'sklearn', 'xarray', 'dask', 'distributed', 'pandas'}"
