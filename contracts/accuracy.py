@@ -28,6 +28,8 @@ from contracts.errors import InvalidInput
 from contracts.numeric import library, parameter
 from contracts.records import frozen
 
+MOST_DECADES = 300  # of data before accuracy leaves zero: what floats can hold
+
 
 class AccuracyCurve:
     """A learning curve; subclasses give its optimum, its floor and how far it falls short.
@@ -101,6 +103,16 @@ class PowerLaw(AccuracyCurve):
         _set(self, "optimum", low=0.0, high=1.0, open_low=True)
         _set(self, "coefficient", low=0.0, open_low=True)
         _set(self, "exponent", low=0.0, high=2.0, open_low=True)
+        if not any(isinstance(v, jax.Array) for v in (self.optimum, self.coefficient, self.exponent)):
+            self._reachable()
+
+    def _reachable(self) -> None:
+        decades = np.log10(np.divide(self.coefficient, self.optimum)) / self.exponent
+        if not np.max(decades) < MOST_DECADES:
+            raise InvalidInput(
+                f"coefficient = {self.coefficient}, exponent = {self.exponent}: accuracy leaves zero at"
+                f" 1e{np.max(decades):.0f} data: expected below 1e{MOST_DECADES}"
+            )
 
     @property
     def floor(self) -> Any:

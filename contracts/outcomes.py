@@ -20,6 +20,7 @@ from contracts.turnout import Turnout
 
 MOST_OUTCOMES = 200_000
 LATTICE = 2**18
+RARE = 1e-9  # members expected: fewer than two for all that can be computed
 TAIL = 40.0  # standard deviations kept on either side of the mean
 
 
@@ -81,10 +82,16 @@ def total_data(
     # Given that the type occurs: leave out the outcomes in which it does not.
     kept = mass_without > 0
     others = _exact(levels[kept], mass_without[kept] / mass_without.sum(), draws)
-    absent = float(np.exp(draws * np.log1p(-p[present])))
+    with np.errstate(divide="ignore"):  # of nobody else
+        log_absent = draws * float(np.log1p(-p[present]))
     data = np.concatenate([everybody.data, others.data])
-    signed = np.concatenate([everybody.probabilities, -absent * others.probabilities])
-    return _sorted(data, signed / -np.expm1(draws * np.log1p(-p[present])))
+    signed = np.concatenate([everybody.probabilities, -np.exp(log_absent) * others.probabilities])
+    return _sorted(data, signed / -np.expm1(log_absent))
+
+
+def rare(probability: float, draws: int | Turnout) -> bool:
+    """Whether a type is so rare that where it occurs at all it occurs once."""
+    return probability * (draws.mean if isinstance(draws, Turnout) else draws) <= RARE
 
 
 def believed_total(problem: Problem, contribution: np.ndarray, of_type: int, option: int | None = None) -> Law:
@@ -102,7 +109,7 @@ def believed_total(problem: Problem, contribution: np.ndarray, of_type: int, opt
     others = n.others() if isinstance(n, Turnout) else n - 1
     if problem.belief == "interim":
         return total_data(contribution, p, others).shifted(float(contribution[chosen]))
-    if p[of_type] <= 0.0:  # the limit of ever rarer types: exactly one member
+    if rare(float(p[of_type]), n):  # the limit of ever rarer types: exactly one member
         return total_data(contribution, p, others).shifted(float(contribution[of_type]))
     return total_data(contribution, p, n, present=of_type)
 

@@ -11,12 +11,15 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import field
 from functools import lru_cache
+from typing import Any, TypeVar
 
 import numpy as np
 
 from contracts.contract import Contract
+from contracts.errors import InvalidInput
 from contracts.extension import ExtendedContract
 from contracts.outcomes import believed_total, total_data
+from contracts.population import Population
 from contracts.problem import Problem
 from contracts.proofs.duality import (
     by_row,
@@ -32,6 +35,7 @@ from contracts.proofs.witness import Witness
 from contracts.records import Keyed, frozen
 from contracts.turnout import Turnout
 
+T = TypeVar("T", bound=Any)
 TOLERANCE = 1e-9  # of the largest value: rounding of sums of a few thousand terms, far below any promise
 OPTIMALITY_TOLERANCE = 5e-6  # of the largest target: what the conic solver reaches
 DRAWS = 4000
@@ -109,9 +113,10 @@ def verify(contract: Contract | ExtendedContract) -> Certificate:
 
 def verify_due(contract: Contract, alone: np.ndarray) -> Certificate:
     """`verify` where what each type is due at least, shape (types,), is not what it gets alone at its cost."""
-    menu, objective, accuracy = _menu(contract, alone)
-    gap, global_gap, complaints = _gaps(contract, alone, objective, accuracy)
-    violations = (*menu.violations, *complaints)
+    sound, unusable = usable(contract, contract.problem.population)
+    menu, objective, accuracy = _menu(sound, alone)
+    gap, global_gap, complaints = _gaps(sound, alone, objective, accuracy)
+    violations = (*unusable, *menu.violations, *complaints)
     return dataclasses.replace(
         menu, holds=not violations, optimality_gap=gap, global_gap=global_gap, violations=violations
     )
@@ -124,7 +129,37 @@ def verify_menu(contract: Contract, alone: np.ndarray) -> Certificate:
         contract: the contract.
         alone: what each type is due at least, shape (types,).
     """
-    return _menu(contract, alone)[0]
+    sound, unusable = usable(contract, contract.problem.population)
+    menu = _menu(sound, alone)[0]
+    return refused(menu, unusable) if unusable else menu
+
+
+def usable(contract: T, population: Population) -> tuple[T, list[str]]:
+    """A contract with contributions that can be made, and complaints about others.
+
+    Args:
+        contract: any record with a menu: `contribution`, `expected_reward` and `reservation_utility`.
+        population: whose types it is for.
+    """
+    types, names, found = population.types, list(population.names or ()), []
+    for column in ("contribution", "expected_reward", "reservation_utility"):
+        shape = np.shape(getattr(contract, column))
+        if shape != (types,):
+            raise InvalidInput(f"{column} has shape {shape}: expected ({types},), one for each type")
+    possible = np.isfinite(contract.contribution) & (contract.contribution >= 0.0)
+    for i in np.flatnonzero(~possible):
+        found.append(f"contribution: {names[i]} would contribute {contract.contribution[i]:g} data")
+    if found:
+        contract = dataclasses.replace(contract, contribution=np.where(possible, contract.contribution, 0.0))
+    if np.isinf(contract.expected_reward).any():  # no more a promise than what is not a number
+        reward = np.where(np.isfinite(contract.expected_reward), contract.expected_reward, np.nan)
+        contract = dataclasses.replace(contract, expected_reward=reward)
+    return contract, found
+
+
+def refused(certificate: Certificate, complaints: list[str]) -> Certificate:
+    """A certificate that does not hold, for these reasons first."""
+    return dataclasses.replace(certificate, holds=False, violations=(*complaints, *certificate.violations))
 
 
 def _menu(contract: Contract, alone: np.ndarray) -> tuple[Certificate, float, float]:
@@ -138,7 +173,7 @@ def _menu(contract: Contract, alone: np.ndarray) -> tuple[Certificate, float, fl
     objective, accuracy = _expectations(contract)
     check, disagreement = _independently(contract, offered, objective)
     violations = [
-        *_broken(contract, alone, utility, envy, offered, tolerance),
+        *broken_promises(problem, contract.expected_reward, utility, alone, envy, offered),
         *_misstated(contract, alone, objective, accuracy, tolerance),
         *disagreement,
     ]
@@ -216,6 +251,11 @@ def doubts(witness: Witness, error: float, gap: float, top: float) -> list[str]:
     return found
 
 
+def _dearest(problem: Problem, rows: int) -> np.ndarray:
+    """Which types have one of the dearest costs, so many of them."""
+    return distinct_rows(problem)[2] < rows
+
+
 def _gaps(
     contract: Contract, alone: np.ndarray, objective: float, accuracy: float
 ) -> tuple[float | None, float | None, list[str]]:
@@ -229,10 +269,14 @@ def _gaps(
         error = mixture_error(problem, contract.witness) if contract.witness.rates.size else LATTICE_ERROR
         gap = loss - bound + error * sensitivity
         complaints += doubts(contract.witness, error, gap, top)
+        if contract.contribution[_dearest(problem, contract.witness.excluded)].any():
+            complaints.append("optimality: the proof leaves out types that contribute")
     elif not contract.contribution.any():
         gap = 0.0
     global_gap: float | None = None
-    if contract.global_witness is not None and not contract.global_witness.rates.size:
+    if contract.global_witness is not None and contract.global_witness.excluded:
+        complaints.append("optimality: the proof against the true curve leaves out types")
+    elif contract.global_witness is not None and not contract.global_witness.rates.size:
         # Without a floor the program as solved is the true one.
         global_gap = gap if problem.accuracy.floor <= 0.0 else None
     elif contract.global_witness is not None:
@@ -281,33 +325,31 @@ def _deviation(values: np.ndarray, expected: float, problem: Problem) -> float:
     return max(float(expected - values.mean()), 0.0) / error
 
 
-def _broken(
-    contract: Contract,
-    alone: np.ndarray,
+def broken_promises(
+    problem: Problem,
+    expected_reward: np.ndarray,
     utility: np.ndarray,
+    alone: np.ndarray,
     envy: np.ndarray,
     offered: np.ndarray,
-    tolerance: float,
 ) -> list[str]:
-    names = list(contract.problem.population.names or ())
-    found = []
-    for i in np.flatnonzero(contract.contribution < 0):
-        found.append(f"contribution: {names[i]} would contribute {contract.contribution[i]:g} data")
-    for i in np.flatnonzero(utility < alone - tolerance):
-        found.append(
-            f"individual rationality: {names[i]} would get {utility[i]:.9g}, alone {alone[i]:.9g}:"
-            f" short by {alone[i] - utility[i]:.3g}"
-        )
-    for i in np.flatnonzero(envy.max(axis=1) > tolerance):
+    """Who is short of which promise, and by how much. Whatever is not a number breaks its constraint."""
+    names, tolerance = list(problem.population.names or ()), TOLERANCE * problem.largest_value
+    found = [
+        f"individual rationality: {names[i]} would get {utility[i]:.9g}, alone {alone[i]:.9g}:"
+        f" short by {alone[i] - utility[i]:.3g}"
+        for i in np.flatnonzero(~(utility >= alone - tolerance))
+    ]
+    for i in np.flatnonzero(~(envy.max(axis=1) <= tolerance)):
         j = int(np.argmax(envy[i]))
         found.append(
             f"incentive compatibility: {names[i]} would rather take the option of {names[j]}:"
             f" gains {envy[i, j]:.3g}"
         )
-    for i in np.flatnonzero(contract.expected_reward > offered + tolerance):
+    for i in np.flatnonzero(~(expected_reward <= offered + tolerance)):
         found.append(
-            f"feasibility: {names[i]} is promised {contract.expected_reward[i]:.9g}, at most"
-            f" {offered[i]:.9g} can be given: short by {contract.expected_reward[i] - offered[i]:.3g}"
+            f"feasibility: {names[i]} is promised {expected_reward[i]:.9g}, at most"
+            f" {offered[i]:.9g} can be given: short by {expected_reward[i] - offered[i]:.3g}"
         )
     return found
 
@@ -318,7 +360,7 @@ def _misstated(
     top = contract.problem.largest_value
     names = list(contract.problem.population.names or ())
     found = []
-    for i in np.flatnonzero(np.abs(contract.reservation_utility - alone) > 100 * tolerance):
+    for i in np.flatnonzero(~(np.abs(contract.reservation_utility - alone) <= 100 * tolerance)):
         found.append(
             f"reservation utility: {names[i]} is stated to get {contract.reservation_utility[i]:.9g} alone,"
             f" recomputed {alone[i]:.9g}"

@@ -36,7 +36,15 @@ from contracts.extension import ExtendedContract, ExtendedProblem
 from contracts.outcomes import total_data
 from contracts.problem import Problem
 from contracts.records import frozen
-from contracts.verify import TOLERANCE, Certificate, reservation_by_zooming, verify
+from contracts.verify import (
+    TOLERANCE,
+    Certificate,
+    broken_promises,
+    refused,
+    reservation_by_zooming,
+    usable,
+    verify,
+)
 
 
 @frozen
@@ -102,7 +110,7 @@ def breaches(problem: Problem, promised: np.ndarray, given: np.ndarray) -> tuple
             deliverable=float(given[i]),
             short=float(promised[i] - given[i]),
         )
-        for i in np.flatnonzero(promised > given + tolerance)
+        for i in np.flatnonzero(~(promised <= given + tolerance))
     )
 
 
@@ -178,6 +186,9 @@ class RobustContract(ExtendedContract):
     def certify(self) -> Certificate:
         """Recompute every promise and the worst case over the ball, and the bound on what is possible."""
         problem: Problem = self.problem.problem
+        sound, unusable = usable(self, problem.population)
+        if unusable:
+            return refused(sound.certify(), unusable)
         alone = reservation_by_zooming(problem)
         costs = problem.population.costs
         envy = self.expected_reward - np.multiply.outer(costs, self.contribution) - self.utility[:, None]
@@ -186,7 +197,7 @@ class RobustContract(ExtendedContract):
         violations = [
             *reference.violations,
             *worst.violations,
-            *self._broken(alone, envy, worst.given),
+            *broken_promises(problem, self.expected_reward, self.utility, alone, envy, worst.given),
             *self._misstated(alone, worst),
             *([] if known else ["optimality: no proof for the worst probabilities"]),
         ]
@@ -217,26 +228,6 @@ class RobustContract(ExtendedContract):
             },
         )
 
-    def _broken(self, alone: np.ndarray, envy: np.ndarray, given: np.ndarray) -> list[str]:
-        problem: Problem = self.problem.problem
-        names, tolerance = problem.population.names or (), TOLERANCE * problem.largest_value
-        found = [
-            f"individual rationality: {names[int(i)]} would get {self.utility[i]:.9g}, alone {alone[i]:.9g}:"
-            f" short by {alone[i] - self.utility[i]:.3g}"
-            for i in np.flatnonzero(self.utility < alone - tolerance)
-        ]
-        found += [
-            f"incentive compatibility: {names[int(i)]} would rather take the option of"
-            f" {names[int(envy[i].argmax())]}: gains {envy[i].max():.3g}"
-            for i in np.flatnonzero(envy.max(axis=1) > tolerance)
-        ]
-        found += [
-            f"contribution: {names[int(i)]} would contribute {self.contribution[i]:g} data"
-            for i in np.flatnonzero(self.contribution < 0)
-        ]
-        broken = breaches(problem, self.expected_reward, given)
-        return found + [f"{breach}, for some probabilities in the ball" for breach in broken]
-
     def _misstated(self, alone: np.ndarray, worst: WorstCase) -> list[str]:
         problem: Problem = self.problem.problem
         p = problem.population.probabilities
@@ -251,10 +242,10 @@ class RobustContract(ExtendedContract):
             for name, said, recomputed in stated
             if not abs(said - recomputed) <= tolerance
         ]
-        if np.abs(alone - self.reservation_utility).max() > 100 * TOLERANCE * problem.largest_value:
+        if not np.abs(alone - self.reservation_utility).max() <= 100 * TOLERANCE * problem.largest_value:
             found.append("reservation utility: not what is recomputed")
         outside = self.problem.distance(self.worst_probabilities) - self.problem.radius
-        if not outside <= 1e-9 or np.abs(self.worst_probabilities - _of(self.reference)).max() > 1e-12:
+        if not outside <= 1e-9 or not np.abs(self.worst_probabilities - _of(self.reference)).max() <= 1e-12:
             found.append("worst probabilities: outside of the ball, or not those of the reference")
         return found
 

@@ -68,7 +68,9 @@ from contracts.turnout import Turnout
 from contracts.verify import (
     Certificate,
     doubts,
+    refused,
     reservation_by_zooming,
+    usable,
     verify_menu,
 )
 
@@ -362,6 +364,9 @@ class ScenarioContract(ExtendedContract):
         `feasibility_slack` is the least over scenarios.
         """
         problem = self.problem
+        sound, unusable = usable(self, problem.problem.population)
+        if unusable:
+            return refused(sound.certify(), unusable)
         alone = reservation_by_zooming(problem.problem)
         menus = [verify_menu(self.at(k), alone) for k in range(problem.scenarios)]
         target = problem.expected(self.contribution)

@@ -249,7 +249,7 @@ def prove(
     if reached <= NEGLIGIBLE * problem.largest_value:
         return Proof(0.0, 0)  # no loss is below zero
     relaxation = Relaxation(problem, witness, alone, tiers, lot)
-    relaxation.add(tangents(problem, witness, points, error))
+    relaxation.add(tangents(problem, witness, points[np.isfinite(points).all(axis=1)], error))
     logarithmic = bool(witness.rates.size)
     level = float(np.log(reached)) if logarithmic else reached
     close = level - (PROOF_CLOSE if logarithmic else PROOF_CLOSE * reached)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from contracts.outcomes import rare
 from contracts.programs.gauss import LossCurve, Rule, Rules, compress, mean, rules
 from contracts.turnout import Turnout
 
@@ -65,7 +66,7 @@ def _participants(program: Program) -> int | Turnout:
 
 def _present(program: Program, contribution: np.ndarray, i: int, full: float) -> float:
     n, p = _participants(program), program.probabilities
-    if p[i] <= 0.0:
+    if rare(float(p[i]), n):
         fewer = rules(contribution, p, n).draws[1]
         assert fewer is not None
         return float(mean(program.curves.value, fewer, contribution[i]))
@@ -159,7 +160,7 @@ def _ex_ante(program: Program, here: GaussMoments, y: np.ndarray) -> tuple[np.nd
     everybody = _everybody(loss, m, p, here.rules)
     jacobian, hessian = np.zeros((p.size, p.size)), np.zeros((p.size, p.size))
     for i in range(p.size):
-        if p[i] <= 0.0:  # the limit of ever rarer types is the interim belief
+        if rare(float(p[i]), n):  # the limit of ever rarer types is the interim belief
             alone = np.eye(p.size)[i]
             row, bend = _interim(program, here, alone)
             jacobian[i], hessian = row[i], hessian + y[i] * bend

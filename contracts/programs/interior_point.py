@@ -69,10 +69,10 @@ def solve(program: Program, belief: str) -> Solution:
 
 def _run(program: Program, belief: str, share: float) -> Solution:
     """One run, taking a share of every step."""
-    point = start(program, belief, np)
-    best, best_error, best_loss, since, iteration = point, np.inf, None, 0, 0
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore", linalg.LinAlgWarning)  # a singular system ends the run below
+        point = start(program, belief, np)
+        best, best_error, best_loss, since, iteration = point, np.inf, None, 0, 0
         for iteration in range(1, MAX_ITERATIONS + 1):  # noqa: B007 - reported
             try:
                 following = iterate(program, point, belief, np)

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from contracts.accuracy import AccuracyCurve
-from contracts.outcomes import Law, total_data
+from contracts.outcomes import Law, rare, total_data
 from contracts.problem import Problem
 from contracts.turnout import Turnout, as_turnout
 from contracts.valuation import Valuation
@@ -86,7 +86,7 @@ def type_losses(
     losses, total = np.zeros(m.size), np.zeros(m.size)
     for i in range(m.size):
         rest = np.where(np.arange(m.size) == i, 0.0, p)
-        if p[i] <= 0.0:
+        if rare(float(p[i]), n):
             only = np.where(np.arange(m.size) == i, prices, 0.0)
             each, by_m = _interim(loss, m, p, n, only)
             losses[i], total = each[i], total + by_m
@@ -96,7 +96,8 @@ def type_losses(
             total = total + prices[i] * gradient / (1.0 - empty)
         else:
             without, by_m = expected_loss(loss, m, rest / rest.sum(), _without(n, float(p[i])))
-            absent = float(np.exp(as_turnout(n).log_power(np.log1p(-p[i])).value))
+            with np.errstate(divide="ignore"):  # of nobody else
+                absent = float(np.exp(as_turnout(n).log_power(np.log1p(-p[i])).value))
             losses[i] = (mean - absent * without) / (1.0 - absent)
             total = total + prices[i] * (gradient - absent * by_m) / (1.0 - absent)
     return losses, total

@@ -130,3 +130,8 @@ def test_monotone_tables_rise_through_their_points_as_scipys_do(rises):
     inside = fine[(fine > data[0]) & (fine < data[-2])]  # at the ends scipy takes other slopes
     scipys = PchipInterpolator(np.r_[0.0, data], np.r_[0.0, accuracy])
     np.testing.assert_allclose(curve(inside), scipys(inside), atol=1e-12)
+
+
+def test_a_power_law_that_stays_at_zero_for_ever_is_refused():
+    with pytest.raises(InvalidInput, match=r"accuracy leaves zero at 1e300000 data: expected below 1e300"):
+        PowerLaw(coefficient=1e300, exponent=1e-3)

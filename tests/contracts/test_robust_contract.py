@@ -318,6 +318,9 @@ def test_what_was_tampered_with_is_found(ball):
     rewards = robust.expected_reward.copy()
     rewards[2] += 0.3
     assert "would rather take the option of type 3" in complaints(expected_reward=rewards)
+    rewards[2] = np.nan
+    assert "individual rationality: type 3 would get nan" in complaints(expected_reward=rewards)
+    assert "type 1 would contribute -1 data" in complaints(contribution=np.r_[-1.0, robust.contribution[1:]])
     assert "worst case: stated" in complaints(worst_case=robust.worst_case + 0.1)
     assert "bound: stated" in complaints(bound=robust.bound - 0.1)
     assert "if the probabilities are right: stated" in complaints(if_right=robust.if_right + 0.1)

@@ -212,6 +212,8 @@ def test_what_is_changed_is_named(build):
     contract = design_contract(problem)
     m, t, witness = contract.contribution, contract.expected_reward, contract.witness
     for change, word in [
+        ({"contribution": m * [np.nan, 1.0]}, "contribution: type 1 would contribute nan"),
+        ({"expected_reward": t * [1.0, np.inf]}, "incentive compatibility"),
         ({"contribution": m * 1.01}, "individual rationality"),
         ({"expected_reward": t * [1.3, 1.0]}, "incentive"),
         ({"expected_reward": t * 1.3}, "scenario 0: feasibility"),

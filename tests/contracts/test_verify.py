@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from contracts import Contract, design_contract, verify
+from contracts import Arctan, Contract, GeneralizationBound, InvalidInput, design_contract, verify
 from contracts.proofs.witness import Witness
 
 NUMBERS = [
@@ -90,3 +90,43 @@ def test_without_a_proof_no_bound_is_claimed(build):
 
 def test_the_proof_is_plain_numbers():
     assert {field.name for field in dataclasses.fields(Witness)} >= {"rates", "feasibility_multipliers"}
+
+
+@pytest.mark.parametrize("number", [-5.0, np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("field", ["contribution", "expected_reward", "reservation_utility"])
+def test_numbers_that_are_none_break_what_they_stand_for(build, field, number):
+    contract = design_contract(build([0.2, 0.04], 10))
+    values = getattr(contract, field).copy()
+    values[0] = number
+    certificate = verify(dataclasses.replace(contract, **{field: values}))
+    assert not certificate.holds
+    if field == "contribution":
+        assert certificate.violations[0] == f"contribution: type 1 would contribute {number:g} data"
+
+
+def test_menus_of_another_shape_are_refused(build):
+    contract = design_contract(build([0.2, 0.04], 10))
+    with pytest.raises(InvalidInput, match=r"expected_reward has shape \(3,\): expected \(2,\)"):
+        verify(dataclasses.replace(contract, expected_reward=np.ones(3)))
+
+
+def test_a_proof_that_leaves_types_out_proves_nothing_about_the_others(build):
+    contract = design_contract(build([0.2, 0.04], 10))
+    forged = dataclasses.replace(contract.witness, excluded=1)
+    assert any(
+        "leaves out types" in text for text in verify(dataclasses.replace(contract, witness=forged)).violations
+    )
+    forged = dataclasses.replace(contract.global_witness, excluded=1)
+    certificate = verify(dataclasses.replace(contract, global_witness=forged))
+    assert certificate.global_gap is None
+    assert "optimality: the proof against the true curve leaves out types" in certificate.violations
+
+
+@pytest.mark.parametrize(
+    "curve", [Arctan(optimum=0.9, scale=50.0), GeneralizationBound()], ids=lambda c: c.family
+)
+@pytest.mark.parametrize("share", [1e-17, 1e-12, 1e-8])
+def test_types_that_hardly_ever_occur_have_promises_too(build, curve, share):
+    problem = build([0.2, 0.04], 10, probabilities=[share, 1.0 - share], accuracy=curve, belief="ex-ante")
+    certificate = verify(design_contract(problem))
+    assert certificate.holds, "\n".join(certificate.violations)
