@@ -57,10 +57,8 @@ def cluster(tmp_path):
     workers = [start("dask_worker", address, *options) for _ in range(2)]
     yield address, workers
     for process in [*workers, scheduler]:
-        with contextlib.suppress(ProcessLookupError):
+        with process, contextlib.suppress(ProcessLookupError):
             process.kill()
-        process.wait()
-        process.stderr.close()
 
 
 def assert_identical(first, second):
@@ -101,9 +99,9 @@ def test_a_scheduler_lost_on_the_way_leaves_the_chunks_that_were_stored(cluster,
 
     def lose_everybody(done, count):
         done_so_far.append(done)
-        if done >= count // 3 and workers:
-            while workers:
-                workers.pop().kill()
+        if done >= count // 3:
+            for worker in workers:
+                worker.kill()
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
