@@ -129,7 +129,8 @@ class CosineGradientRewards:
 
 
 def _exact(updates: np.ndarray, *, reference: np.ndarray) -> np.ndarray:
-    return cosine_shapley(updates, reference=reference).values
+    values = cosine_shapley(updates, reference=reference).values
+    return np.where(updates.any(axis=1), values, 0.0)  # whoever sends nothing gets nothing, nor a rounding error
 
 
 def scale_to_length(

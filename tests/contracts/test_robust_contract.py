@@ -258,6 +258,7 @@ def test_two_types_in_a_divergence_ball_are_solved_exactly(radius):
     assert certificate.optimality_gap < 2e-5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("participants", [10, 100])
 def test_promises_hold_for_members_of_a_divergence_ball(participants):
     problem = make(participants, accuracy=Exponential(optimum=1.0, rate=1e-3))

@@ -98,6 +98,7 @@ def test_more_options_are_never_worse(belief):
     assert values[0] < values[-1] - 1e-3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("belief", ["interim", "ex-ante"])
 @pytest.mark.parametrize("participants", [4, 1000, 10**6])
 def test_no_choice_of_gaps_is_better(belief, participants):

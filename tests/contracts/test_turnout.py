@@ -194,6 +194,7 @@ def test_the_lattice_for_many_participants_agrees_with_exponentials():
             assert found.expectation(lambda x, r=rate: np.exp(-r * x)) == pytest.approx(exact, rel=1e-7)
 
 
+@pytest.mark.slow
 @settings(max_examples=8)
 @given(problems(types=(1, 4), families=("power-law", "generalization-bound", "exponential")), turnouts())
 def test_contracts_hold_whatever_the_law(problem, law):

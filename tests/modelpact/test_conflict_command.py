@@ -36,6 +36,7 @@ def config(tmp_path):
     return path
 
 
+@pytest.mark.slow
 def test_table_json_and_plot(config, tmp_path, capsys):
     output, plot = tmp_path / "out.json", tmp_path / "out.svg"
     assert conflict(config, output=output, plot=plot) == 0
