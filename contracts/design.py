@@ -258,7 +258,7 @@ def null_contract(
 ) -> Contract:
     """The contract that asks nothing and gives nothing; `left` is how much better another may be."""
     nothing = np.zeros(problem.population.types)
-    top = problem.largest_value if problem.target_is_value else float(problem.accuracy.optimum)
+    top = problem.largest_target
     proved = left <= NULL_PROVED * top
     verdict = (
         "proved" if proved else "not proved: the certificate's global gap bounds what any contract could reach"

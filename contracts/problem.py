@@ -80,6 +80,11 @@ class Problem:
         """Whether objectives, bounds and gaps are in units of value (else of accuracy)."""
         return self.maximise == "value" or self.valuation.linear
 
+    @property
+    def largest_target(self) -> float:
+        """The target of the model that unlimited data would give."""
+        return self.largest_value if self.target_is_value else float(self.accuracy.optimum)
+
     def target(self, data: Any) -> np.ndarray:
         """What the coordinator maximises in expectation, by the data the model is trained on."""
         return self.value(data) if self.target_is_value else self.accuracy(data)

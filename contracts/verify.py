@@ -260,7 +260,7 @@ def _gaps(
     contract: Contract, alone: np.ndarray, objective: float, accuracy: float
 ) -> tuple[float | None, float | None, list[str]]:
     problem = contract.problem
-    top = problem.largest_value if problem.target_is_value else float(problem.accuracy.optimum)
+    top = problem.largest_target
     reached = objective if problem.target_is_value else accuracy
     gap: float | None = None
     complaints: list[str] = []

@@ -140,7 +140,7 @@ def _context(found: Facts, stored: bytes | None) -> dict[str, Any]:
         "options": found.options,
         "checks": [(check, MUST[check.name], _finding(check, found)) for check in found.checks],
         "proof": proof,
-        "loose": proof.number is not None and proof.number > LOOSE * _largest_target(problem),
+        "loose": proof.number is not None and proof.number > LOOSE * problem.largest_target,
         "together": found.together,
         "sensible": sensible(contract),
         "trained": found.trained,
@@ -163,10 +163,6 @@ def _context(found: Facts, stored: bytes | None) -> dict[str, Any]:
         "file": base64.b64encode(stored).decode() if stored and len(stored) <= LARGEST_FILE else "",
         "fingerprint": hashlib.sha256(stored).hexdigest() if stored else "",
     }
-
-
-def _largest_target(problem: Problem) -> float:
-    return problem.largest_value if problem.target_is_value else float(problem.accuracy.optimum)
 
 
 def _stored(contract: Contract, certificate: Certificate) -> bytes | None:

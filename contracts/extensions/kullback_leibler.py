@@ -32,7 +32,6 @@ from contracts.extensions.robust_contract import (
     WorstCase,
     expected_target,
     interim_problem,
-    largest_target,
     reached,
     with_probabilities,
 )
@@ -124,7 +123,7 @@ class WithinKullbackLeibler(Ball):
             expected_reward=utility + problem.population.costs * contribution,
             reservation_utility=nominal.reservation_utility,
             worst_probabilities=reference.problem.population.probabilities,
-            worst_case=largest_target(problem) - found.loss * model.target_unit,
+            worst_case=problem.largest_target - found.loss * model.target_unit,
             bound=reached(reference),
             if_right=expected_target(problem, contribution, p),
             reference=reference,
@@ -220,7 +219,7 @@ class WithinKullbackLeibler(Ball):
         loss, losses = self._largest_losses(menu, witness)
         error = 1.0 + mixture_error(contract.reference.problem, witness)
         return WorstCase(
-            target=largest_target(problem) - loss * error,
+            target=problem.largest_target - loss * error,
             attained=expected_target(problem, menu, self._ascent(menu)),
             given=problem.largest_value - losses * error,
             nominal=expected_target(
@@ -237,7 +236,7 @@ class WithinKullbackLeibler(Ball):
         shifted = np.exp(-np.multiply.outer(witness.rates, np.maximum(m - least, 0.0)))
         log_phi = np.log(largest_mean(p, shifted, self.radius)) - witness.rates * least
         law = self.problem.population.turnout
-        empty = float(law.generating(0.0)) * (witness.target_weights.sum() - largest_target(self.problem))
+        empty = float(law.generating(0.0)) * (witness.target_weights.sum() - self.problem.largest_target)
         loss = float(witness.target_weights @ mean_power(n, log_phi)) - empty
         others = mean_power(n, log_phi, 1) / law.mean
         each = np.exp(-np.multiply.outer(witness.rates, m)) * others[:, None]

@@ -365,7 +365,7 @@ def _gap(
     bound = _worst([_leaf_bound(contract.problem, leaf, alone) for leaf in leaves])
     reached = expected_target(problem, leaves[0].witness, by_row(menu.contribution, row))
     gap = bound.value - reached + error * bound.sensitivity
-    top = problem.largest_value if problem.target_is_value else float(problem.accuracy.optimum)
+    top = problem.largest_target
     if not gap <= OPTIMALITY_TOLERANCE * top:
         complaints.append(f"optimality: another contract may be better by {gap:.6g}")
     return gap, complaints

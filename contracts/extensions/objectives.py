@@ -127,7 +127,7 @@ class Welfare(Objective):
 
     def unit(self, problem: Problem) -> float:
         """See `Objective.unit`."""
-        return problem.largest_value + self.coordinator * _target_top(problem)
+        return problem.largest_value + self.coordinator * problem.largest_target
 
 
 @frozen
@@ -171,7 +171,7 @@ class Rawlsian(Objective):
 
     def unit(self, problem: Problem) -> float:
         """See `Objective.unit`."""
-        return problem.largest_value + self.coordinator * _target_top(problem)
+        return problem.largest_value + self.coordinator * problem.largest_target
 
 
 @frozen
@@ -244,15 +244,11 @@ class DistributionCost(Objective):
 
     def unit(self, problem: Problem) -> float:
         """See `Objective.unit`."""
-        return _target_top(problem)
+        return problem.largest_target
 
 
 def _set(record: Any, name: str, value: Any) -> None:
     object.__setattr__(record, name, value)
-
-
-def _target_top(problem: Problem) -> float:
-    return problem.largest_value if problem.target_is_value else float(problem.accuracy.optimum)
 
 
 def outcome_of(contract: Contract) -> Outcome:

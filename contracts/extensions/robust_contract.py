@@ -88,11 +88,6 @@ def reached(contract: Contract) -> float:
     return contract.objective if contract.problem.target_is_value else contract.expected_accuracy
 
 
-def largest_target(problem: Problem) -> float:
-    """What it would be with unlimited data."""
-    return problem.largest_value if problem.target_is_value else float(problem.accuracy.optimum)
-
-
 def deliverable(problem: Problem, contribution: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
     """T_i(m; q), the largest expected value that each type can be given, from the law of the data."""
     n = problem.population.participants
@@ -231,7 +226,7 @@ class RobustContract(ExtendedContract):
     def _misstated(self, alone: np.ndarray, worst: WorstCase) -> list[str]:
         problem: Problem = self.problem.problem
         p = problem.population.probabilities
-        tolerance = 1e-7 * largest_target(problem)
+        tolerance = 1e-7 * problem.largest_target
         stated = [
             ("worst case", self.worst_case, worst.target),
             ("if the probabilities are right", self.if_right, expected_target(problem, self.contribution, p)),

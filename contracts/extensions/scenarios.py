@@ -41,7 +41,6 @@ from contracts.extensions.robust_contract import (
     breaches,
     deliverable,
     expected_target,
-    largest_target,
     reached,
     with_probabilities,
 )
@@ -371,7 +370,7 @@ class ScenarioContract(ExtendedContract):
         menus = [verify_menu(self.at(k), alone) for k in range(problem.scenarios)]
         target = problem.expected(self.contribution)
         gap, global_gap, complaints = _gaps(self, alone, target)
-        if not abs(self.reached - target) <= 1e-7 * largest_target(problem.problem):
+        if not abs(self.reached - target) <= 1e-7 * problem.problem.largest_target:
             complaints.append(f"reached: stated {self.reached:.9g}, recomputed {target:.9g}")
         violations = (*_named(menus), *complaints)
         largest = max((each.short for broken in self.mean_breaches for each in broken), default=0.0)
@@ -413,7 +412,7 @@ def _gaps(
 ) -> tuple[float | None, float | None, list[str]]:
     """The gap of the program as solved, that of the true curve, and complaints."""
     problem = contract.problem
-    base, top = problem.problem, largest_target(problem.problem)
+    base, top = problem.problem, problem.problem.largest_target
     gap: float | None = None
     complaints: list[str] = []
     if contract.witness is not None:
@@ -453,7 +452,7 @@ def scenario_bound(
     y = np.maximum(witness.feasibility_multipliers, 0.0)
     w = np.maximum(witness.participation_multipliers, 0.0)
     m, u = witness.contribution, witness.utility
-    best = largest_target(base)
+    best = base.largest_target
     lagrangian, loss, by_m = -w @ (u - first), 0.0, np.zeros(costs.size)
     for k in range(problem.scenarios):
         weight, known = problem.weights[k], problem.at(k)

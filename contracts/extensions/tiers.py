@@ -242,7 +242,7 @@ class TieredContract(MenuContract):
         loss = _loss(menu, witness)
         proof = prove(problem, witness, alone, self.points, loss, error=error, **self._limits())
         gap = (1.0 + error) * loss - proof.bound
-        top = problem.largest_value if problem.target_is_value else float(problem.accuracy.optimum)
+        top = problem.largest_target
         if gap <= OPTIMALITY_TOLERANCE * top:
             return gap, proof.nodes, []
         return gap, proof.nodes, [f"optimality: another menu of the kind may be better by {gap:.6g}"]
@@ -256,7 +256,7 @@ class TieredContract(MenuContract):
             return None, 0
         level = loss_of(problem, minorant, minorant.contribution)
         proof = prove(problem, minorant, alone, self.global_points, level, error=0.0, **self._limits())
-        top = problem.largest_value if problem.target_is_value else float(problem.accuracy.optimum)
+        top = problem.largest_target
         return max(top - _target(menu) - proof.bound, 0.0), proof.nodes
 
     def _broken_limits(self, menu: Contract) -> list[str]:

@@ -25,7 +25,6 @@ from contracts.extensions.robust_contract import (
     deliverable,
     expected_target,
     interim_problem,
-    largest_target,
     reached,
     with_probabilities,
 )
@@ -142,7 +141,7 @@ class WithinTotalVariation(Ball, ReducedProblem):
     def _enumeration(self, contract: RobustContract) -> list[str]:
         """Complaints about vertices that are worse than the member taken to be worst."""
         problem, menu = self.problem, contract.contribution
-        tolerance = 1e-9 * largest_target(problem)
+        tolerance = 1e-9 * problem.largest_target
         target, given = at_probabilities(problem, menu, self.worst_probabilities, contract.reference.witness)
         found = []
         for q in vertices(problem.population.probabilities, self.radius):
@@ -184,7 +183,7 @@ def at_probabilities(
     m = by_row(contribution, row)
     mix = transforms(witness.rates, m, p)
     idle, idle_each = idle_outcomes(there, p, witness.excluded)
-    top, best = problem.largest_value, largest_target(problem)
+    top, best = problem.largest_value, problem.largest_target
     losses = type_losses_by_mixture(there, witness.value_weights, mix, m, p)
     losses = losses - idle_each * (witness.value_weights.sum() - top)
     loss = witness.target_weights @ mean_power(there.population.participants, mix.log_phi)

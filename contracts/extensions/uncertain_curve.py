@@ -316,7 +316,7 @@ class UncertainContract(MenuContract):
         else:
             error = mixture_error(problem, witness) if witness.rates.size else LATTICE_ERROR
         bound, _, sensitivity = lower_bound(problem, witness, single.reservation_utility, single.contribution)
-        top = problem.largest_value if problem.target_is_value else float(problem.accuracy.optimum)
+        top = problem.largest_target
         return top - bound + error * sensitivity, []
 
     def __str__(self) -> str:

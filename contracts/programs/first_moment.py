@@ -247,7 +247,7 @@ def prepare(problem: Problem, alone: Reservation | None = None) -> FirstMoment:
     value_unit = problem.largest_value
     data_unit = 0.7 * value_unit / float(np.mean(falling))
     target_mixture, value_mixture = mixtures(problem, problem.most_data)
-    target_unit = value_unit if problem.target_is_value else float(problem.accuracy.optimum)
+    target_unit = problem.largest_target
     rates = np.union1d(target_mixture.rates, value_mixture.rates)
     if rates.size:
         # Nor need steps be longer than what removes the whole loss (e^-40), as an exponential curve does early.

@@ -86,7 +86,7 @@ def upper_bound(
     by_u = social.by_utility + social.by_reward - y + w
     slopes, point = by_gaps(costs, by_m, by_u, m, u, least[0], 0)
     change = _most_change(slopes, point, gaps, top / costs[-1], top)
-    loss = _target_top(problem) - expected_target(problem, witness, m)
+    loss = problem.largest_target - expected_target(problem, witness, m)
     return Bound(float(lagrangian + change), float(weight * loss + y.sum() * top))
 
 
@@ -94,15 +94,11 @@ def expected_target(problem: Problem, witness: Witness, m: np.ndarray) -> float:
     """The coordinator's expected target at contributions m, shape (rows,), in the program as solved."""
     _, p, _ = distinct_rows(problem)
     mix = transforms(witness.rates, m, p)
-    top, excess = _target_top(problem), 0.0
+    top, excess = problem.largest_target, 0.0
     if witness.excluded:
         idle, _ = idle_outcomes(problem, p, witness.excluded)
         excess = idle * (witness.target_weights.sum() - top)
     return float(top + excess - witness.target_weights @ np.exp(problem.population.participants * mix.log_phi))
-
-
-def _target_top(problem: Problem) -> float:
-    return problem.largest_value if problem.target_is_value else float(problem.accuracy.optimum)
 
 
 def _type_losses(problem: Problem, witness: Witness, m: np.ndarray) -> np.ndarray:

@@ -190,7 +190,7 @@ def lower_bound(
     mix = transforms(witness.rates, m, p)
     powers, slopes = mean_power(n, mix.log_phi), mean_power(n, mix.log_phi, 1) * np.exp(mix.log_phi)
     idle, idle_each = idle_outcomes(problem, p, k)
-    target_top = value_top if problem.target_is_value else float(problem.accuracy.optimum)
+    target_top = problem.largest_target
     excess, value_excess = 0.0, np.zeros(costs.size)
     if idle > 0.0:
         excess = idle * (witness.target_weights.sum() - target_top)
@@ -227,7 +227,7 @@ def _bound_over_outcomes(
     w = np.maximum(witness.participation_multipliers, 0.0)
     m, u, k = witness.contribution, witness.utility, witness.excluded
     target, value = ContinuedLoss(problem, problem.target_is_value), ContinuedLoss(problem, True)
-    target_top = top if problem.target_is_value else float(problem.accuracy.optimum)
+    target_top = problem.largest_target
     idle, idle_each = idle_outcomes(problem, p, k)
     excess = idle * (float(target(np.zeros(1))[0]) - target_top) if idle > 0.0 else 0.0
     value_excess = idle_each * (float(value(np.zeros(1))[0]) - top) if k else 0.0 * idle_each
