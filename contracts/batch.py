@@ -33,7 +33,8 @@ from contracts.design import check_shape, contract_of, design_contract, hopeless
 from contracts.errors import InvalidInput, ModelpactError
 from contracts.extension import ExtendedProblem, ReducedProblem
 from contracts.problem import Problem
-from contracts.programs.batch_solver import LARGE, MOST_TYPES, SMALL, padded_types, solve_programs
+from contracts.programs.batch_solver import BLOCK, padded_types, solve_programs
+from contracts.programs.compiled import MOST_TYPES
 from contracts.programs.exclusion import CONVERGED, Candidate, Found, attempt, chernoff, expected_target, plan
 from contracts.programs.first_moment import FirstMoment, Program, exclude, prepare, unfold
 from contracts.programs.interior_point import CYCLING, Solution, solve
@@ -208,7 +209,7 @@ def _search(models: Sequence[FirstMoment]) -> list[Found]:
     stage = {k: next(one) for k, one in enumerate(plans)}
     while stage:
         tasks = [_Task(k, task.program, task.excluded) for k, wanted in stage.items() for task in wanted]
-        answers = iter(_attempts(models, tasks, sizes, len(models) > SMALL))
+        answers = iter(_attempts(models, tasks, sizes))
         following = {}
         for k, wanted in stage.items():
             try:
@@ -220,7 +221,7 @@ def _search(models: Sequence[FirstMoment]) -> list[Found]:
 
 
 def _attempts(
-    models: Sequence[FirstMoment], tasks: Sequence[_Task], sizes: dict[int, int], many: bool
+    models: Sequence[FirstMoment], tasks: Sequence[_Task], sizes: dict[int, int]
 ) -> list[Candidate | None]:
     shapes: dict[tuple, list[int]] = defaultdict(list)
     programs = []
@@ -231,7 +232,7 @@ def _attempts(
     answers: list[Candidate | None] = [None] * len(tasks)
     for (belief, size), places in shapes.items():
         terms = max(models[tasks[k].model].program.rates.size for k in places)
-        solutions = solve_programs([programs[k] for k in places], belief, types=size, terms=terms, many=many)
+        solutions = solve_programs([programs[k] for k in places], belief, types=size, terms=terms)
         solved: dict[int, list[_Solved]] = defaultdict(list)
         for place, solution in zip(places, solutions, strict=True):
             task, model = tasks[place], models[tasks[place].model]
@@ -240,8 +241,8 @@ def _attempts(
             else:
                 answers[place] = attempt(model, task.program, task.excluded, _recall(solution, task, size))
         for members in solved.values():
-            for first in range(0, len(members), LARGE):
-                for one, candidate in _candidates(members[first : first + LARGE]):
+            for first in range(0, len(members), BLOCK):
+                for one, candidate in _candidates(members[first : first + BLOCK]):
                     answers[one.place] = candidate
     return answers
 

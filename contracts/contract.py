@@ -23,8 +23,8 @@ class Provenance:
     """How a contract was found.
 
     Attributes:
-        solver: "interior-point", "conic", "branch and bound" (where no program's answer was as good) or
-            "closed form".
+        solver: "interior-point", "compiled", "conic", "branch and bound" (where no program's answer was as
+            good) or "closed form".
         expectation: how expectations were taken: "mixture of exponentials", "Gauss rule" or over "outcomes".
         excluded: how many distinct costs, from the dearest down, contribute nothing by design.
         iterations: iterations of the solver.

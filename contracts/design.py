@@ -17,14 +17,14 @@ from contracts.errors import InvalidInput, NotConverged
 from contracts.extension import ExtendedProblem
 from contracts.outcomes import total_data
 from contracts.problem import Problem
-from contracts.programs import interior_point
-from contracts.programs.exclusion import Candidate, Found, gap, search
+from contracts.programs import compiled, interior_point
+from contracts.programs.exclusion import Candidate, Found, Solver, gap, search
 from contracts.programs.first_moment import FirstMoment, prepare
 from contracts.proofs.witness import Tree, Witness
 from contracts.reservation import Reservation
 from contracts.shape import shape_of
 
-SOLVERS = ("interior-point", "conic")
+SOLVERS = ("interior-point", "compiled", "conic")
 NULL_PROVED = (
     1e-3  # of the largest target: what another contract may reach where the null contract is called proved
 )
@@ -44,8 +44,11 @@ def design_contract(
         problem: types, costs, probabilities, curve, valuation, belief; or a problem of one of the extensions,
             which gives a contract of its own class (by its own method: the other arguments but `solver` do not
             reach it).
-        solver: "interior-point" (default: fast, precise, any size) or "conic" (cvxpy with Clarabel: an
-            independent second opinion for up to about 50 types and 10,000 participants, to about 1e-6).
+        solver: "interior-point" (default: fast, precise, any size), "compiled" (the same method compiled by JAX:
+            a second or two for each number of types, from then on several times faster up to 64 types; for
+            many problems that are known only one after the other, else see `design_contracts`) or "conic"
+            (cvxpy with Clarabel: an independent second opinion for up to about 50 types and 10,000
+            participants, to about 1e-6).
         global_gap: how much better than the answer another contract may be for all that is proved, as a share of
             the largest target, > 0 (1e-3: 0.1 of an accuracy in percent). Branch and bound begins only where
             cheaper bounds leave more open; below about 1e-6 it does not reach.
@@ -95,11 +98,7 @@ def design_due(
     if hopeless(problem):
         return null_contract(problem, None, began, left=0.0)
     model = prepare(problem, due)
-    if solver == "conic":
-        from contracts.programs.conic import solve as solver_function
-    else:
-        solver_function = interior_point.solve
-    found = search(model, solver_function)
+    found = search(model, *_solvers(solver))
     answer = sharpen(model, found, global_gap, time_limit)
     contract = contract_of(model, found, solver, began, answer)
     if solver == "conic":
@@ -110,6 +109,16 @@ def design_due(
             contract, reason="; ".join(filter(None, [contract.reason, _open(model, left, answer)]))
         )
     return contract
+
+
+def _solvers(name: str) -> tuple[Solver, Solver]:
+    """What solves the programs, and what their relaxation (a bound, for which conic is not precise enough)."""
+    if name == "conic":
+        from contracts.programs import conic
+
+        return conic.solve, interior_point.solve
+    method = compiled.solve if name == "compiled" else interior_point.solve
+    return method, method
 
 
 def _demand_proof(contract: Contract, due: Reservation | None) -> None:

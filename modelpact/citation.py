@@ -228,7 +228,7 @@ def _basis(result: Any) -> Iterator[tuple[str, str]]:
     for inner in _parts(result):
         yield from _basis(inner)
     provenance = getattr(result, "provenance", None)
-    if getattr(provenance, "solver", None) == "interior-point":
+    if getattr(provenance, "solver", None) in ("interior-point", "compiled"):
         yield "mehrotra1992implementation", "the predictor-corrector steps of the solver"
     if getattr(provenance, "solver", None) == "conic":
         yield "diamond2016cvxpy", "cvxpy, which stated the program to the conic solver"

@@ -210,7 +210,7 @@ def _expectations(task: Task, m: np.ndarray, prices: np.ndarray) -> _Local:
     assert isinstance(here, Moments)  # Gauss rules are refused before
     s, n, w = program.rates, program.participants, program.value_weights
     part, tilted = here.partials, here.at.tilted
-    psi = task.target_weight * program.target_weights * here.powers
+    psi = task.target_weight * here.target_loss * here.shares
     first, second = w * (part.by_log_phi @ prices), w * (part.by_log_phi_twice @ prices)
     curvature = s * s * (n * psi + first)
     middle = s * s * (n * n * psi + second) - curvature

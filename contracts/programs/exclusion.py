@@ -75,11 +75,11 @@ class Found(NamedTuple):
 Plan = Generator[list[Task], list[Candidate | None], Found]
 
 
-def search(model: FirstMoment, solver: Solver = solve) -> Found:
-    """Solve with every prefix left out (as far as it can matter), and the relaxation."""
+def search(model: FirstMoment, solver: Solver = solve, bounds: Solver = solve) -> Found:
+    """Solve with every prefix left out (as far as it can matter), and the relaxation, which `bounds` solves."""
 
     def solved(task: Task) -> Candidate | None:
-        return attempt(model, task.program, task.excluded, solve if task.relaxed else solver)
+        return attempt(model, task.program, task.excluded, bounds if task.relaxed else solver)
 
     stages = plan(model)
     tasks = next(stages)

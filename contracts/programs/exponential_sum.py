@@ -46,6 +46,32 @@ class ExponentialSum:
         return np.exp(-np.multiply.outer(np.asarray(data, dtype=float), self.rates)) @ self.weights
 
 
+@frozen
+class Losses:
+    """The losses of the target and of value as mixtures of exponentials, also on common rates.
+
+    Attributes:
+        target, value: the mixtures.
+        rates: the rates of both, rising, shape (terms,).
+        target_weights, value_weights: their weights on these, shape (terms,).
+    """
+
+    target: ExponentialSum
+    value: ExponentialSum
+    rates: np.ndarray
+    target_weights: np.ndarray
+    value_weights: np.ndarray
+
+
+def on_common_rates(target: ExponentialSum, value: ExponentialSum) -> Losses:
+    """Both mixtures with their weights on the rates of either."""
+    rates = np.union1d(target.rates, value.rates)
+    weights = [np.zeros(rates.size), np.zeros(rates.size)]
+    for row, mixture in zip(weights, (target, value), strict=True):
+        row[np.searchsorted(rates, mixture.rates)] = mixture.weights
+    return Losses(target=target, value=value, rates=rates, target_weights=weights[0], value_weights=weights[1])
+
+
 def fit_exponentials(loss: Loss, low: float, high: float, *, rates: np.ndarray | None = None) -> ExponentialSum:
     """Write a loss on [low, high] as a mixture of exponentials, as precisely as one exists.
 

@@ -23,10 +23,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from contracts.numeric import library
 from contracts.problem import Problem
 from contracts.programs import gauss_program
-from contracts.programs.exponential_sum import ExponentialSum, fit_exponentials
+from contracts.programs.exponential_sum import ExponentialSum, Losses, fit_exponentials, on_common_rates
 from contracts.programs.gauss import Curves, LossCurve
 from contracts.programs.participation import BELIEFS, BELIEFS_OF_MANY, Partials, Transform, transform
 from contracts.records import Keyed, frozen
@@ -99,7 +98,7 @@ class Moments(NamedTuple):
         target_loss: E L.
         value_loss: E_i L, shape (types,).
         at: the transform.
-        powers: phi^N, shape (terms,).
+        shares: what each rate has of E L, w phi^N / E L, shape (terms,).
         partials: R and its derivatives.
         log_power: N log phi with its derivatives by log phi, where N is uncertain (log G(phi)).
     """
@@ -107,7 +106,7 @@ class Moments(NamedTuple):
     target_loss: Any
     value_loss: Any
     at: Transform
-    powers: Any
+    shares: Any
     partials: Partials
     log_power: LogPower | None = None
 
@@ -128,14 +127,23 @@ def moments(program: Program, contribution: Any, belief: str, xp: Any) -> Moment
     partials = BELIEFS[belief](*arguments)
     if program.real is not None:
         partials = Partials(*(program.real * part for part in partials))
-    powers = xp.exp(program.participants * at.log_phi)
+    loss, shares = _loss_and_shares(program, program.participants * at.log_phi, xp)
     return Moments(
-        target_loss=program.target_weights @ powers - program.target_offset,
+        target_loss=loss,
         value_loss=program.value_weights @ partials.value - program.value_offset,
         at=at,
-        powers=powers,
+        shares=shares,
         partials=partials,
     )
+
+
+def _loss_and_shares(program: Program, log_powers: Any, xp: Any) -> tuple[Any, Any]:
+    """E L, and each rate's share: phi^N may be too small for a float where data abound, shares are not."""
+    weights = program.target_weights
+    largest = xp.max(xp.where(weights > 0, log_powers, -xp.inf))
+    terms = weights * xp.exp(xp.minimum(log_powers - largest, 0.0))
+    scaled = terms.sum() - program.target_offset * xp.exp(xp.minimum(-largest, 690.0))
+    return scaled * xp.exp(largest), terms / scaled
 
 
 def _moments_of_many(program: Program, contribution: Any, belief: str, at: Transform) -> Moments:
@@ -144,12 +152,12 @@ def _moments_of_many(program: Program, contribution: Any, belief: str, at: Trans
     of_each = BELIEFS_OF_MANY[belief]
     partials = of_each(contribution, program.probabilities, turnout, program.rates, at)
     log_power = turnout.log_power(at.log_phi)
-    powers = np.exp(log_power.value)
+    loss, shares = _loss_and_shares(program, log_power.value, np)
     return Moments(
-        target_loss=program.target_weights @ powers - program.target_offset,
+        target_loss=loss,
         value_loss=program.value_weights @ partials.value - program.value_offset,
         at=at,
-        powers=powers,
+        shares=shares,
         partials=partials,
         log_power=log_power,
     )
@@ -173,16 +181,6 @@ class Factors(NamedTuple):
     cross: Any
 
 
-def _shares(program: Program, here: Moments, xp: Any) -> Any:
-    """w phi^N / E L by logarithms: both may be too small for a float where data abound, their ratio is not."""
-    weights = program.target_weights
-    logs = xp.where(weights > 0, xp.log(xp.where(weights > 0, weights, 1.0)), -xp.inf)
-    logs = logs + (program.participants * here.at.log_phi if here.log_power is None else here.log_power.value)
-    largest = xp.max(logs)
-    terms = xp.exp(logs - largest)
-    return terms / (xp.sum(terms) - program.target_offset * xp.exp(xp.minimum(-largest, 690.0)))
-
-
 def factors(program: Program, here: Moments | gauss_program.GaussMoments, multipliers: Any) -> Factors:
     """Derivatives at a point, for multipliers y >= 0 of the feasibility constraints, shape (types,)."""
     if isinstance(here, gauss_program.GaussMoments):
@@ -193,7 +191,7 @@ def factors(program: Program, here: Moments | gauss_program.GaussMoments, multip
     else:
         bend = 0.0
     tilted, part = here.at.tilted, here.partials
-    psi = _shares(program, here, library(here.at.log_phi))
+    psi = here.shares
     first = w * (part.by_log_phi @ multipliers)
     second = w * (part.by_log_phi_twice @ multipliers)
     curvature = s * s * (n * psi + first)
@@ -246,14 +244,13 @@ def prepare(problem: Problem, alone: Reservation | None = None) -> FirstMoment:
     alone = reservation(problem) if alone is None else alone
     value_unit = problem.largest_value
     data_unit = 0.7 * value_unit / float(np.mean(falling))
-    target_mixture, value_mixture = mixtures(problem, problem.most_data)
-    target_unit = problem.largest_target
-    rates = np.union1d(target_mixture.rates, value_mixture.rates)
+    losses = mixtures(problem, problem.most_data)
+    target_unit, rates = problem.largest_target, losses.rates
     if rates.size:
         # Nor need steps be longer than what removes the whole loss (e^-40), as an exponential curve does early.
         data_unit = min(data_unit, 40.0 / (population.turnout.mean * float(rates.min())))
     curves, knee = None, concave_from(problem)
-    if max(target_mixture.relative_error, value_mixture.relative_error) > MIXTURE_ERROR:
+    if max(losses.target.relative_error, losses.value.relative_error) > MIXTURE_ERROR:
         curves = Curves(
             LossCurve(
                 problem=problem, of_value=problem.target_is_value, unit=(data_unit, target_unit), knee=knee
@@ -267,8 +264,8 @@ def prepare(problem: Problem, alone: Reservation | None = None) -> FirstMoment:
         reservation=_per_group(alone.utility, groups) / value_unit,
         participants=float(population.turnout.mean),
         rates=rates * data_unit,
-        target_weights=_on(rates, target_mixture) / target_unit,
-        value_weights=_on(rates, value_mixture) / value_unit,
+        target_weights=losses.target_weights[: rates.size] / target_unit,
+        value_weights=losses.value_weights[: rates.size] / value_unit,
         target_offset=0.0,
         value_offset=np.zeros(falling.size),
         active=np.ones(2 * falling.size),
@@ -282,8 +279,8 @@ def prepare(problem: Problem, alone: Reservation | None = None) -> FirstMoment:
         value_unit=value_unit,
         target_unit=target_unit,
         reservation=alone,
-        target_mixture=target_mixture,
-        value_mixture=value_mixture,
+        target_mixture=losses.target,
+        value_mixture=losses.value,
         knee=knee,
         program=program,
     )
@@ -346,7 +343,7 @@ def excess_without_data(program: Program) -> tuple[float, float]:
     return float(target(0.0)) - target.without_data, float(value(0.0)) - value.without_data
 
 
-def mixtures(problem: Problem, high: float) -> tuple[ExponentialSum, ExponentialSum]:
+def mixtures(problem: Problem, high: float) -> Losses:
     """The losses of the target and of value as mixtures of exponentials, above the floor and up to `high`.
 
     The range ends at the next power of ten, so that problems that differ in size share their mixtures; the
@@ -356,16 +353,16 @@ def mixtures(problem: Problem, high: float) -> tuple[ExponentialSum, Exponential
 
 
 @lru_cache(maxsize=512)
-def _mixtures(keyed: Keyed) -> tuple[ExponentialSum, ExponentialSum]:
+def _mixtures(keyed: Keyed) -> Losses:
     problem, high = keyed.value, 10.0 ** keyed.key[-1]
     curve = problem.accuracy
     # Without a floor the range reaches down to 1e-9 of any `high` it stands for.
     low = curve.floor if curve.floor > 0 else 1e-10 * high
     of_value = fit_exponentials(problem.value_loss, low, high, rates=curve.natural_rates)
     if problem.target_is_value:
-        return of_value, of_value
+        return on_common_rates(of_value, of_value)
     of_target = fit_exponentials(lambda x: curve.shortfall(x, np), low, high, rates=curve.natural_rates)
-    return of_target, of_value
+    return on_common_rates(of_target, of_value)
 
 
 def _distinct(costs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -383,11 +380,3 @@ def _per_group(values: np.ndarray, groups: np.ndarray) -> np.ndarray:
     result = np.empty(int(groups.max()) + 1)
     result[groups] = values
     return result
-
-
-def _on(rates: np.ndarray, mixture: ExponentialSum) -> np.ndarray:
-    weights = np.zeros(rates.size)
-    if rates.size == 0:
-        return weights
-    weights[np.searchsorted(rates, mixture.rates)] = mixture.weights
-    return weights

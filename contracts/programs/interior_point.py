@@ -20,7 +20,7 @@ from contracts.programs.first_moment import Program, factors, fold, moments, unf
 DENSE_TYPES = 24
 MAX_ITERATIONS = 120
 PATIENCE = 8
-TOLERANCE = 1e-15
+TOLERANCE = 1e-13
 CYCLING = 1e-9  # an error above which full steps are taken to run in circles
 SHORTER = 0.7
 
@@ -57,7 +57,7 @@ class Solution(NamedTuple):
 def solve(program: Program, belief: str) -> Solution:
     """Solve one program with NumPy.
 
-    Stops when the estimated error, relative to the largest target, reaches 1e-15 or has not improved for
+    Stops when the estimated error, relative to the largest target, reaches 1e-13 or has not improved for
     eight iterations; the caller judges the result by its certificate. Where few outcomes decide, the loss bends
     so sharply that full steps can run in circles; then the run is repeated with shorter ones, which settle.
     """
@@ -71,11 +71,11 @@ def _run(program: Program, belief: str, share: float) -> Solution:
     """One run, taking a share of every step."""
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore", linalg.LinAlgWarning)  # a singular system ends the run below
-        point = start(program, belief, np)
+        point, affine = start(program, belief, np), maps_of(program, np)
         best, best_error, best_loss, since, iteration = point, np.inf, None, 0, 0
         for iteration in range(1, MAX_ITERATIONS + 1):  # noqa: B007 - reported
             try:
-                following = iterate(program, point, belief, np)
+                following = iterate(program, point, belief, affine, np)
             except (np.linalg.LinAlgError, ValueError):  # overflow or a singular system: keep the best
                 break
             if following.error < best_error:
@@ -113,7 +113,13 @@ def constraints(program: Program, gaps: Any, belief: str, xp: Any) -> Any:
     return xp.concatenate([feasible, (u - program.reservation)[1:]])
 
 
-def iterate(program: Program, point: Point, belief: str, xp: Any) -> Point:
+def maps_of(program: Program, xp: Any) -> newton.Maps | None:
+    """What `iterate` needs of a program beside its numbers: its maps, unless its system is solved as a band."""
+    banded = xp is np and program.costs.shape[0] > DENSE_TYPES and program.curves is None
+    return None if banded else newton.maps(program, xp)
+
+
+def iterate(program: Program, point: Point, belief: str, affine: newton.Maps | None, xp: Any) -> Point:
     """One predictor-corrector step; `error` and `loss` of the result are those of the point that was given."""
     x, s, z, y, _, _ = point
     types = program.costs.shape[0]
@@ -133,10 +139,10 @@ def iterate(program: Program, point: Point, belief: str, xp: Any) -> Point:
     error = here.objective_slope * (x @ z + s @ y + xp.abs(stationarity) @ x + xp.abs(infeasibility) @ y)
     error = error + xp.max(xp.abs(infeasibility))
 
-    if xp is np and types > DENSE_TYPES and program.curves is None:
+    if affine is None:
         newton_step = newton.banded(program, f, z / x, s / y)
     else:
-        newton_step = newton.dense(program, f, z / x, s / y, xp)
+        newton_step = newton.dense(program, f, z / x, s / y, affine, xp)
 
     def direction(target_x: Any, target_s: Any) -> tuple[Any, Any, Any, Any]:
         dx, dy = newton_step(target_x / x - z - stationarity, target_s / y - s - infeasibility)
@@ -147,7 +153,9 @@ def iterate(program: Program, point: Point, belief: str, xp: Any) -> Point:
     affine = count_x @ ((x + primal * dx) * (z + dual * dz)) + count_s @ ((s + primal * ds) * (y + dual * dy))
     sigma = xp.clip(affine / (count * mu), 0.0, 1.0) ** 3
     dx, ds, dz, dy = direction(sigma * mu - dx * dz, sigma * mu - ds * dy)
-    primal, dual = _longest(x, dx, s, ds, 0.995, xp), _longest(z, dz, y, dy, 0.995, xp)
+    # Close to the optimum, steps nearly to the bound make convergence quadratic.
+    near = 1.0 - xp.clip(10.0 * mu, 1e-6, 5e-3)
+    primal, dual = _longest(x, dx, s, ds, near, xp), _longest(z, dz, y, dy, near, xp)
     return Point(x + primal * dx, s + primal * ds, z + dual * dz, y + dual * dy, error, here.target_loss)
 
 
@@ -160,5 +168,5 @@ def _counted(program: Program, xp: Any) -> Any:
 
 def _longest(x: Any, dx: Any, s: Any, ds: Any, share: float, xp: Any) -> Any:
     """The longest step, at most 1, that keeps 1 - `share` of the distance to every bound."""
-    ratio = xp.maximum(xp.max(-dx / x), xp.max(-ds / s))
+    ratio = xp.maximum((-dx / x).max(), (-ds / s).max())
     return xp.minimum(1.0, share / xp.maximum(ratio, share))

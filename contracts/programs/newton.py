@@ -19,12 +19,13 @@ import jax.numpy as jnp
 import numpy as np
 from scipy import linalg
 
-from contracts.programs.first_moment import Factors, Program, unfold
+from contracts.programs.first_moment import Factors, Program
 
 Solve = Callable[[Any, Any], tuple[Any, Any]]
+Maps = tuple[Any, Any]
 
 
-def dense(program: Program, f: Factors, bound_ratio: Any, slack_ratio: Any, xp: Any) -> Solve:
+def dense(program: Program, f: Factors, bound_ratio: Any, slack_ratio: Any, affine: Maps, xp: Any) -> Solve:
     """Factorise by LU.
 
     Args:
@@ -32,12 +33,13 @@ def dense(program: Program, f: Factors, bound_ratio: Any, slack_ratio: Any, xp: 
         f: factored derivatives at the point.
         bound_ratio: z/x, shape (2 types,).
         slack_ratio: slack/y, shape (2 types - 1,).
+        affine: the program's `maps`.
         xp: `numpy` or `jax.numpy`.
 
     Returns:
         The function (right_x, right_s) -> (dx, dy).
     """
-    to_m, to_u = maps(program, xp)
+    to_m, to_u = affine
     gradient = f.tilted.T @ f.target_gradient
     crossed = f.tilted.T @ f.cross
     hessian = xp.diag(f.hessian_diagonal) + (f.tilted.T * f.hessian_middle) @ f.tilted
@@ -71,15 +73,15 @@ def _factorise(matrix: Any, xp: Any) -> Callable[[Any], Any]:
     return lambda right: getrs(lu, pivots, right)[0]
 
 
-def maps(program: Program, xp: Any) -> tuple[Any, Any]:
-    """M and U as matrices, m = M x and u = f_1 + U x, shape (types, 2 types)."""
-    columns = xp.eye(program.active.shape[0])
-    if xp is jnp:
-        to_m, to_u = jax.vmap(lambda x: unfold(program, x, jnp), out_axes=1)(columns)
-    else:
-        unfolded = [unfold(program, x, np) for x in columns]
-        to_m, to_u = (np.stack(parts, axis=1) for parts in zip(*unfolded, strict=True))
-    return to_m, to_u - program.reservation[0]
+def maps(program: Program, xp: Any) -> Maps:
+    """M and U of `unfold` as matrices, m = M x and u = f_1 + U x, each of shape (types, 2 types)."""
+    types = program.costs.shape[0]
+    row, link = np.arange(types)[:, None], np.arange(2 * types - 1)
+    # Link k of the chain lifts m_i from i >= k/2 on, and u_i by what costs fall from type k//2 to i.
+    to_m = np.concatenate([2 * row >= link, np.zeros((types, 1))], axis=1)
+    falls = xp.where(row > link // 2, program.costs[link // 2] - program.costs[row], 0.0)
+    to_u = xp.concatenate([falls, xp.ones((types, 1))], axis=1)
+    return to_m * program.active, to_u * program.active
 
 
 # Places of a type's unknowns in the banded system: dm, du, multipliers of its two gaps (below and above m),

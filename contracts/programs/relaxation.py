@@ -13,7 +13,7 @@ from functools import lru_cache
 import numpy as np
 
 from contracts.errors import NotConverged
-from contracts.programs.exponential_sum import ExponentialSum, Loss
+from contracts.programs.exponential_sum import ExponentialSum, Loss, Losses, on_common_rates
 from contracts.programs.first_moment import FirstMoment, Program
 from contracts.records import Keyed
 
@@ -69,15 +69,11 @@ def relax(model: FirstMoment) -> Program | None:
     # Models of one curve, valuation and range share their linear programs.
     scope = (model.value_mixture.high, model.knee)
     key = (*problem.family, *scope)
-    of_target, of_value = _minorants(Keyed(key, (problem, *scope)))
-    rates = np.union1d(of_target.rates, of_value.rates)
-    weights = [np.zeros(rates.size), np.zeros(rates.size)]
-    for row, mixture in zip(weights, (of_target, of_value), strict=True):
-        row[np.searchsorted(rates, mixture.rates)] = mixture.weights
+    losses = _minorants(Keyed(key, (problem, *scope)))
     return model.program._replace(
-        rates=rates * model.data_unit,
-        target_weights=weights[0] / model.target_unit,
-        value_weights=weights[1] / model.value_unit,
+        rates=losses.rates * model.data_unit,
+        target_weights=losses.target_weights / model.target_unit,
+        value_weights=losses.value_weights / model.value_unit,
         curves=None,
     )
 
@@ -93,11 +89,12 @@ def relax_mixture(model: FirstMoment) -> Program:
 
 
 @lru_cache(maxsize=512)
-def _minorants(keyed: Keyed) -> tuple[ExponentialSum, ExponentialSum]:
+def _minorants(keyed: Keyed) -> Losses:
     problem, high, knee = keyed.value
     floor, top = float(problem.accuracy.floor), float(problem.accuracy.optimum)
     of_value = minorant(lambda x: problem.value_loss(np.maximum(x, floor)), knee, high)
     if problem.target_is_value:
-        return of_value, of_value
+        return on_common_rates(of_value, of_value)
     shortfall = problem.accuracy.shortfall
-    return minorant(lambda x: np.minimum(shortfall(np.maximum(x, floor), np), top), knee, high), of_value
+    of_target = minorant(lambda x: np.minimum(shortfall(np.maximum(x, floor), np), top), knee, high)
+    return on_common_rates(of_target, of_value)

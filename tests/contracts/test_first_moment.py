@@ -95,7 +95,7 @@ def test_banded_and_dense_newton_systems_agree(build, belief, excluded):
     f = factors(program, moments(program, m, belief, np), rng.random(types))
     bounds, slacks = np.exp(rng.normal(size=2 * types)), np.exp(rng.normal(size=2 * types - 1))
     right_x, right_s = rng.normal(size=2 * types) * program.active, rng.normal(size=2 * types - 1)
-    dx, dy = newton.dense(program, f, bounds, slacks, np)(right_x, right_s)
+    dx, dy = newton.dense(program, f, bounds, slacks, newton.maps(program, np), np)(right_x, right_s)
     bx, by = newton.banded(program, f, bounds, slacks)(right_x, right_s)
     np.testing.assert_allclose(bx, dx * program.active, rtol=1e-7, atol=1e-9)
     np.testing.assert_allclose(by, dy, rtol=1e-7, atol=1e-9)
