@@ -43,7 +43,7 @@ from contracts.problem import Problem
 from contracts.records import frozen
 from contracts.reservation import reservation
 from contracts.valuation import Valuation
-from contracts.verify import TOLERANCE, Certificate, reservation_by_zooming, verify_due
+from contracts.verify import TOLERANCE, Certificate, reservation_by_zooming, usable, verify_due
 
 
 def undetected_share(qualities: Any, radius: float) -> float:
@@ -266,6 +266,8 @@ class QualityContract(MenuContract):
         menu = dataclasses.replace(self.menu, problem=worst)
         alone = reservation_by_zooming(problem.honest())
         found = verify_due(menu, alone)
+        if usable(self.menu, worst.population)[1]:  # named among its violations
+            return found
         paid = problem.honest().population.costs
         gain, bound = self.shading_gain, problem.radius * paid * self.contribution.max(initial=0.0)
         chosen_anew = self._slack_if_all_shade()

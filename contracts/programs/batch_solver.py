@@ -147,6 +147,13 @@ def _take(tree: Any, rows: np.ndarray) -> Any:
     return _keep(tree, np.concatenate([rows, np.full(BLOCK - rows.size, rows[-1])]))
 
 
+def _abreast(types: int) -> int:
+    """How many programs advance together: on a processor with a cache a power of two, else the whole block."""
+    if jax.default_backend() != "cpu":
+        return BLOCK
+    return 2 ** max(int(np.log2(min(ABREAST, CACHED_ENTRIES / (4 * types) ** 2))), 0)
+
+
 @partial(jax.jit, static_argnames="belief")
 def _advance(programs: Program, runs: Run | None, count: Any, share: float, belief: str) -> Run:
     """Iterate the unfinished among the first runs of a block (from their start, where none are given) up to
@@ -154,9 +161,7 @@ def _advance(programs: Program, runs: Run | None, count: Any, share: float, beli
     if runs is None:
         runs = jax.vmap(lambda program: begin(program, belief))(programs)
     runs = runs._replace(running=runs.running & (jnp.arange(BLOCK) < count))
-    abreast = ABREAST
-    while abreast > 1 and abreast * (4 * programs.costs.shape[1]) ** 2 > CACHED_ENTRIES:
-        abreast //= 2
+    abreast = _abreast(programs.costs.shape[1])
 
     def round_of(part: tuple[Program, Run]) -> Run:
         programs, runs = part

@@ -19,12 +19,12 @@ from contracts.programs.first_moment import Program
 from contracts.programs.interior_point import (
     CYCLING,
     MAX_ITERATIONS,
-    PATIENCE,
     SHORTER,
     TOLERANCE,
     Point,
     Solution,
     iterate,
+    patience,
     start,
 )
 
@@ -121,7 +121,7 @@ def advance(program: Program, run: Run, affine: newton.Maps, share: Any, belief:
     better = run.running & (following.error < run.best_error)
     best_error = jnp.where(better, following.error, run.best_error)
     since = jnp.where(better, 0, run.since + 1)
-    stop = (best_error <= TOLERANCE) | (since > PATIENCE) | ~jnp.isfinite(following.gaps).all()
+    stop = (best_error <= TOLERANCE) | (since > patience(best_error, jnp)) | ~jnp.isfinite(following.gaps).all()
     x, slacks, z, y = (_part(share, a, b) for a, b in zip(point[:4], following[:4], strict=True))
     return Run(
         point=Point(x, slacks, z, y, following.error, following.loss),

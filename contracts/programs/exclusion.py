@@ -23,6 +23,7 @@ from contracts.programs.relaxation import relax
 EXHAUSTIVE = 64
 CONVERGED = 1e-8
 CLOSE = 1e-9
+TIE = 1e-13  # of the largest target: rounding
 RATES = np.geomspace(0.01, 1000.0, 60)  # times 1 / floor
 
 
@@ -108,7 +109,9 @@ def plan(model: FirstMoment) -> Plan:
         middle = best.excluded if best is not None else 0
         worth = [k for k in prefixes(middle) if full is None or possible_improvement(model, full, k) > CLOSE]
         found = (yield [Task(model.program, k, relaxed=False) for k in worth]) if worth else []
-        best = max([best, *found], key=lambda one: -1.0 if one is None else one.target)
+        for one in filter(None, found):  # of equals, the one that asks nothing instead of next to nothing
+            if best is None or one.target >= best.target - TIE * model.target_unit:
+                best = one
     return Found(best, bound)
 
 

@@ -17,10 +17,11 @@ from scipy import linalg
 from contracts.programs import newton
 from contracts.programs.first_moment import Program, factors, fold, moments, unfold
 
-DENSE_TYPES = 24
+DENSE_TYPES = 48
 MAX_ITERATIONS = 120
 PATIENCE = 8
-TOLERANCE = 1e-13
+TOLERANCE = 1e-15
+ROUNDED = 1e-12  # an error below which two iterations without progress mean that rounding allows no more
 CYCLING = 1e-9  # an error above which full steps are taken to run in circles
 SHORTER = 0.7
 
@@ -57,9 +58,10 @@ class Solution(NamedTuple):
 def solve(program: Program, belief: str) -> Solution:
     """Solve one program with NumPy.
 
-    Stops when the estimated error, relative to the largest target, reaches 1e-13 or has not improved for
-    eight iterations; the caller judges the result by its certificate. Where few outcomes decide, the loss bends
-    so sharply that full steps can run in circles; then the run is repeated with shorter ones, which settle.
+    Stops when the estimated error, relative to the largest target, reaches 1e-15 or has not improved for
+    eight iterations (two, where only rounding is left); the caller judges the result by its certificate. Where
+    few outcomes decide, the loss bends so sharply that full steps can run in circles; then the run is repeated
+    with shorter ones, which settle.
     """
     solution = _run(program, belief, 1.0)
     if solution.error <= CYCLING:
@@ -82,7 +84,11 @@ def _run(program: Program, belief: str, share: float) -> Solution:
                 best, best_error, best_loss, since = point, float(following.error), float(following.loss), 0
             else:
                 since += 1
-            if best_error <= TOLERANCE or since > PATIENCE or not np.isfinite(following.gaps).all():
+            if (
+                best_error <= TOLERANCE
+                or since > patience(best_error, np)
+                or not np.isfinite(following.gaps).all()
+            ):
                 break
             if share < 1.0:
                 old, new = point[:4], following[:4]
@@ -90,6 +96,11 @@ def _run(program: Program, belief: str, share: float) -> Solution:
                 following = Point(x, s, z, y, following.error, following.loss)
             point = following
     return Solution(best.gaps * program.active, best.slack_multipliers, best_error, iteration, best_loss)
+
+
+def patience(error: Any, xp: Any) -> Any:
+    """How many iterations without progress are borne at an error."""
+    return xp.where(error <= ROUNDED, 1, PATIENCE)
 
 
 def start(program: Program, belief: str, xp: Any) -> Point:

@@ -83,7 +83,8 @@ def test_promises_hold_however_participants_shade(problem, qualities, radius, sh
     left_out = radius * np.array(shades[:types])
     t, m = contract.expected_reward, contract.contribution
     utility = t - np.multiply.outer(paid * (1.0 - left_out), m)
-    chosen = utility.argmax(axis=1)
+    # Incentives bind: between equals, to rounding, everybody takes its own option.
+    chosen = (utility + 1e-9 * top * np.eye(types)).argmax(axis=1)
     gained = utility.max(axis=1) - (t - paid * m)
     assert (gained >= left_out * paid * m - 1e-9 * top).all()
     assert (gained <= contract.shading_gain + 1e-9 * top).all()
@@ -227,3 +228,17 @@ def test_bad_input_is_named():
     ]:
         with pytest.raises(InvalidInput, match=words):
             call()
+
+
+@pytest.mark.parametrize("number", [-5.0, np.nan, np.inf])
+def test_contributions_that_are_no_amounts_are_named(number):
+    contract = design_contract(stated())
+    data = contract.contribution.copy()
+    data[1] = number
+    certificate = verify(
+        dataclasses.replace(contract, menu=dataclasses.replace(contract.menu, contribution=data))
+    )
+    assert not certificate.holds
+    assert any(
+        text.startswith("contribution: ") and f"{number:g} data" in text for text in certificate.violations
+    )
