@@ -11,6 +11,7 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import field
 from functools import lru_cache
+from math import comb
 from typing import Any, TypeVar
 
 import numpy as np
@@ -40,6 +41,7 @@ TOLERANCE = 1e-9  # of the largest value: rounding of sums of a few thousand ter
 OPTIMALITY_TOLERANCE = 5e-6  # of the largest target: what the conic solver reaches
 DRAWS = 4000
 LATTICE_ERROR = 1e-9  # relative error of expectations over the law of the outcomes
+OUTCOME_ERROR = 1e-7  # of the largest value: what a mixture may differ from the curve
 
 
 @frozen
@@ -298,6 +300,28 @@ def _gaps(
 
 
 def _independently(contract: Contract, offered: np.ndarray, objective: float) -> tuple[str, list[str]]:
+    """Confirm expectations by a route of its own: over all outcomes if they are few, else by simulation."""
+    n, types = contract.problem.population.participants, contract.problem.population.types
+    by_mixture = contract.witness is not None and contract.witness.rates.size > 0
+    if by_mixture and not isinstance(n, Turnout) and comb(n + types - 1, types - 1) <= DRAWS:
+        return _by_enumeration(contract, offered)
+    return _by_simulation(contract, offered, objective)
+
+
+def _by_enumeration(contract: Contract, offered: np.ndarray) -> tuple[str, list[str]]:
+    """Compare what the mixture says can be given with its expectation over all outcomes."""
+    problem = contract.problem
+    laws = [believed_total(problem, contract.contribution, i) for i in range(offered.size)]
+    excess = offered - np.array([law.expectation(problem.value) for law in laws])
+    # Below the floor the program counts a model as worth less than nothing: promises may only be too low.
+    worst, of_type = float(excess.max()), int(excess.argmax())
+    text = f"all outcomes enumerated: the mixture promises {max(worst, 0.0):.1g} too much at most"
+    if worst <= OUTCOME_ERROR * problem.largest_value:
+        return text, []
+    return text, [f"expectations: {list(problem.population.names or ())[of_type]}: {text}"]
+
+
+def _by_simulation(contract: Contract, offered: np.ndarray, objective: float) -> tuple[str, list[str]]:
     """Sample participants and compare the promised expectations with the sample's."""
     problem = contract.problem
     population = problem.population

@@ -126,8 +126,9 @@ def _run(whole: Program, belief: str, share: float) -> Solution:
         left = []
         for first in range(0, waiting.size, BLOCK):
             place = np.arange(first, min(first + BLOCK, waiting.size))
-            begun = None if states is None else _take(states, place)
-            advanced = _advance(_take(whole, waiting[place]), begun, place.size, share, belief)
+            programs = _take(whole, waiting[place])
+            runs = _begin(programs, belief) if states is None else _take(states, place)
+            advanced = _advance(programs, runs, place.size, share, belief)
             runs = _keep(advanced, np.arange(place.size))
             found = (runs.best_gaps, runs.best_multipliers, runs.best_error, runs.iteration, runs.best_loss)
             for into, values in zip(outcome, found, strict=True):
@@ -155,11 +156,14 @@ def _abreast(types: int) -> int:
 
 
 @partial(jax.jit, static_argnames="belief")
-def _advance(programs: Program, runs: Run | None, count: Any, share: float, belief: str) -> Run:
-    """Iterate the unfinished among the first runs of a block (from their start, where none are given) up to
-    `ROUND` times more; those after `count` only fill it up."""
-    if runs is None:
-        runs = jax.vmap(lambda program: begin(program, belief))(programs)
+def _begin(programs: Program, belief: str) -> Run:
+    return jax.vmap(lambda program: begin(program, belief))(programs)
+
+
+@partial(jax.jit, static_argnames="belief")
+def _advance(programs: Program, runs: Run, count: Any, share: float, belief: str) -> Run:
+    """Iterate the unfinished among the first `count` runs of a block up to `ROUND` times more; the others only
+    fill it up."""
     runs = runs._replace(running=runs.running & (jnp.arange(BLOCK) < count))
     abreast = _abreast(programs.costs.shape[1])
 

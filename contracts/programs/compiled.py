@@ -106,7 +106,7 @@ def begin(program: Program, belief: str) -> Run:
         point=point,
         best_gaps=point.gaps,
         best_multipliers=point.slack_multipliers,
-        best_error=jnp.asarray(jnp.inf),
+        best_error=point.error,
         best_loss=point.loss,
         since=none,
         iteration=none,

@@ -114,7 +114,9 @@ def start(program: Program, belief: str, xp: Any) -> Point:
     # Fixed variables have the price 1 and start with the product of variable and price that all start with.
     gaps = xp.where(program.active > 0.0, gaps, 0.1)
     slacks = xp.maximum(constraints(program, gaps, belief, xp), 0.05)
-    return Point(gaps, slacks, 0.1 / gaps, 0.1 / slacks, xp.asarray(xp.inf), xp.asarray(1.0))
+    # Of a dtype, or JAX would compile again for runs that come back from NumPy.
+    error, loss = xp.asarray(xp.inf, dtype=float), xp.asarray(1.0, dtype=float)
+    return Point(gaps, slacks, 0.1 / gaps, 0.1 / slacks, error, loss)
 
 
 def constraints(program: Program, gaps: Any, belief: str, xp: Any) -> Any:

@@ -10,6 +10,7 @@ below, whatever the prices; good prices make the bound tight. Nothing here is sh
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -17,6 +18,7 @@ import numpy as np
 from contracts.problem import Problem
 from contracts.proofs.outcome_gradients import ContinuedLoss, expected_loss, type_losses
 from contracts.proofs.witness import Witness
+from contracts.records import Keyed
 from contracts.turnout import Turnout
 
 
@@ -130,9 +132,15 @@ def type_loss_gradient(
 
 def distinct_rows(problem: Problem) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Distinct costs falling, their probabilities, and each type's row."""
-    rising, place = np.unique(problem.population.costs, return_inverse=True)
-    row = rising.size - 1 - place
-    return rising[::-1], np.bincount(row, weights=problem.population.probabilities), row
+    costs = problem.population.costs
+    falling, row = _falling(Keyed((costs.tobytes(),), costs))
+    return falling, np.bincount(row, weights=problem.population.probabilities), row
+
+
+@lru_cache(maxsize=64)
+def _falling(keyed: Keyed) -> tuple[np.ndarray, np.ndarray]:
+    rising, place = np.unique(keyed.value, return_inverse=True)
+    return rising[::-1], rising.size - 1 - place
 
 
 def by_row(values: np.ndarray, row: np.ndarray) -> np.ndarray:

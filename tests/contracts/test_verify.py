@@ -130,3 +130,20 @@ def test_types_that_hardly_ever_occur_have_promises_too(build, curve, share):
     problem = build([0.2, 0.04], 10, probabilities=[share, 1.0 - share], accuracy=curve, belief="ex-ante")
     certificate = verify(design_contract(problem))
     assert certificate.holds, "\n".join(certificate.violations)
+
+
+@pytest.mark.parametrize("belief", ["interim", "ex-ante"])
+def test_expectations_are_confirmed_over_all_outcomes_where_they_are_few(build, belief):
+    contract = design_contract(build([0.2, 0.16, 0.12, 0.08, 0.04], 10, belief=belief))
+    assert verify(contract).independent_check.startswith("all outcomes enumerated")
+    dear = dataclasses.replace(contract.witness, value_weights=contract.witness.value_weights * (1.0 - 1e-5))
+    violations = verify(dataclasses.replace(contract, witness=dear)).violations
+    assert any(text.startswith("expectations: type 1: all outcomes enumerated") for text in violations)
+
+
+def test_expectations_are_simulated_where_outcomes_are_many(build):
+    contract = design_contract(build([0.2, 0.16, 0.12, 0.08, 0.04], 1000))
+    assert verify(contract).independent_check.startswith("simulation of 4000 draws")
+    dear = dataclasses.replace(contract.witness, value_weights=contract.witness.value_weights * 0.9)
+    violations = verify(dataclasses.replace(contract, witness=dear)).violations
+    assert any(text.startswith("expectations: a simulation") for text in violations)
