@@ -6,8 +6,8 @@
 
 - default: `design_contract`: exact expectations without enumeration, the interior-point method, the search over
   contracts that leave types out, the bound against the true curve; `solve` is one run of the interior point,
-  `compiled` the same run compiled by JAX, and `in a batch` one of 512 programs of the shape, their probabilities
-  random, solved together (compiled too);
+  `compiled` the same run compiled by JAX, and `in a batch` one of 512 programs of the shape (32 beyond twenty
+  types), their probabilities random, solved together (compiled too);
 - conic: cvxpy with Clarabel on the same program;
 - enumeration: the published approach (`enumeration_baseline.py`), all outcomes and scipy's trust-constr.
 
@@ -138,7 +138,7 @@ def batched(types: int, participants: int) -> dict[str, float]:
 
     if types > MOST_TYPES:
         return {}
-    shares = np.random.default_rng(types).dirichlet(np.full(types, 5.0), size=512)
+    shares = np.random.default_rng(types).dirichlet(np.full(types, 5.0), size=512 if types <= 20 else 32)
     base = problem(types, participants)
     programs = [
         prepare(replace(base, population=replace(base.population, probabilities=row))).program for row in shares

@@ -12,13 +12,14 @@ from math import comb
 from typing import Any
 
 import numpy as np
-from scipy import fft, stats
+from scipy import fft, special, stats
 
 from contracts.problem import Problem
 from contracts.records import frozen
 from contracts.turnout import Turnout
 
 MOST_OUTCOMES = 200_000
+EXACT_BINOMIAL = 150  # draws up to which binomial coefficients are exact to rounding
 LATTICE = 2**18
 RARE = 1e-9  # members expected: fewer than two for all that can be computed
 TAIL = 40.0  # standard deviations kept on either side of the mean
@@ -128,7 +129,10 @@ def _binomial(levels: np.ndarray, mass: np.ndarray, draws: int) -> Law:
     last = int(min(draws, np.ceil(draws * mass[1] + spread)))
     many = np.arange(first, last + 1)
     data = levels[0] * (draws - many) + levels[1] * many
-    return Law(data=data, probabilities=stats.binom.pmf(many, draws, mass[1]), step=0.0)
+    if draws > EXACT_BINOMIAL:
+        return Law(data=data, probabilities=stats.binom.pmf(many, draws, mass[1]), step=0.0)
+    chances = special.binom(draws, many) * mass[1] ** many * mass[0] ** (draws - many)
+    return Law(data=data, probabilities=chances, step=0.0)
 
 
 def _compositions(levels: np.ndarray, mass: np.ndarray, draws: int) -> tuple[np.ndarray, np.ndarray]:

@@ -8,11 +8,9 @@ batches.
 
 from __future__ import annotations
 
-import warnings
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy import linalg
 
 from contracts.programs import newton
 from contracts.programs.first_moment import Program, factors, fold, moments, unfold
@@ -71,8 +69,7 @@ def solve(program: Program, belief: str) -> Solution:
 
 def _run(program: Program, belief: str, share: float) -> Solution:
     """One run, taking a share of every step."""
-    with np.errstate(all="ignore"), warnings.catch_warnings():
-        warnings.simplefilter("ignore", linalg.LinAlgWarning)  # a singular system ends the run below
+    with np.errstate(all="ignore"):
         point, affine = start(program, belief, np), maps_of(program, np)
         best, best_error, best_loss, since, iteration = point, np.inf, None, 0, 0
         for iteration in range(1, MAX_ITERATIONS + 1):  # noqa: B007 - reported

@@ -116,11 +116,11 @@ def banded(program: Program, f: Factors, bound_ratio: np.ndarray, slack_ratio: n
 
     left, right_factor = _correction(f, types)
     spread = local(left)
-    small = linalg.lu_factor(np.eye(left.shape[1]) + right_factor @ spread)
+    small = _factorise(np.eye(left.shape[1]) + right_factor @ spread, np)
 
     def solve_once(right: np.ndarray) -> np.ndarray:
-        base = local(right[:, None])
-        return (base - spread @ linalg.lu_solve(small, right_factor @ base))[:, 0]
+        base = local(right[:, None])[:, 0]
+        return base - spread @ small(right_factor @ base)
 
     def solve(right_x: np.ndarray, right_s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         right = np.zeros((types, WIDTH))
