@@ -30,8 +30,6 @@ from contracts.programs.interior_point import (
 
 MOST_TYPES = 64  # beyond, NumPy's banded steps are faster
 TERMS = 8  # mixtures are filled up to a multiple of it, so that similar ones share what is compiled
-
-
 # XLA's factorisation of many matrices wants all of its threads: two at a time wait for each other for ever.
 one_at_a_time = threading.Lock()
 
@@ -115,7 +113,7 @@ def begin(program: Program, belief: str) -> Run:
 
 
 def advance(program: Program, run: Run, affine: newton.Maps, share: Any, belief: str) -> Run:
-    """One iteration, taking a share of the step; a run that has ended stays as it is."""
+    """One iteration, taking a share of the step; what a run found that has ended stays."""
     point = run.point
     following = iterate(program, point, belief, affine, jnp)
     better = run.running & (following.error < run.best_error)

@@ -3,10 +3,13 @@
 import subprocess
 import sys
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from jax import export
 
 from contracts import (
     Arctan,
@@ -20,7 +23,7 @@ from contracts import (
     design_contract,
     verify,
 )
-from contracts.programs import compiled, interior_point
+from contracts.programs import compiled, interior_point, newton
 from contracts.programs.first_moment import exclude, prepare
 
 
@@ -80,6 +83,26 @@ def test_it_takes_the_steps_of_the_default_solver(belief):
 def test_what_is_not_compiled_is_solved_by_the_default_solver(stated):
     contract = design_contract(stated, solver="compiled", time_limit=0.0)
     assert contract.objective == design_contract(stated, time_limit=0.0).objective
+
+
+@pytest.mark.parametrize("platform", ["cuda", "rocm"])
+def test_many_programs_can_be_compiled_for_a_graphics_processor_in_double_precision(platform):
+    programs = [prepare(problem(share=share)).program for share in (0.3, 0.7)]
+
+    def step(program):
+        run = compiled.begin(program, "interim")
+        return compiled.advance(program, run, newton.maps(program, jnp), 1.0, "interim")
+
+    with jax.enable_x64(True):
+        stacked = jax.tree.map(lambda *leaves: jnp.stack(jnp.asarray(leaves)), *programs)
+        unchecked = [
+            export.DisabledSafetyCheck.custom_call(f"{name}_lu_pivots_to_permutation") for name in ("cu", "hip")
+        ]
+        exported = export.export(jax.jit(jax.vmap(step)), platforms=[platform], disabled_checks=unchecked)(
+            stacked
+        )
+    assert "solver_getrf" in exported.mlir_module()
+    assert "f32" not in exported.mlir_module()
 
 
 THREADS = """
