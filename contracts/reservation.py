@@ -124,13 +124,21 @@ def _polish(problem: Problem, costs: np.ndarray, contribution: np.ndarray) -> np
     return np.where(near, better, contribution)
 
 
+def _worth(accuracy, valuation, m):
+    return valuation.formula(accuracy.formula(m, jnp), jnp)
+
+
+def _marginal_profit(accuracy, valuation, m, cost):
+    return jax.grad(_worth, argnums=2)(accuracy, valuation, m) - cost
+
+
+_profit_slopes = jax.vmap(jax.value_and_grad(_marginal_profit, argnums=2), (None, None, 0, 0))
+
+
 @jax.jit
 def _newton(accuracy, valuation, costs, contribution):
-    def marginal_profit(m, cost):
-        return jax.grad(lambda x: valuation.formula(accuracy.formula(x, jnp), jnp))(m) - cost
-
     def step(_, m):
-        value, slope = jax.vmap(jax.value_and_grad(marginal_profit))(m, costs)
+        value, slope = _profit_slopes(accuracy, valuation, m, costs)
         return m - value / slope
 
     return jax.lax.fori_loop(0, 3, step, contribution)

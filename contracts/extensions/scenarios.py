@@ -46,7 +46,7 @@ from contracts.extensions.robust_contract import (
 )
 from contracts.extensions.scenario_program import ScenarioSolution, leave_out, solve_scenarios
 from contracts.problem import Problem
-from contracts.programs.exclusion import CLOSE, CONVERGED
+from contracts.programs.exclusion import CLOSE, CONVERGED, best_of
 from contracts.programs.first_moment import MIXTURE_ERROR, FirstMoment, Program, prepare
 from contracts.programs.relaxation import relax
 from contracts.proofs.duality import (
@@ -221,7 +221,7 @@ def _search(problem: ScenarioProblem, model: FirstMoment) -> tuple[_Candidate | 
         return full, bound.witness
     rows = model.program.costs.size
     found = [full, *(_attempt(problem, model, model.program, k) for k in range(1, rows))]
-    best = max(found, key=lambda one: -1.0 if one is None else one.target)
+    best = best_of(found, model.target_unit)
     if best is not None and best.target <= 1e-12 * model.target_unit:
         best = None
     return best, None if bound is None else bound.witness

@@ -9,8 +9,8 @@ for the true curve; the best by its true objective is kept. A relaxation bounds 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Generator
-from typing import Any, NamedTuple
+from collections.abc import Callable, Generator, Iterable
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -24,6 +24,7 @@ EXHAUSTIVE = 64
 CONVERGED = 1e-8
 CLOSE = 1e-9
 TIE = 1e-13  # of the largest target: rounding
+T = TypeVar("T", bound=Any)
 RATES = np.geomspace(0.01, 1000.0, 60)  # times 1 / floor
 
 
@@ -109,10 +110,20 @@ def plan(model: FirstMoment) -> Plan:
         middle = best.excluded if best is not None else 0
         worth = [k for k in prefixes(middle) if full is None or possible_improvement(model, full, k) > CLOSE]
         found = (yield [Task(model.program, k, relaxed=False) for k in worth]) if worth else []
-        for one in filter(None, found):  # of equals, the one that asks nothing instead of next to nothing
-            if best is None or one.target >= best.target - TIE * model.target_unit:
-                best = one
+        best = best_of([best, *found], model.target_unit)
     return Found(best, bound)
+
+
+def best_of(candidates: Iterable[T | None], unit: float) -> T | None:
+    """The candidate of the largest target (in multiples of `unit`), None if there is none; of equals the last.
+
+    In their order by what they leave out, it asks nothing of those of whom others ask next to nothing.
+    """
+    best: Any = None
+    for one in candidates:
+        if one is not None and (best is None or one.target >= best.target - TIE * unit):
+            best = one
+    return best
 
 
 def _around(middle: int, stride: int, rows: int) -> list[int]:

@@ -12,7 +12,8 @@ Source: ours (Golub and Welsch 1969 for the rules).
 
 from __future__ import annotations
 
-from functools import cached_property
+from collections.abc import Callable
+from functools import cached_property, partial
 from math import comb
 from typing import Any, NamedTuple
 
@@ -151,20 +152,27 @@ def _derivative(
     return found[: data.size].reshape(data.shape)
 
 
-def _loss(curve: AccuracyCurve, valuation: Any, x: Any, of_value: bool) -> Any:
-    top = curve.optimum
-    shortfall = jnp.minimum(curve.shortfall(x, jnp), top)
-    return valuation.loss(top, shortfall, jnp) if of_value else shortfall
+def _target_loss(curve: AccuracyCurve, _: Any, x: Any) -> Any:
+    return jnp.minimum(curve.shortfall(x, jnp), curve.optimum)
 
 
-def _evaluate_plain(curve: AccuracyCurve, valuation: Any, x: Any, order: int, of_value: bool) -> Any:
-    function = lambda t: _loss(curve, valuation, t, of_value)  # noqa: E731
-    for _ in range(order):
-        function = jax.grad(function)
-    return jax.vmap(function)(x)
+def _value_loss(curve: AccuracyCurve, valuation: Any, x: Any) -> Any:
+    return valuation.loss(curve.optimum, _target_loss(curve, valuation, x), jnp)
 
 
-_evaluate = jax.jit(_evaluate_plain, static_argnames=("order", "of_value"))
+def _orders(loss: Callable[..., Any]) -> tuple[Callable[..., Any], ...]:
+    slope = jax.grad(loss, argnums=2)
+    return tuple(jax.vmap(each, (None, None, 0)) for each in (loss, slope, jax.grad(slope, argnums=2)))
+
+
+# Made once, not as closures in every trace: with those, derivatives were wrong in some long runs (for a
+# reason unknown; JAX has had errors of mistaking one function for another that is gone).
+ORDERS = {False: _orders(_target_loss), True: _orders(_value_loss)}
+
+
+@partial(jax.jit, static_argnames=("order", "of_value"))
+def _evaluate(curve: AccuracyCurve, valuation: Any, x: Any, order: int, of_value: bool) -> Any:
+    return ORDERS[of_value][order](curve, valuation, x)
 
 
 class Curves(NamedTuple):

@@ -51,15 +51,25 @@ class ContinuedLoss:
             return np.asarray(_slopes(curve, valuation, jnp.asarray(padded), self.of_value))[: data.size]
 
 
+def _missing(curve: AccuracyCurve, _: Valuation, x: jax.Array) -> jax.Array:
+    return jnp.minimum(curve.shortfall(x, jnp), curve.optimum)
+
+
+def _worth_missing(curve: AccuracyCurve, valuation: Valuation, x: jax.Array) -> jax.Array:
+    return valuation.loss(curve.optimum, _missing(curve, valuation, x), jnp)
+
+
+# Made once, not in every trace: see `contracts.programs.gauss.ORDERS`.
+SLOPES = {
+    of_value: jax.vmap(jax.grad(loss, argnums=2), (None, None, 0))
+    for of_value, loss in ((False, _missing), (True, _worth_missing))
+}
+
+
 @partial(jax.jit, static_argnames="of_value")
 def _slopes(curve: AccuracyCurve, valuation: Valuation, data: jax.Array, of_value: bool) -> jax.Array:
     """Compiled once for each kind of curve and valuation, not once for each proof."""
-
-    def smooth(x: jax.Array) -> jax.Array:
-        shortfall = jnp.minimum(curve.shortfall(x, jnp), curve.optimum)
-        return valuation.loss(curve.optimum, shortfall, jnp) if of_value else shortfall
-
-    return jax.vmap(jax.grad(smooth))(data)
+    return SLOPES[of_value](curve, valuation, data)
 
 
 def expected_loss(
