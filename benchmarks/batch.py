@@ -30,6 +30,7 @@ from contracts import GeneralizationBound, LinearValuation, Population, Problem,
 from contracts.batch import design_contracts
 from contracts.full_information import full_information, full_informations
 from contracts.programs.batch_solver import solve_programs
+from contracts.programs.compiled import fill_terms
 from contracts.programs.first_moment import Program, moments, prepare
 
 out = Console(width=120, highlight=False)
@@ -147,16 +148,8 @@ def _evaluate(stacked: Program, contribution: Any, times: int) -> Any:
 def floor(stated: Sequence[Program], iterations: int) -> float:
     terms = max(program.rates.size for program in stated)
 
-    def filled(program: Program) -> Program:
-        blank = terms - program.rates.size
-        return program._replace(
-            rates=np.pad(program.rates, (0, blank), constant_values=program.rates[0]),
-            target_weights=np.pad(program.target_weights, (0, blank)),
-            value_weights=np.pad(program.value_weights, (0, blank)),
-        )
-
     with jax.enable_x64(True):
-        lanes = [filled(program) for program in stated]
+        lanes = [fill_terms(program, terms) for program in stated]
         stacked = jax.tree.map(lambda *leaves: jnp.asarray(np.stack(leaves)), *lanes)
         m = jnp.full(stacked.costs.shape, 0.5)
         _evaluate(stacked, m, iterations).block_until_ready()

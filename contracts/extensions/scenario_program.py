@@ -20,7 +20,7 @@ import numpy as np
 from scipy import linalg
 
 from contracts.programs.first_moment import Program, excess_without_data
-from contracts.programs.interior_point import CYCLING, MAX_ITERATIONS, PATIENCE, SHORTER, TOLERANCE
+from contracts.programs.interior_point import MAX_ITERATIONS, PATIENCE, TOLERANCE, settled
 from contracts.programs.newton import maps
 from contracts.programs.participation import interim, transform
 from contracts.programs.predictor_corrector import dense_step
@@ -123,10 +123,7 @@ def solve_scenarios(program: ScenarioProgram) -> ScenarioSolution:
     Where full steps run in circles the run is repeated with shorter ones, as in
     `contracts.programs.interior_point`.
     """
-    solution = _run(program, 1.0)
-    if solution.error <= CYCLING:
-        return solution
-    return min(solution, _run(program, SHORTER), key=lambda found: found.error)
+    return settled(lambda share: _run(program, share))
 
 
 def _run(program: ScenarioProgram, share: float) -> ScenarioSolution:

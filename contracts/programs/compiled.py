@@ -17,14 +17,13 @@ import numpy as np
 from contracts.programs import interior_point, newton
 from contracts.programs.first_moment import Program
 from contracts.programs.interior_point import (
-    CYCLING,
     MAX_ITERATIONS,
-    SHORTER,
     TOLERANCE,
     Point,
     Solution,
     iterate,
     patience,
+    settled,
     start,
 )
 
@@ -53,9 +52,7 @@ def solve(program: Program, belief: str) -> Solution:
         return interior_point.solve(program, belief)
     filled = fill_terms(program, padded_terms(program.rates.size))
     with jax.enable_x64(True), one_at_a_time:
-        solution = _solved(filled, belief, 1.0)
-        if not solution.error <= CYCLING:
-            solution = min(solution, _solved(filled, belief, SHORTER), key=lambda found: found.error)
+        solution = settled(lambda share: _solved(filled, belief, share))
     return solution._replace(gaps=solution.gaps * program.active)
 
 

@@ -160,9 +160,10 @@ def _value_loss(curve: AccuracyCurve, valuation: Any, x: Any) -> Any:
     return valuation.loss(curve.optimum, _target_loss(curve, valuation, x), jnp)
 
 
-def _orders(loss: Callable[..., Any]) -> tuple[Callable[..., Any], ...]:
+def _orders(loss: Callable[..., Any]) -> dict[int, Callable[..., Any]]:
     slope = jax.grad(loss, argnums=2)
-    return tuple(jax.vmap(each, (None, None, 0)) for each in (loss, slope, jax.grad(slope, argnums=2)))
+    each = {1: slope, 2: jax.grad(slope, argnums=2)}
+    return {order: jax.vmap(function, (None, None, 0)) for order, function in each.items()}
 
 
 # Made once, not as closures in every trace: with those, derivatives were wrong in some long runs (for a

@@ -8,7 +8,8 @@ batches.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -22,6 +23,7 @@ TOLERANCE = 1e-15
 ROUNDED = 1e-12  # an error below which two iterations without progress mean that rounding allows no more
 CYCLING = 1e-9  # an error above which full steps are taken to run in circles
 SHORTER = 0.7
+T = TypeVar("T", bound=Any)
 
 
 class Point(NamedTuple):
@@ -61,10 +63,15 @@ def solve(program: Program, belief: str) -> Solution:
     few outcomes decide, the loss bends so sharply that full steps can run in circles; then the run is repeated
     with shorter ones, which settle.
     """
-    solution = _run(program, belief, 1.0)
+    return settled(lambda share: _run(program, belief, share))
+
+
+def settled(run: Callable[[float], T]) -> T:
+    """The answer of a run with full steps, or the better of that and one with shorter steps where it cycles."""
+    solution = run(1.0)
     if solution.error <= CYCLING:
         return solution
-    return min(solution, _run(program, belief, SHORTER), key=lambda found: found.error)
+    return min(solution, run(SHORTER), key=lambda found: found.error)
 
 
 def _run(program: Program, belief: str, share: float) -> Solution:
