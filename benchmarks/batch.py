@@ -27,11 +27,11 @@ from rich.console import Console
 from rich.table import Table
 
 from contracts import GeneralizationBound, LinearValuation, Population, Problem, design_contract, verify
-from contracts.batch import design_contracts
-from contracts.full_information import full_information, full_informations
-from contracts.programs.batch_solver import solve_programs
-from contracts.programs.compiled import fill_terms
-from contracts.programs.first_moment import Program, moments, prepare
+from contracts.contract.batch import design_contracts
+from contracts.contract.full_information import full_information, full_informations
+from contracts.program.batch_solver import solve_programs
+from contracts.program.compiled import fill_terms
+from contracts.program.first_moment import Program, moments, prepare
 
 out = Console(width=120, highlight=False)
 

@@ -113,8 +113,8 @@ def measure(method: str, types: int, participants: int) -> dict[str, Any]:
 
 def alone(stated: Problem) -> dict[str, float]:
     """Time of one program, by NumPy and, up to the size that is compiled, by compiled code."""
-    from contracts.programs import compiled, interior_point
-    from contracts.programs.first_moment import prepare
+    from contracts.program import compiled, interior_point
+    from contracts.program.first_moment import prepare
 
     program, times = prepare(stated).program, {}
     for name, solve in (("solve", interior_point.solve), ("compiled", compiled.solve)):
@@ -132,9 +132,9 @@ def alone(stated: Problem) -> dict[str, float]:
 
 def batched(types: int, participants: int) -> dict[str, float]:
     """Time of one program among many of its shape, if they are small enough to be solved together."""
-    from contracts.programs.batch_solver import solve_programs
-    from contracts.programs.compiled import MOST_TYPES
-    from contracts.programs.first_moment import prepare
+    from contracts.program.batch_solver import solve_programs
+    from contracts.program.compiled import MOST_TYPES
+    from contracts.program.first_moment import prepare
 
     if types > MOST_TYPES:
         return {}

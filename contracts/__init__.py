@@ -1,20 +1,13 @@
 """What a contract is, which one is best, and the proof."""
 
-from contracts.accuracy import (
-    AccuracyCurve,
-    Arctan,
-    CustomCurve,
-    Exponential,
-    GeneralizationBound,
-    MonotoneTabulated,
-    PowerLaw,
-    Tabulated,
-)
-from contracts.batch import attempt_contracts, design_contracts
 from contracts.contract import Contract, Settlement
-from contracts.design import design_contract
+from contracts.contract.batch import attempt_contracts, design_contracts
+from contracts.contract.choice import Choice, choose, design_for_choice, sufficient_margin
+from contracts.contract.design import design_contract
+from contracts.contract.full_information import FullInformation, full_information, full_informations
+from contracts.contract.rewards import Rewards, rewards
+from contracts.contract.verify import Certificate, verify
 from contracts.errors import BackendMissing, Infeasible, InvalidInput, ModelpactError, NotConverged
-from contracts.extensions.behaviour import Choice, choose, design_for_choice, sufficient_margin
 from contracts.extensions.confidence_region import ConfidenceRegion, bootstrap_covariance, confidence_region
 from contracts.extensions.continuous import ContinuousContract, ContinuousProblem, EmpiricalCosts
 from contracts.extensions.kullback_leibler import WithinKullbackLeibler
@@ -35,23 +28,30 @@ from contracts.extensions.tastes import TasteContract, TasteProblem
 from contracts.extensions.tiers import TieredContract, TieredProblem
 from contracts.extensions.total_variation import WithinTotalVariation
 from contracts.extensions.uncertain_curve import UncertainContract, UncertainProblem
-from contracts.full_information import FullInformation, full_information, full_informations
 from contracts.measured.exponential_mixture import ExponentialMixture
 from contracts.measured.learning_curves import CurveFit, compare_families, fit_curve
 from contracts.measured.measurements import Measurements, read_measurements
-from contracts.population import Population
 from contracts.problem import Problem
-from contracts.reservation import Reservation, reservation, reservations
-from contracts.rewards import Rewards, rewards
-from contracts.turnout import Binomial, FiniteTurnout, Poisson, Turnout, generated_turnout
-from contracts.valuation import (
+from contracts.problem.accuracy import (
+    AccuracyCurve,
+    Arctan,
+    CustomCurve,
+    Exponential,
+    GeneralizationBound,
+    MonotoneTabulated,
+    PowerLaw,
+    Tabulated,
+)
+from contracts.problem.participants import Binomial, FiniteTurnout, Poisson, Turnout, generated_turnout
+from contracts.problem.population import Population
+from contracts.problem.reservation import Reservation, reservation, reservations
+from contracts.problem.valuation import (
     ExponentialUtility,
     LinearValuation,
     LogarithmicValuation,
     PowerValuation,
     Valuation,
 )
-from contracts.verify import Certificate, verify
 
 __all__ = [
     "AccuracyCurve",

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from contracts.contract import Contract
+    from contracts.contract.verify import Certificate
     from contracts.problem import Problem
-    from contracts.verify import Certificate
 
 
 class ExtendedProblem:
@@ -38,7 +38,7 @@ class ReducedProblem(ExtendedProblem):
 
     def design(self, *, solver: str) -> Any:
         """Design the base problem and read its contract back."""
-        from contracts.design import design_contract
+        from contracts.contract.design import design_contract
 
         return self.lifted(design_contract(self.reduced(), solver=solver))
 

@@ -20,22 +20,29 @@ from typing import Any
 import numpy as np
 from scipy import optimize
 
-from contracts.accuracy import AccuracyCurve, Arctan, Exponential, GeneralizationBound, PowerLaw, Tabulated
 from contracts.contract import Contract
-from contracts.design import design_contract
+from contracts.contract.design import design_contract
+from contracts.contract.verify import verify
 from contracts.errors import BackendMissing
-from contracts.outcomes import believed_total
-from contracts.population import Population
 from contracts.problem import Problem
-from contracts.reservation import reservation
-from contracts.valuation import (
+from contracts.problem.accuracy import (
+    AccuracyCurve,
+    Arctan,
+    Exponential,
+    GeneralizationBound,
+    PowerLaw,
+    Tabulated,
+)
+from contracts.problem.outcomes import believed_total
+from contracts.problem.population import Population
+from contracts.problem.reservation import reservation
+from contracts.problem.valuation import (
     ExponentialUtility,
     LinearValuation,
     LogarithmicValuation,
     PowerValuation,
     Valuation,
 )
-from contracts.verify import verify
 
 try:
     from hypothesis import strategies as st

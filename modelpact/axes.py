@@ -24,10 +24,11 @@ from typing import Any
 
 import numpy as np
 
-from contracts import accuracy, checks, turnout, valuation
+from contracts import checks
 from contracts.errors import InvalidInput
-from contracts.problem import Problem
-from contracts.problem_data import family, population
+from contracts.problem import Problem, accuracy, valuation
+from contracts.problem import participants as turnout
+from contracts.problem.data import family, population
 from contracts.records import frozen
 
 WHOLE_TABLES = ("population", "accuracy", "valuation")

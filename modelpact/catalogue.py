@@ -188,7 +188,7 @@ def load(name: str) -> Any:
     if found.kind == "sweep":
         with as_file(FOLDER / _index()[found.name]["file"]) as path:
             return read_sweep(path)
-    from contracts.problem_data import problem_from_data
+    from contracts.problem.data import problem_from_data
 
     return problem_from_data(tomllib.loads(found.text))
 

@@ -30,9 +30,9 @@ _SHARING: Reasons = (("karimireddy2022mechanisms", "accuracy shaping, and free-r
 #: Why a class of results (by its full name; subclasses included) rests on which works.
 BASIS: Mapping[str, Reasons] = {
     "contracts.problem.Problem": _CONTRACT,
-    "contracts.reservation.Reservation": _CONTRACT,
-    "contracts.full_information.FullInformation": _CONTRACT,
-    "contracts.rewards.Rewards": (*_CONTRACT, (OURS, "the capped policy and its optimality")),
+    "contracts.problem.reservation.Reservation": _CONTRACT,
+    "contracts.contract.full_information.FullInformation": _CONTRACT,
+    "contracts.contract.rewards.Rewards": (*_CONTRACT, (OURS, "the capped policy and its optimality")),
     "contracts.contract.Settlement": (*_CONTRACT, (OURS, "the capped policy and its optimality")),
     "contracts.contract.Contract": (
         *_CONTRACT,
@@ -40,12 +40,14 @@ BASIS: Mapping[str, Reasons] = {
     ),
     "contracts.extension.ExtendedProblem": (*_CONTRACT, (OURS, "the extension of the problem")),
     "contracts.extension.ExtendedContract": (*_CONTRACT, (OURS, "the extension, its solution and its proof")),
-    "contracts.verify.Certificate": (*_CONTRACT, (OURS, "verification and the proof of optimality")),
-    "contracts.accuracy.GeneralizationBound": (
+    "contracts.contract.verify.Certificate": (*_CONTRACT, (OURS, "verification and the proof of optimality")),
+    "contracts.problem.accuracy.GeneralizationBound": (
         ("karimireddy2022mechanisms", "the learning bound as an accuracy curve"),
         ("mohri2018foundations", "the generalization bound it is made from"),
     ),
-    "contracts.accuracy.Tabulated": (("schumaker1983shape", "splines that keep monotone and concave data so"),),
+    "contracts.problem.accuracy.Tabulated": (
+        ("schumaker1983shape", "splines that keep monotone and concave data so"),
+    ),
     "equilibria.participation.ParticipationGame": _UNRAVELLING,
     "equilibria.unravelling.Unravelling": _UNRAVELLING,
     "equilibria.welfare.WelfareOptimum": _UNRAVELLING,

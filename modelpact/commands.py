@@ -10,7 +10,7 @@ from modelpact.terminal import PICTURES, Flag, document, whisper, working, writa
 
 if TYPE_CHECKING:
     from contracts.contract import Contract
-    from contracts.verify import Certificate
+    from contracts.contract.verify import Certificate
 
 
 def design(
@@ -182,6 +182,6 @@ def _counts(text: str) -> list[int]:
 
 
 def _picture(contract: Contract, suffix: str) -> bytes:
-    from contracts.plots import draw_contract, encode
+    from contracts.contract.plots import draw_contract, encode
 
     return encode(draw_contract(contract), suffix)

@@ -26,12 +26,11 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from contracts import accuracy
 from contracts.errors import InvalidInput
 from contracts.measured import learning_curves
 from contracts.measured.learning_curves import CurveFit
-from contracts.problem import Problem
-from contracts.problem_data import choice, kinds, known, problem_from_data
+from contracts.problem import Problem, accuracy
+from contracts.problem.data import choice, kinds, known, problem_from_data
 from contracts.records import frozen
 
 LARGEST_FILE = 10_000_000

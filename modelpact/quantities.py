@@ -19,19 +19,19 @@ from modelpact.sweep_file import SweepFile
 
 
 def _contract(problem: Problem) -> Any:
-    from contracts.design import design_contract
+    from contracts.contract.design import design_contract
 
     return design_contract(problem)
 
 
 def _alone(problem: Problem) -> Any:
-    from contracts.reservation import reservation
+    from contracts.problem.reservation import reservation
 
     return reservation(problem)
 
 
 def _known(problem: Problem) -> float:
-    from contracts.full_information import full_information
+    from contracts.contract.full_information import full_information
 
     return full_information(problem).objective
 
@@ -58,7 +58,7 @@ def _mixing(game: ParticipationGame) -> np.ndarray:
 
 def _corners(stated: SweepFile) -> list[float]:
     """The objective where every axis is at its first or last value, the last axis varying fastest."""
-    from contracts.batch import design_contracts
+    from contracts.contract.batch import design_contracts
     from modelpact.axes import changed
 
     ends = [(axis.settings[0], axis.settings[-1]) for axis in stated.axes.values()]

@@ -7,13 +7,13 @@ from dataclasses import fields
 import numpy as np
 
 from contracts.contract import Contract
+from contracts.contract.full_information import full_information
+from contracts.contract.rewards import Rewards
+from contracts.contract.verify import Certificate
 from contracts.errors import InvalidInput
-from contracts.full_information import full_information
-from contracts.outcomes import total_data
+from contracts.problem.outcomes import total_data
+from contracts.problem.reservation import reservation
 from contracts.records import frozen
-from contracts.reservation import reservation
-from contracts.rewards import Rewards
-from contracts.verify import Certificate
 
 SAME = 1e-6  # relative difference below which two options are one: far below what anybody can measure out
 OFTEN = (0.05, 0.5, 0.95)

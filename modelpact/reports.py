@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from contracts.contract import Contract
+from contracts.contract.verify import Certificate, verify
 from contracts.errors import InvalidInput
 from contracts.problem import Problem
 from contracts.records import frozen
-from contracts.verify import Certificate, verify
 from modelpact import report_pictures
 from modelpact.plain_numbers import amount, percent
 from modelpact.report_audit import Audit, read_audit

@@ -33,7 +33,7 @@ import numpy as np
 from contracts import checks
 from contracts.errors import InvalidInput
 from contracts.problem import Problem
-from contracts.problem_data import known, problem_from_data
+from contracts.problem.data import known, problem_from_data
 from contracts.records import frozen
 from modelpact.axes import Axis
 from modelpact.problem_file import read_problem

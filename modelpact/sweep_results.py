@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from contracts.batch import attempt_contracts
 from contracts.contract import Contract
+from contracts.contract.batch import attempt_contracts
+from contracts.contract.full_information import full_informations
+from contracts.contract.verify import verify
 from contracts.errors import BackendMissing, ModelpactError
-from contracts.full_information import full_informations
 from contracts.problem import Problem
-from contracts.verify import verify
 from modelpact.axes import Axis
 
 if TYPE_CHECKING:

@@ -29,13 +29,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from contracts import checks
-from contracts.accuracy import AccuracyCurve
 from contracts.errors import InvalidInput
-from contracts.population import Population
 from contracts.problem import Problem
+from contracts.problem.accuracy import AccuracyCurve
+from contracts.problem.participants import Turnout
+from contracts.problem.population import Population
+from contracts.problem.valuation import Valuation
 from contracts.storage import write_atomically
-from contracts.turnout import Turnout
-from contracts.valuation import Valuation
 from modelpact import sweep_results
 from modelpact.axes import Axis, changed
 from modelpact.sweep_results import Columns

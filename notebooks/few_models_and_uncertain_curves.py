@@ -24,7 +24,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 from scipy import stats
 
-from contracts import LinearValuation, Population, PowerLaw, Problem, design_contract, fit_curve, verify
+from contracts import LinearValuation, Population, PowerLaw, Problem, design_contract, fit_curve
+from contracts import verify
 from contracts import read_measurements
 from contracts.extensions.continuous import ContinuousProblem
 from contracts.extensions.tiers import TieredProblem

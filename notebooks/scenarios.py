@@ -24,8 +24,9 @@ from pathlib import Path
 import numpy as np
 from matplotlib import pyplot as plt
 
-from contracts import design_contract, full_information, verify
-from contracts.plots import draw_contract, draw_rewards
+from contracts import design_contract
+from contracts import full_information, verify
+from contracts.contract.plots import draw_contract, draw_rewards
 from modelpact.problem_file import read_problem
 
 examples = Path("../examples/paper")

@@ -19,8 +19,9 @@
 # %%
 import numpy as np
 
-from contracts import LinearValuation, Population, PowerLaw, Problem, design_contract, verify
-from contracts.extensions.behaviour import choose, design_for_choice
+from contracts import LinearValuation, Population, PowerLaw, Problem, design_contract
+from contracts import verify
+from contracts.contract.choice import choose, design_for_choice
 from contracts.extensions.margins import MarginProblem
 from contracts.extensions.objectives import (
     DistributionCost,

@@ -36,7 +36,7 @@ from contracts import (
     reservation,
     verify,
 )
-from contracts.plots import draw_contract, draw_menu
+from contracts.contract.plots import draw_contract, draw_menu
 
 
 def two_types(participants=10, dear=0.5, belief="ex-ante"):

@@ -29,8 +29,8 @@ def test_imports_point_downwards(floor):
 
 
 def test_proofs_take_nothing_from_what_they_prove():
-    solving = ("contracts.programs", "contracts.branching", "contracts.design", "contracts.batch")
-    for path in [*(ROOT / "contracts/proofs").glob("*.py"), ROOT / "contracts/verify.py"]:
+    solving = ("contracts.program", "contracts.contract.design", "contracts.contract.batch")
+    for path in [*(ROOT / "contracts/proof").glob("*.py"), ROOT / "contracts/contract/verify.py"]:
         text = path.read_text()
         assert not [name for name in solving if f"from {name}" in text or f"import {name}" in text], path.name
 

@@ -18,10 +18,10 @@ import numpy as np
 from scipy import stats
 
 from contracts import checks
-from contracts.accuracy import AccuracyCurve
 from contracts.errors import InvalidInput
 from contracts.measured.learning_curves import FAMILIES, CurveFit, fit_curve
 from contracts.measured.measurements import Measurements
+from contracts.problem.accuracy import AccuracyCurve
 from contracts.records import frozen
 
 STEPS = 60

@@ -23,22 +23,22 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from contracts import checks
-from contracts.accuracy import AccuracyCurve
 from contracts.contract import Contract
-from contracts.design import check_concave, contract_of, hopeless, null_contract
+from contracts.contract.design import check_concave, contract_of, hopeless, null_contract
+from contracts.contract.verify import TOLERANCE, Certificate, reservation_by_zooming, verify, verify_menu
 from contracts.errors import InvalidInput, NotConverged
 from contracts.extension import ExtendedProblem
 from contracts.extensions.menu import MenuContract
-from contracts.population import Population
 from contracts.problem import Problem
-from contracts.programs.exclusion import CLOSE, Candidate, Found, attempt, candidate_at, possible_improvement
-from contracts.programs.first_moment import FirstMoment, prepare
-from contracts.programs.interior_point import Solution, solve
-from contracts.programs.relaxation import relax
+from contracts.problem.accuracy import AccuracyCurve
+from contracts.problem.population import Population
+from contracts.problem.reservation import Reservation, reservations
+from contracts.problem.valuation import Valuation
+from contracts.program.exclusion import CLOSE, Candidate, Found, attempt, candidate_at, possible_improvement
+from contracts.program.first_moment import FirstMoment, prepare
+from contracts.program.interior_point import Solution, solve
+from contracts.program.relaxation import relax
 from contracts.records import frozen
-from contracts.reservation import Reservation, reservations
-from contracts.valuation import Valuation
-from contracts.verify import TOLERANCE, Certificate, reservation_by_zooming, verify, verify_menu
 
 TAIL = 1e-9
 TABLE = 20_001
@@ -444,7 +444,7 @@ def _value(problem: Problem) -> float:
 def _bounding(problem: Problem, began: float) -> Contract:
     """The best contract of finitely many costs with a proof against every contract."""
     if hopeless(problem):
-        from contracts.design import design_contract
+        from contracts.contract.design import design_contract
 
         return design_contract(problem)
     model = prepare(problem, _alone(problem))

@@ -23,8 +23,8 @@ from scipy import optimize, sparse
 
 from contracts.errors import NotConverged
 from contracts.extensions.ambiguity import tilted
-from contracts.programs.first_moment import FirstMoment
-from contracts.programs.newton import maps
+from contracts.program.first_moment import FirstMoment
+from contracts.program.newton import maps
 
 ROUNDS = 400
 # Held back from every promise, in units of the largest value, so that what is returned keeps them all.

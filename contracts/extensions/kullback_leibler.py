@@ -22,7 +22,7 @@ import numpy as np
 
 from contracts import checks
 from contracts.contract import Contract, Provenance
-from contracts.design import design_contract
+from contracts.contract.design import design_contract
 from contracts.errors import InvalidInput
 from contracts.extensions import cutting_planes
 from contracts.extensions.ambiguity import divergence, largest_mean, tilted
@@ -35,16 +35,16 @@ from contracts.extensions.robust_contract import (
     reached,
     with_probabilities,
 )
-from contracts.outcomes import total_data
 from contracts.problem import Problem
-from contracts.programs import interior_point
-from contracts.programs.exclusion import attempt
-from contracts.programs.first_moment import FirstMoment, prepare
-from contracts.proofs.duality import by_row, distinct_rows, mean_power
-from contracts.proofs.mixture_check import mixture_error
-from contracts.proofs.witness import Witness
+from contracts.problem.outcomes import total_data
+from contracts.problem.participants import Turnout
+from contracts.program import interior_point
+from contracts.program.exclusion import attempt
+from contracts.program.first_moment import FirstMoment, prepare
+from contracts.proof.duality import by_row, distinct_rows, mean_power
+from contracts.proof.mixture_check import mixture_error
+from contracts.proof.witness import Witness
 from contracts.records import frozen
-from contracts.turnout import Turnout
 
 MOST_REFERENCES = 8
 STEPS = 100

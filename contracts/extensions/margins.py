@@ -29,22 +29,28 @@ import numpy as np
 
 from contracts import checks
 from contracts.contract import Contract
-from contracts.design import check_concave, hopeless, null_contract
+from contracts.contract.design import check_concave, hopeless, null_contract
+from contracts.contract.verify import (
+    OPTIMALITY_TOLERANCE,
+    TOLERANCE,
+    Certificate,
+    reservation_by_zooming,
+    verify_menu,
+)
 from contracts.errors import Infeasible, InvalidInput
 from contracts.extension import ExtendedProblem
 from contracts.extensions.menu import MenuContract
 from contracts.problem import Problem
-from contracts.programs.concave_program import CONVERGED, SHARES, Found, Task, solve
-from contracts.programs.first_moment import FirstMoment, Program, exclude, moments
-from contracts.programs.mixture_program import menu_of, prefixes, prepare_mixture, witness_of
-from contracts.programs.relaxation import relax_mixture
-from contracts.proofs.concave_bound import Bound, Gaps, Tangent, expected_target, upper_bound
-from contracts.proofs.duality import by_row, distinct_rows
-from contracts.proofs.mixture_check import below, mixture_error
-from contracts.proofs.witness import Witness
+from contracts.problem.reservation import reservation
+from contracts.program.concave_program import CONVERGED, SHARES, Found, Task, solve
+from contracts.program.first_moment import FirstMoment, Program, exclude, moments
+from contracts.program.mixture_program import menu_of, prefixes, prepare_mixture, witness_of
+from contracts.program.relaxation import relax_mixture
+from contracts.proof.concave_bound import Bound, Gaps, Tangent, expected_target, upper_bound
+from contracts.proof.duality import by_row, distinct_rows
+from contracts.proof.mixture_check import below, mixture_error
+from contracts.proof.witness import Witness
 from contracts.records import frozen
-from contracts.reservation import reservation
-from contracts.verify import OPTIMALITY_TOLERANCE, TOLERANCE, Certificate, reservation_by_zooming, verify_menu
 
 OPEN, SHARED, APART = -1, 0, 1
 MOST_NODES = 2000

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from contracts.contract import Contract, Settlement
+from contracts.contract.rewards import Rewards
 from contracts.extension import ExtendedContract
-from contracts.rewards import Rewards
 
 
 class MenuContract(ExtendedContract):

@@ -6,7 +6,7 @@ and feasibility. Only what is maximised changes,
     weight * E target + S(u, t),
 
 with S concave in utilities u and expected rewards t, so the optimum is found by the same kind of interior-point
-method (`contracts.programs.concave_program`) and proved by weak duality (`contracts.proofs.concave_bound`).
+method (`contracts.program.concave_program`) and proved by weak duality (`contracts.proof.concave_bound`).
 
 These problems are designed one by one (`design_contract`), not in batches, and for curves that are mixtures of
 exponentials (all families but arctan and most tables).
@@ -28,22 +28,22 @@ import numpy as np
 
 from contracts import checks
 from contracts.contract import Contract
-from contracts.design import check_concave, hopeless, null_contract
+from contracts.contract.design import check_concave, hopeless, null_contract
+from contracts.contract.verify import Certificate, doubts, reservation_by_zooming, verify_menu
 from contracts.errors import Infeasible, InvalidInput
 from contracts.extension import ExtendedProblem
 from contracts.extensions.menu import MenuContract
 from contracts.problem import Problem
-from contracts.programs.concave_program import CONVERGED, Found, Slopes, Task, solve
-from contracts.programs.first_moment import FirstMoment, Program, exclude
-from contracts.programs.mixture_program import menu_of, prefixes, prepare_mixture, witness_of
-from contracts.programs.relaxation import relax_mixture
-from contracts.proofs.concave_bound import Bound, Gaps, Tangent, expected_target, upper_bound
-from contracts.proofs.duality import by_row, distinct_rows
-from contracts.proofs.mixture_check import below, mixture_error
-from contracts.proofs.witness import Witness
+from contracts.problem.reservation import reservation
+from contracts.program.concave_program import CONVERGED, Found, Slopes, Task, solve
+from contracts.program.first_moment import FirstMoment, Program, exclude
+from contracts.program.mixture_program import menu_of, prefixes, prepare_mixture, witness_of
+from contracts.program.relaxation import relax_mixture
+from contracts.proof.concave_bound import Bound, Gaps, Tangent, expected_target, upper_bound
+from contracts.proof.duality import by_row, distinct_rows
+from contracts.proof.mixture_check import below, mixture_error
+from contracts.proof.witness import Witness
 from contracts.records import frozen
-from contracts.reservation import reservation
-from contracts.verify import Certificate, doubts, reservation_by_zooming, verify_menu
 
 
 class Outcome(NamedTuple):

@@ -31,19 +31,19 @@ from typing import Any
 import numpy as np
 
 from contracts import checks
-from contracts.accuracy import AccuracyCurve
 from contracts.contract import Contract, Settlement
-from contracts.design import SOLVERS, design_due
+from contracts.contract.design import SOLVERS, design_due
+from contracts.contract.verify import TOLERANCE, Certificate, reservation_by_zooming, usable, verify_due
 from contracts.errors import Infeasible, InvalidInput, NotConverged
 from contracts.extension import ReducedProblem
 from contracts.extensions.menu import MenuContract
-from contracts.outcomes import total_data
-from contracts.population import Population
 from contracts.problem import Problem
+from contracts.problem.accuracy import AccuracyCurve
+from contracts.problem.outcomes import total_data
+from contracts.problem.population import Population
+from contracts.problem.reservation import reservation
+from contracts.problem.valuation import Valuation
 from contracts.records import frozen
-from contracts.reservation import reservation
-from contracts.valuation import Valuation
-from contracts.verify import TOLERANCE, Certificate, reservation_by_zooming, usable, verify_due
 
 
 def undetected_share(qualities: Any, radius: float) -> float:

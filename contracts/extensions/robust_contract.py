@@ -30,13 +30,8 @@ from typing import Any
 import numpy as np
 
 from contracts.contract import Contract, Provenance
-from contracts.design import design_contract
-from contracts.errors import InvalidInput
-from contracts.extension import ExtendedContract, ExtendedProblem
-from contracts.outcomes import total_data
-from contracts.problem import Problem
-from contracts.records import frozen
-from contracts.verify import (
+from contracts.contract.design import design_contract
+from contracts.contract.verify import (
     TOLERANCE,
     Certificate,
     broken_promises,
@@ -45,6 +40,11 @@ from contracts.verify import (
     usable,
     verify,
 )
+from contracts.errors import InvalidInput
+from contracts.extension import ExtendedContract, ExtendedProblem
+from contracts.problem import Problem
+from contracts.problem.outcomes import total_data
+from contracts.records import frozen
 
 
 @frozen

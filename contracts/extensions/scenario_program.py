@@ -4,8 +4,8 @@ One menu, of which every promise is to be kept in every scenario k:
 
     minimise  log sum_k w_k E_k L   s.t.   h_ki = 1 - E_k L(m_i + others) - c_i m_i - u_i >= 0,   u_i >= f_i,
 
-in the gap variables of `contracts.programs.first_moment`. There are as many feasibility constraints of a type as
-there are scenarios; otherwise the method is that of `contracts.programs.interior_point` (Mehrotra 1992), with
+in the gap variables of `contracts.program.first_moment`. There are as many feasibility constraints of a type as
+there are scenarios; otherwise the method is that of `contracts.program.interior_point` (Mehrotra 1992), with
 dense algebra.
 
 Source: ours.
@@ -19,11 +19,11 @@ from typing import NamedTuple
 import numpy as np
 from scipy import linalg
 
-from contracts.programs.first_moment import Program, excess_without_data
-from contracts.programs.interior_point import MAX_ITERATIONS, PATIENCE, TOLERANCE, settled
-from contracts.programs.newton import maps
-from contracts.programs.participation import interim, transform
-from contracts.programs.predictor_corrector import dense_step
+from contracts.program.first_moment import Program, excess_without_data
+from contracts.program.interior_point import MAX_ITERATIONS, PATIENCE, TOLERANCE, settled
+from contracts.program.newton import maps
+from contracts.program.participation import interim, transform
+from contracts.program.predictor_corrector import dense_step
 
 
 class ScenarioProgram(NamedTuple):
@@ -121,7 +121,7 @@ def solve_scenarios(program: ScenarioProgram) -> ScenarioSolution:
     """Solve to about 1e-15 of the target, or as far as it goes; the caller judges by the certificate.
 
     Where full steps run in circles the run is repeated with shorter ones, as in
-    `contracts.programs.interior_point`.
+    `contracts.program.interior_point`.
     """
     return settled(lambda share: _run(program, share))
 

@@ -32,7 +32,15 @@ import numpy as np
 
 from contracts import checks
 from contracts.contract import Contract, Provenance
-from contracts.design import check_concave, design_contract, hopeless
+from contracts.contract.design import check_concave, design_contract, hopeless
+from contracts.contract.verify import (
+    Certificate,
+    doubts,
+    refused,
+    reservation_by_zooming,
+    usable,
+    verify_menu,
+)
 from contracts.errors import InvalidInput, NotConverged
 from contracts.extension import ExtendedContract, ExtendedProblem
 from contracts.extensions.robust_contract import (
@@ -46,10 +54,12 @@ from contracts.extensions.robust_contract import (
 )
 from contracts.extensions.scenario_program import ScenarioSolution, leave_out, solve_scenarios
 from contracts.problem import Problem
-from contracts.programs.exclusion import CLOSE, CONVERGED, best_of
-from contracts.programs.first_moment import MIXTURE_ERROR, FirstMoment, Program, prepare
-from contracts.programs.relaxation import relax
-from contracts.proofs.duality import (
+from contracts.problem.participants import Turnout
+from contracts.problem.reservation import reservation
+from contracts.program.exclusion import CLOSE, CONVERGED, best_of
+from contracts.program.first_moment import MIXTURE_ERROR, FirstMoment, Program, prepare
+from contracts.program.relaxation import relax
+from contracts.proof.duality import (
     by_row,
     distinct_rows,
     idle_outcomes,
@@ -59,19 +69,9 @@ from contracts.proofs.duality import (
     type_loss_gradient,
     type_losses_by_mixture,
 )
-from contracts.proofs.mixture_check import below, mixture_error
-from contracts.proofs.witness import Witness
+from contracts.proof.mixture_check import below, mixture_error
+from contracts.proof.witness import Witness
 from contracts.records import frozen
-from contracts.reservation import reservation
-from contracts.turnout import Turnout
-from contracts.verify import (
-    Certificate,
-    doubts,
-    refused,
-    reservation_by_zooming,
-    usable,
-    verify_menu,
-)
 
 
 @frozen
@@ -434,7 +434,7 @@ def _gaps(
 def scenario_bound(
     problem: ScenarioProblem, witness: Witness, alone: np.ndarray, contribution: np.ndarray
 ) -> tuple[float, float, float]:
-    """Weak duality over scenarios; what `contracts.proofs.duality.lower_bound` is for one.
+    """Weak duality over scenarios; what `contracts.proof.duality.lower_bound` is for one.
 
     Args:
         problem: the problem.

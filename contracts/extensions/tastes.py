@@ -19,16 +19,16 @@ from typing import Any
 
 import numpy as np
 
-from contracts.accuracy import AccuracyCurve
 from contracts.contract import Contract, Settlement
+from contracts.contract.verify import TOLERANCE, Certificate, reservation_by_zooming, verify
 from contracts.errors import InvalidInput
 from contracts.extension import ReducedProblem
 from contracts.extensions.menu import MenuContract
-from contracts.population import Population
 from contracts.problem import Problem
+from contracts.problem.accuracy import AccuracyCurve
+from contracts.problem.population import Population
+from contracts.problem.valuation import Valuation
 from contracts.records import frozen, identity
-from contracts.valuation import Valuation
-from contracts.verify import TOLERANCE, Certificate, reservation_by_zooming, verify
 
 
 @frozen

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from contracts.problem import Problem
-from contracts.proofs.duality import (
+from contracts.proof.duality import (
     by_row,
     distinct_rows,
     idle_outcomes,
@@ -25,8 +25,8 @@ from contracts.proofs.duality import (
     type_loss_gradient,
     type_losses_by_mixture,
 )
-from contracts.proofs.outcome_gradients import ContinuedLoss, expected_loss, type_losses
-from contracts.proofs.witness import Witness
+from contracts.proof.outcome_gradients import ContinuedLoss, expected_loss, type_losses
+from contracts.proof.witness import Witness
 
 MOST_NODES = 1000
 PROOF_CLOSE = 1e-6  # of the loss: where a branch is closed

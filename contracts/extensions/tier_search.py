@@ -2,7 +2,7 @@ r"""Best menus of few options, or in whole lots, by outer approximation.
 
 Types that share an option are neighbours in cost (single crossing): sharing means that both gaps of the chain
 between two neighbours are zero. A mixed-integer program (PuLP with HiGHS) chooses which gaps may open, or how
-many lots each type contributes, under tangents of the convex functions of `contracts.programs.first_moment`; its
+many lots each type contributes, under tangents of the convex functions of `contracts.program.first_moment`; its
 optimum bounds every menu. The interior-point method then solves the program with just those gaps open; tangents
 there and at the master's own point are added, until the bound is reached.
 
@@ -16,9 +16,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from contracts.programs.exclusion import Candidate, attempt, candidate_at
-from contracts.programs.first_moment import FirstMoment, Program, exclude, factors, moments
-from contracts.programs.interior_point import Solution, solve
+from contracts.program.exclusion import Candidate, attempt, candidate_at
+from contracts.program.first_moment import FirstMoment, Program, exclude, factors, moments
+from contracts.program.interior_point import Solution, solve
 
 CLOSE = 1e-7  # of the loss: where the search stops
 ROUNDS = 60

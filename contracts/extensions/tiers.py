@@ -15,29 +15,29 @@ import numpy as np
 
 from contracts import checks
 from contracts.contract import Contract
-from contracts.design import check_concave, contract_of, design_contract, hopeless
-from contracts.errors import Infeasible, InvalidInput
-from contracts.extension import ExtendedProblem
-from contracts.extensions.menu import MenuContract
-from contracts.extensions.tier_proof import loss_of, prove
-from contracts.extensions.tier_search import Found, Shape, search_shape
-from contracts.problem import Problem
-from contracts.programs import exclusion
-from contracts.programs.exclusion import CLOSE, Candidate, attempt, undecided
-from contracts.programs.first_moment import FirstMoment, exclude, prepare
-from contracts.programs.interior_point import solve
-from contracts.programs.relaxation import relax
-from contracts.proofs.duality import by_row, distinct_rows
-from contracts.proofs.mixture_check import below, mixture_error
-from contracts.proofs.witness import Witness
-from contracts.records import frozen
-from contracts.verify import (
+from contracts.contract.design import check_concave, contract_of, design_contract, hopeless
+from contracts.contract.verify import (
     LATTICE_ERROR,
     OPTIMALITY_TOLERANCE,
     Certificate,
     reservation_by_zooming,
     verify_menu,
 )
+from contracts.errors import Infeasible, InvalidInput
+from contracts.extension import ExtendedProblem
+from contracts.extensions.menu import MenuContract
+from contracts.extensions.tier_proof import loss_of, prove
+from contracts.extensions.tier_search import Found, Shape, search_shape
+from contracts.problem import Problem
+from contracts.program import exclusion
+from contracts.program.exclusion import CLOSE, Candidate, attempt, undecided
+from contracts.program.first_moment import FirstMoment, exclude, prepare
+from contracts.program.interior_point import solve
+from contracts.program.relaxation import relax
+from contracts.proof.duality import by_row, distinct_rows
+from contracts.proof.mixture_check import below, mixture_error
+from contracts.proof.witness import Witness
+from contracts.records import frozen
 
 SAME = 1e-9  # of the largest contribution and of the largest value: closer options are one
 WHOLE_LOTS = 1e-9

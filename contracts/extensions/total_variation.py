@@ -29,7 +29,7 @@ from contracts.extensions.robust_contract import (
     with_probabilities,
 )
 from contracts.problem import Problem
-from contracts.proofs.duality import (
+from contracts.proof.duality import (
     by_row,
     distinct_rows,
     idle_outcomes,
@@ -37,7 +37,7 @@ from contracts.proofs.duality import (
     transforms,
     type_losses_by_mixture,
 )
-from contracts.proofs.witness import Witness
+from contracts.proof.witness import Witness
 from contracts.records import frozen
 
 FEW_TYPES = 8

@@ -23,27 +23,27 @@ import numpy as np
 from scipy import interpolate, optimize
 
 from contracts import checks
-from contracts.accuracy import AccuracyCurve
 from contracts.contract import Contract
-from contracts.design import check_concave, contract_of, design_contract, hopeless
+from contracts.contract.design import check_concave, contract_of, design_contract, hopeless
+from contracts.contract.verify import LATTICE_ERROR, TOLERANCE, Certificate, verify_menu
 from contracts.errors import Infeasible, InvalidInput
 from contracts.extension import ExtendedProblem
 from contracts.extensions.confidence_region import ConfidenceRegion, confidence_region
 from contracts.extensions.menu import MenuContract
 from contracts.measured.exponential_mixture import ExponentialMixture
 from contracts.measured.learning_curves import CurveFit
-from contracts.outcomes import Law, believed_total, total_data
-from contracts.population import Population
 from contracts.problem import Problem
-from contracts.programs.exclusion import Found, search
-from contracts.programs.exponential_sum import fit_exponentials
-from contracts.programs.first_moment import prepare
-from contracts.proofs.duality import lower_bound
-from contracts.proofs.mixture_check import below, mixture_error
+from contracts.problem.accuracy import AccuracyCurve
+from contracts.problem.outcomes import Law, believed_total, total_data
+from contracts.problem.population import Population
+from contracts.problem.reservation import Reservation
+from contracts.problem.valuation import Valuation
+from contracts.program.exclusion import Found, search
+from contracts.program.exponential_sum import fit_exponentials
+from contracts.program.first_moment import prepare
+from contracts.proof.duality import lower_bound
+from contracts.proof.mixture_check import below, mixture_error
 from contracts.records import frozen
-from contracts.reservation import Reservation
-from contracts.valuation import Valuation
-from contracts.verify import LATTICE_ERROR, TOLERANCE, Certificate, verify_menu
 
 PER_DECADE = 24
 FLOOR_PER_DECADE = 8

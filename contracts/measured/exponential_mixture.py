@@ -10,8 +10,8 @@ import numpy as np
 from scipy import optimize
 
 from contracts import checks
-from contracts.accuracy import AccuracyCurve
 from contracts.errors import InvalidInput
+from contracts.problem.accuracy import AccuracyCurve
 from contracts.records import frozen
 
 RATES_PER_DECADE = 8

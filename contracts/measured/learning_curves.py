@@ -19,9 +19,9 @@ import numpy as np
 from scipy import optimize, stats
 
 from contracts import checks
-from contracts.accuracy import AccuracyCurve, Arctan, Exponential, GeneralizationBound, PowerLaw
 from contracts.errors import InvalidInput, NotConverged
 from contracts.measured.measurements import Measurements, read_measurements
+from contracts.problem.accuracy import AccuracyCurve, Arctan, Exponential, GeneralizationBound, PowerLaw
 from contracts.records import frozen
 
 __all__ = ["FAMILIES", "CurveFit", "Measurements", "compare_families", "fit_curve", "read_measurements"]

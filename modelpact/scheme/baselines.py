@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from contracts.accuracy import AccuracyCurve
+from contracts.problem.accuracy import AccuracyCurve
 from mechanisms.accuracy_shaping import AccuracyShaping, StandardRule
 from mechanisms.data_sharing import DataSharing, data_sharing
 from mechanisms.datasets import Samples

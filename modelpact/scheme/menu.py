@@ -17,17 +17,17 @@ import numpy as np
 from scipy import optimize
 
 from contracts import design_contract, verify
-from contracts.accuracy import FAMILIES as CURVES
-from contracts.accuracy import AccuracyCurve
 from contracts.contract import Contract
 from contracts.errors import Infeasible
-from contracts.outcomes import believed_total
 from contracts.problem import Problem
-from contracts.problem_data import family
+from contracts.problem.accuracy import FAMILIES as CURVES
+from contracts.problem.accuracy import AccuracyCurve
+from contracts.problem.data import family
+from contracts.problem.outcomes import believed_total
+from contracts.problem.reservation import reservation
+from contracts.problem.valuation import FAMILIES as VALUATIONS
+from contracts.problem.valuation import Valuation
 from contracts.records import frozen
-from contracts.reservation import reservation
-from contracts.valuation import FAMILIES as VALUATIONS
-from contracts.valuation import Valuation
 from modelpact.scheme.settings import Scheme
 from modelpact.scheme.stages import Made, Record, Stage
 
@@ -145,7 +145,7 @@ def publish(scheme: Scheme, inputs: Mapping[str, Record]) -> Made:
 
 
 def _expected(problem: Problem, data: np.ndarray) -> float:
-    from contracts.outcomes import total_data
+    from contracts.problem.outcomes import total_data
 
     law = total_data(data, problem.population.probabilities, problem.population.participants)
     return float(np.asarray(problem.value(law.data)) @ law.probabilities)

@@ -24,12 +24,12 @@ import numpy as np
 from jax import Array
 from scipy import stats
 
-from contracts.accuracy import FAMILIES as CURVES
-from contracts.accuracy import AccuracyCurve, PowerLaw
 from contracts.errors import InvalidInput, NotConverged
 from contracts.measured.learning_curves import FAMILIES, CurveFit, fit_curve
 from contracts.measured.measurements import Measurements
-from contracts.problem_data import family
+from contracts.problem.accuracy import FAMILIES as CURVES
+from contracts.problem.accuracy import AccuracyCurve, PowerLaw
+from contracts.problem.data import family
 from mechanisms.datasets import Samples
 from mechanisms.models import Model
 from modelpact.scheme.settings import Scheme, Training

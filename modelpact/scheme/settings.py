@@ -37,11 +37,11 @@ from typing import Any
 from contracts import checks
 from contracts.errors import InvalidInput
 from contracts.measured.learning_curves import FAMILIES as CURVES
-from contracts.population import Population
-from contracts.problem_data import build, family, known
+from contracts.problem.data import build, family, known
+from contracts.problem.population import Population
+from contracts.problem.valuation import FAMILIES as VALUATIONS
+from contracts.problem.valuation import Valuation
 from contracts.records import frozen
-from contracts.valuation import FAMILIES as VALUATIONS
-from contracts.valuation import Valuation
 from mechanisms.aggregation.registry import find
 from mechanisms.attacks import ATTACKS
 from mechanisms.datasets import check_name

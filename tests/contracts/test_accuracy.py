@@ -15,7 +15,7 @@ from contracts import (
     PowerLaw,
     Tabulated,
 )
-from contracts.accuracy import inspect
+from contracts.problem.accuracy import inspect
 
 CURVES = [
     PowerLaw(optimum=0.9, coefficient=1.8, exponent=0.5),

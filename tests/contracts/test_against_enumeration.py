@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from contracts import GeneralizationBound, LinearValuation, Population, Problem
-from contracts.design import design_contract
+from contracts.contract.design import design_contract
 from contracts.testing import assert_feasible, assert_incentive_compatible, assert_individually_rational
 from modelpact.problem_file import read_problem
 

@@ -21,12 +21,12 @@ from contracts import (
     design_contract,
     verify,
 )
-from contracts.batch import attempt_contracts, design_contracts, unstack
-from contracts.full_information import full_information, full_informations
-from contracts.programs.batch_solver import solve_programs
-from contracts.programs.first_moment import exclude, moments, prepare, unfold
-from contracts.programs.interior_point import solve
-from contracts.reservation import reservation, reservations
+from contracts.contract.batch import attempt_contracts, design_contracts, unstack
+from contracts.contract.full_information import full_information, full_informations
+from contracts.problem.reservation import reservation, reservations
+from contracts.program.batch_solver import solve_programs
+from contracts.program.first_moment import exclude, moments, prepare, unfold
+from contracts.program.interior_point import solve
 
 CURVES = (GeneralizationBound(), PowerLaw(optimum=0.95, coefficient=2.0, exponent=0.5), Exponential(rate=1e-4))
 VALUATIONS = (LinearValuation(scale=100.0), LogarithmicValuation(scale=60.0, sensitivity=2.0))

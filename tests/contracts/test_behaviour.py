@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contracts import Infeasible, InvalidInput, LinearValuation, PowerLaw, design_contract, verify
-from contracts.extensions.behaviour import choose, design_for_choice, sufficient_margin
+from contracts.contract.choice import choose, design_for_choice, sufficient_margin
 from contracts.extensions.margins import MarginProblem
 from contracts.extensions.objectives import ObjectiveProblem, Welfare
 from contracts.extensions.tastes import TasteProblem

@@ -23,8 +23,8 @@ from contracts import (
     design_contract,
     verify,
 )
-from contracts.programs import compiled, interior_point, newton
-from contracts.programs.first_moment import exclude, prepare
+from contracts.program import compiled, interior_point, newton
+from contracts.program.first_moment import exclude, prepare
 
 
 def problem(costs=(0.02, 0.01), share=0.5, **options):
@@ -109,7 +109,7 @@ THREADS = """
 from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from contracts import GeneralizationBound, LinearValuation, Population, Problem
-from contracts.batch import design_contracts
+from contracts.contract.batch import design_contracts
 
 def grid(seed):
     shares = np.random.default_rng(seed).dirichlet(np.full(9, 5.0), size=200)

@@ -5,9 +5,9 @@ import pytest
 from scipy import optimize
 
 from contracts import PowerLaw, design_contract
-from contracts.programs.concave_program import Slopes, Task, _geometry, _local, solve
-from contracts.programs.first_moment import exclude, moments
-from contracts.programs.mixture_program import prepare_mixture
+from contracts.program.concave_program import Slopes, Task, _geometry, _local, solve
+from contracts.program.first_moment import exclude, moments
+from contracts.program.mixture_program import prepare_mixture
 
 CURVE = PowerLaw(optimum=0.95, coefficient=1.0, exponent=0.5)
 

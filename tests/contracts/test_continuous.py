@@ -17,7 +17,7 @@ from contracts import (
     verify,
 )
 from contracts.extensions.continuous import ContinuousProblem, EmpiricalCosts
-from contracts.reservation import reservation
+from contracts.problem.reservation import reservation
 
 POWER = PowerLaw(optimum=0.95, coefficient=2.0, exponent=0.6)
 UNIFORM = stats.uniform(0.05, 0.45)

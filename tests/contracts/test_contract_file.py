@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from contracts import Contract, CustomCurve, InvalidInput, Tabulated, design_contract, verify
-from contracts.problem_data import problem_from_data, problem_to_data
+from contracts.problem.data import problem_from_data, problem_to_data
 
 
 @pytest.fixture(scope="module", name="contract")

@@ -22,9 +22,9 @@ from contracts import (
     design_contract,
     verify,
 )
-from contracts.programs.exclusion import attempt
-from contracts.programs.first_moment import prepare
-from contracts.programs.interior_point import solve
+from contracts.program.exclusion import attempt
+from contracts.program.first_moment import prepare
+from contracts.program.interior_point import solve
 
 
 @pytest.mark.parametrize("belief", ["ex-ante", "interim"])

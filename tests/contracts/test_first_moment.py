@@ -5,9 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from contracts.programs import newton
-from contracts.programs.first_moment import exclude, factors, fold, moments, prepare, unfold
-from contracts.programs.gauss import Curves, LossCurve
+from contracts.program import newton
+from contracts.program.first_moment import exclude, factors, fold, moments, prepare, unfold
+from contracts.program.gauss import Curves, LossCurve
 
 
 def dense(f, types):

@@ -65,7 +65,7 @@ def test_sampling_agrees_with_enumeration(build, monkeypatch):
 
     problem = build([0.2, 0.16, 0.12, 0.08, 0.04], 10)
     exact = full_information(problem)
-    monkeypatch.setattr(sys.modules["contracts.full_information"], "MOST_OUTCOMES", 1)
+    monkeypatch.setattr(sys.modules["contracts.contract.full_information"], "MOST_OUTCOMES", 1)
     sampled = function(problem, seed=3)
     assert sampled.standard_error > 0
     assert abs(sampled.objective - exact.objective) < 5 * sampled.standard_error + 1e-9
@@ -80,7 +80,7 @@ def test_information_costs_something_and_pays_rents(build):
 
 def test_curves_with_inflections_have_the_largest_total_of_every_outcome(build):
     from contracts import CustomCurve
-    from contracts.full_information import largest_total
+    from contracts.contract.full_information import largest_total
 
     curve = CustomCurve(function=lambda x: 0.4 * x / (x + 20.0) + 0.5 * x**3 / (x**3 + 200.0**3), optimum=0.9)
     problem = build([0.6, 0.25], 4, accuracy=curve)

@@ -27,8 +27,8 @@ from contracts import (
     design_contracts,
     verify,
 )
-from contracts.branching.envelope import envelope, tabulate
-from contracts.proofs.tree_check import tree_bound
+from contracts.program.envelope import envelope, tabulate
+from contracts.proof.tree_check import tree_bound
 
 HILL = CustomCurve(function=lambda x: 0.95 * x**2 / (x**2 + 150.0**2), optimum=0.95)
 TWICE = CustomCurve(function=lambda x: 0.4 * x / (x + 20.0) + 0.5 * x**3 / (x**3 + 200.0**3), optimum=0.9)

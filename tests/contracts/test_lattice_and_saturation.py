@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from contracts import Exponential, LinearValuation, Population, Problem, design_contract, verify
-from contracts.outcomes import total_data
+from contracts.problem.outcomes import total_data
 
 
 def test_the_lattice_keeps_the_mass_at_the_largest_outcome():

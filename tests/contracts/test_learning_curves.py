@@ -6,7 +6,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import optimize
 
-from contracts.accuracy import Arctan, Exponential, GeneralizationBound, PowerLaw
 from contracts.errors import InvalidInput
 from contracts.measured.learning_curves import (
     FAMILIES,
@@ -15,6 +14,7 @@ from contracts.measured.learning_curves import (
     fit_curve,
     read_measurements,
 )
+from contracts.problem.accuracy import Arctan, Exponential, GeneralizationBound, PowerLaw
 
 DATA = np.geomspace(30, 5000, 14)
 CURVES = {

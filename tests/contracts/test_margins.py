@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from contracts import Arctan, Infeasible, InvalidInput, PowerLaw, design_contract, design_contracts, verify
 from contracts.extensions.margins import OPEN, SHARED, MarginProblem, _Search, covers
-from contracts.programs.mixture_program import prepare_mixture
+from contracts.program.mixture_program import prepare_mixture
 from contracts.testing import problems
 
 CURVE = PowerLaw(optimum=0.95, coefficient=1.0, exponent=0.5)

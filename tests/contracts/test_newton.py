@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from contracts import LinearValuation, Population, PowerLaw, Problem
-from contracts.programs import interior_point
-from contracts.programs.first_moment import exclude, prepare
+from contracts.program import interior_point
+from contracts.program.first_moment import exclude, prepare
 
 
 def thirty_types():

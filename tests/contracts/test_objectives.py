@@ -20,9 +20,9 @@ from contracts.extensions.objectives import (
     Welfare,
     outcome_of,
 )
-from contracts.programs.concave_program import Slopes
-from contracts.proofs.concave_bound import Gaps, Tangent, upper_bound
-from contracts.proofs.duality import by_row, distinct_rows
+from contracts.program.concave_program import Slopes
+from contracts.proof.concave_bound import Gaps, Tangent, upper_bound
+from contracts.proof.duality import by_row, distinct_rows
 from contracts.records import frozen
 from contracts.testing import problems
 

@@ -4,10 +4,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import multinomial
 
-from contracts import outcomes
-from contracts.full_information import _compositions
-from contracts.outcomes import believed_total, total_data
-from contracts.programs.gauss import compress, total
+from contracts.contract.full_information import _compositions
+from contracts.problem import outcomes
+from contracts.problem.outcomes import believed_total, total_data
+from contracts.program.gauss import compress, total
 
 
 def enumerate_law(m, p, n, present=None):

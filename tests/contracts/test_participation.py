@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import gammaln, xlogy
 
-from contracts.full_information import _compositions
-from contracts.programs.participation import BELIEFS, transform
+from contracts.contract.full_information import _compositions
+from contracts.program.participation import BELIEFS, transform
 
 
 def outcomes(p, n):

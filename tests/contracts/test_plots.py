@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from contracts import GeneralizationBound, LinearValuation, Population, Problem, design_contract
+from contracts.contract.plots import draw_contract, draw_contributions, draw_menu, draw_rewards, encode
 from contracts.errors import InvalidInput
-from contracts.plots import draw_contract, draw_contributions, draw_menu, draw_rewards, encode
 from contracts.testing import example_contract
 
 DRAWINGS = [draw_contract, draw_rewards, draw_contributions, draw_menu]

@@ -18,7 +18,7 @@ from contracts import (
     verify,
 )
 from contracts.extensions.quality import QualityProblem, undetected_share
-from contracts.outcomes import total_data
+from contracts.problem.outcomes import total_data
 from contracts.testing import problems
 from mechanisms.verification import accept, estimate_types, hoeffding_radius
 

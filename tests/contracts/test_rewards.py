@@ -15,8 +15,8 @@ from contracts import (
     design_contract,
     rewards,
 )
-from contracts.full_information import _compositions
-from contracts.rewards import POLICIES, conforms
+from contracts.contract.full_information import _compositions
+from contracts.contract.rewards import POLICIES, conforms
 
 
 @given(

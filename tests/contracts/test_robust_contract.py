@@ -27,8 +27,8 @@ from contracts import (
 from contracts.extensions.ambiguity import dearest_within, divergence, largest_mean, least_tail, tilted, vertices
 from contracts.extensions.cutting_planes import worst
 from contracts.extensions.robust_contract import deliverable, expected_target
-from contracts.outcomes import total_data
-from contracts.programs.first_moment import prepare
+from contracts.problem.outcomes import total_data
+from contracts.program.first_moment import prepare
 from contracts.testing import problems
 
 FIVE = ([0.5, 0.4, 0.03, 0.02, 0.001], [0.2, 0.3, 0.25, 0.15, 0.1])

@@ -23,8 +23,8 @@ from contracts import (
 from contracts.extensions.robust_contract import reached, with_probabilities
 from contracts.extensions.scenario_program import leave_out, solve_scenarios
 from contracts.extensions.scenarios import scenario_bound
-from contracts.programs.first_moment import prepare
-from contracts.proofs.mixture_check import mixture_error
+from contracts.program.first_moment import prepare
+from contracts.proof.mixture_check import mixture_error
 from contracts.testing import populations, problems
 
 FAMILIES = ("power-law", "generalization-bound", "exponential")

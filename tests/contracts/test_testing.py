@@ -7,7 +7,7 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from contracts.accuracy import FAMILIES, inspect
+from contracts.problem.accuracy import FAMILIES, inspect
 from contracts.testing import (
     assert_feasible,
     assert_holds,

@@ -22,11 +22,11 @@ from contracts import (
 )
 from contracts.extensions.tier_search import opened_gaps
 from contracts.extensions.tiers import TieredProblem
-from contracts.outcomes import believed_total, total_data
-from contracts.programs.exclusion import attempt
-from contracts.programs.first_moment import prepare
-from contracts.programs.interior_point import solve
-from contracts.reservation import reservation
+from contracts.problem.outcomes import believed_total, total_data
+from contracts.problem.reservation import reservation
+from contracts.program.exclusion import attempt
+from contracts.program.first_moment import prepare
+from contracts.program.interior_point import solve
 from contracts.testing import problems
 
 FLOORLESS = ("exponential",)  # the others take a linear program more, and time

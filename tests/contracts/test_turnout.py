@@ -28,12 +28,12 @@ from contracts import (
     reservation,
     verify,
 )
-from contracts.batch import unstack
-from contracts.outcomes import total_data
-from contracts.problem_data import problem_from_data, problem_to_data
-from contracts.programs.first_moment import exclude, factors, moments, prepare
+from contracts.contract.batch import unstack
+from contracts.problem.data import problem_from_data, problem_to_data
+from contracts.problem.outcomes import total_data
+from contracts.problem.participants import FixedTurnout
+from contracts.program.first_moment import exclude, factors, moments, prepare
 from contracts.testing import assert_holds, problems
-from contracts.turnout import FixedTurnout
 from modelpact.axes import Axis
 from modelpact.sweeps import sweep
 

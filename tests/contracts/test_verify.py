@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from contracts import Arctan, Contract, GeneralizationBound, InvalidInput, design_contract, verify
-from contracts.proofs.witness import Witness
+from contracts.proof.witness import Witness
 
 NUMBERS = [
     (("contribution", 0), 1.01, ("individual rationality", "incentive compatibility", "objective")),

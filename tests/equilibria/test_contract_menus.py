@@ -96,7 +96,7 @@ def test_bad_input(change):
 
 
 def test_a_designed_contract_is_a_bayesian_equilibrium_and_its_certificates_agree():
-    design = pytest.importorskip("contracts.design")
+    design = pytest.importorskip("contracts.contract.design")
     import contracts
 
     problem = contracts.Problem(
@@ -105,7 +105,7 @@ def test_a_designed_contract_is_a_bayesian_equilibrium_and_its_certificates_agre
         valuation=contracts.LinearValuation(scale=100.0),
     )
     contract = design.design_contract(problem)
-    proved = contracts.verify(contract)
+    proved = contracts.contract.verify(contract)
     certificate = contract_menu(contract).certificate(tolerance=proved.tolerance)
     assert proved.holds
     assert certificate.holds

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from contracts.accuracy import Arctan, Exponential, GeneralizationBound, PowerLaw, Tabulated
 from contracts.errors import InvalidInput
-from contracts.valuation import ExponentialUtility, LogarithmicValuation, PowerValuation
+from contracts.problem.accuracy import Arctan, Exponential, GeneralizationBound, PowerLaw, Tabulated
+from contracts.problem.valuation import ExponentialUtility, LogarithmicValuation, PowerValuation
 from modelpact.problem_file import read_problem
 
 EXAMPLES = Path(__file__).parents[2] / "examples"

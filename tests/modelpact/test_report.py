@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 import modelpact
 from contracts import CustomCurve, GeneralizationBound, LinearValuation, Population, Problem, design_contract
 from contracts.contract import Contract
+from contracts.contract.verify import verify
 from contracts.errors import InvalidInput
 from contracts.testing import contracts
-from contracts.verify import verify
 from modelpact.cli import main
 from modelpact.plain_numbers import amount, percent, ticks
 from modelpact.problem_file import read_problem

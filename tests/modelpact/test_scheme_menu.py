@@ -12,7 +12,7 @@ from contracts import LinearValuation, Population, PowerLaw, Problem, design_con
 from contracts.errors import Infeasible
 from contracts.measured.learning_curves import fit_curve
 from contracts.measured.measurements import Measurements
-from contracts.reservation import reservation
+from contracts.problem.reservation import reservation
 from mechanisms.datasets import Samples
 from modelpact.scheme.menu import whole_samples
 from modelpact.scheme.pilot import cautious_curve, deviations, standard_error

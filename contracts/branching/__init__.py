@@ -1,1 +1,0 @@
-"""Branch and bound over contributions, for curves that are not concave from the first datum."""

@@ -1,0 +1,5 @@
+"""The answer: a menu with its proof, and what one does with it."""
+
+from contracts.contract.contract import Contract, Provenance, Settlement
+
+__all__ = ["Contract", "Provenance", "Settlement"]

@@ -1,0 +1,38 @@
+"""The shape of a problem's curve on the range of data that matters."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+
+from contracts.errors import InvalidInput
+from contracts.problem import Problem
+from contracts.problem.accuracy import Shape, inspect
+from contracts.records import Keyed
+
+
+def shape_of(problem: Problem) -> Shape:
+    """Where the problem's curve decreases or is not concave, up to the most data that can be contributed."""
+    most = problem.most_data
+    if 1e-240 < most < 1e240:
+        wide = _wide(Keyed((problem.family[0], np.ceil(np.log10(most))), problem))
+        if wide is not None:
+            return wide
+    return inspect(problem.accuracy, high=most)
+
+
+@lru_cache(maxsize=512)
+def _wide(keyed: Keyed) -> Shape | None:
+    """The shape up to the next power of ten, if it is as the theory asks: then it is on every range inside."""
+    try:
+        shape = inspect(keyed.value.accuracy, high=10.0 ** keyed.key[-1])
+    except InvalidInput:
+        return None
+    return shape if shape.increasing and shape.concave else None
+
+
+def concave_from(problem: Problem) -> float:
+    """The amount of data from which on accuracy is concave: the floor, unless the curve has inflections."""
+    convex = shape_of(problem).convex
+    return convex[-1][1] if convex else float(problem.accuracy.floor)
