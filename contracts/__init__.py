@@ -12,15 +12,7 @@ from contracts.extensions.confidence_region import ConfidenceRegion, bootstrap_c
 from contracts.extensions.continuous import ContinuousContract, ContinuousProblem, EmpiricalCosts
 from contracts.extensions.kullback_leibler import WithinKullbackLeibler
 from contracts.extensions.margins import MarginContract, MarginProblem
-from contracts.extensions.objectives import (
-    DistributionCost,
-    NashBargaining,
-    Objective,
-    ObjectiveContract,
-    ObjectiveProblem,
-    Rawlsian,
-    Welfare,
-)
+from contracts.extensions.objectives import ObjectiveContract, ObjectiveProblem
 from contracts.extensions.quality import QualityContract, QualityProblem, undetected_share
 from contracts.extensions.robust_contract import Breach, RobustContract
 from contracts.extensions.scenarios import ScenarioContract, ScenarioProblem
@@ -42,9 +34,14 @@ from contracts.problem.accuracy import (
     PowerLaw,
     Tabulated,
 )
+from contracts.problem.doubt import Doubt
+from contracts.problem.menu import Menu
+from contracts.problem.objective import DistributionCost, NashBargaining, Objective, Rawlsian, Welfare
+from contracts.problem.outside import Outside
 from contracts.problem.participants import Binomial, FiniteTurnout, Poisson, Turnout, generated_turnout
 from contracts.problem.population import Population
 from contracts.problem.reservation import Reservation, reservation, reservations
+from contracts.problem.scenario import Scenario
 from contracts.problem.valuation import (
     ExponentialUtility,
     LinearValuation,
@@ -68,6 +65,7 @@ __all__ = [
     "CurveFit",
     "CustomCurve",
     "DistributionCost",
+    "Doubt",
     "EmpiricalCosts",
     "Exponential",
     "ExponentialMixture",
@@ -82,6 +80,7 @@ __all__ = [
     "MarginContract",
     "MarginProblem",
     "Measurements",
+    "Menu",
     "ModelpactError",
     "MonotoneTabulated",
     "NashBargaining",
@@ -89,6 +88,7 @@ __all__ = [
     "Objective",
     "ObjectiveContract",
     "ObjectiveProblem",
+    "Outside",
     "Poisson",
     "Population",
     "PowerLaw",
@@ -100,6 +100,7 @@ __all__ = [
     "Reservation",
     "Rewards",
     "RobustContract",
+    "Scenario",
     "ScenarioContract",
     "ScenarioProblem",
     "Settlement",

@@ -29,12 +29,12 @@ _SHARING: Reasons = (("karimireddy2022mechanisms", "accuracy shaping, and free-r
 
 #: Why a class of results (by its full name; subclasses included) rests on which works.
 BASIS: Mapping[str, Reasons] = {
-    "contracts.problem.Problem": _CONTRACT,
+    "contracts.problem.problem.Problem": _CONTRACT,
     "contracts.problem.reservation.Reservation": _CONTRACT,
     "contracts.contract.full_information.FullInformation": _CONTRACT,
     "contracts.contract.rewards.Rewards": (*_CONTRACT, (OURS, "the capped policy and its optimality")),
-    "contracts.contract.Settlement": (*_CONTRACT, (OURS, "the capped policy and its optimality")),
-    "contracts.contract.Contract": (
+    "contracts.contract.contract.Settlement": (*_CONTRACT, (OURS, "the capped policy and its optimality")),
+    "contracts.contract.contract.Contract": (
         *_CONTRACT,
         (OURS, "exact expectations, the solvers and the proof of optimality"),
     ),

@@ -18,9 +18,8 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from abc import abstractmethod
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -34,8 +33,10 @@ from contracts.errors import Infeasible, InvalidInput
 from contracts.extension import ExtendedProblem
 from contracts.extensions.menu import MenuContract
 from contracts.problem import Problem
+from contracts.problem.objective import Objective, Outcome, Rawlsian
+from contracts.problem.objective import Slopes as Slopes
 from contracts.problem.reservation import reservation
-from contracts.program.concave_program import CONVERGED, Found, Slopes, Task, solve
+from contracts.program.concave_program import CONVERGED, Found, Task, solve
 from contracts.program.first_moment import FirstMoment, Program, exclude
 from contracts.program.mixture_program import menu_of, prefixes, prepare_mixture, witness_of
 from contracts.program.relaxation import relax_mixture
@@ -44,211 +45,6 @@ from contracts.proof.duality import by_row, distinct_rows
 from contracts.proof.mixture_check import below, mixture_error
 from contracts.proof.witness import Witness
 from contracts.records import frozen
-
-
-class Outcome(NamedTuple):
-    """What an objective sees of a menu; arrays of shape (types,), in the user's units.
-
-    Attributes:
-        utility: u_i.
-        reward: t_i.
-        alone: f_i.
-        probabilities: p_i.
-        participants: N.
-    """
-
-    utility: Any
-    reward: Any
-    alone: Any
-    probabilities: Any
-    participants: int
-
-
-class Objective:
-    """An objective weight * E target + S(u, t).
-
-    Derive your own: S must be a sum of functions of one type's utility and reward each, concave in both; proofs
-    are only as good as that.
-    """
-
-    @abstractmethod
-    def weight(self) -> float:
-        """The weight of the coordinator's expected target."""
-
-    @abstractmethod
-    def formula(self, outcome: Outcome, xp: Any) -> Any:
-        """S by the array library `xp`."""
-
-    @abstractmethod
-    def slopes(self, outcome: Outcome) -> Slopes:
-        """First and second derivatives of S by u and t (its terms each depend on one type)."""
-
-    @abstractmethod
-    def unit(self, problem: Problem) -> float:
-        """The size of the objective, for which optimality is stated relative to it."""
-
-    def value(self, contract: Contract) -> float:
-        """The objective of a menu, whatever that was designed for."""
-        problem = contract.problem
-        target = contract.objective if problem.target_is_value else contract.expected_accuracy
-        social = self.formula(outcome_of(contract), np)
-        return float(self.weight() * target + social)
-
-
-@frozen
-class Welfare(Objective):
-    """Expected utility of a participant, sum_i p_i u_i, plus the coordinator's target at some weight.
-
-    Args:
-        coordinator: what one unit of the expected target counts against one unit of the participants' mean
-            utility, >= 0. With `coordinator=0` participants alone matter.
-
-    >>> Welfare(coordinator=0.5).weight()
-    0.5
-    """
-
-    coordinator: float = 0.0
-
-    def __post_init__(self) -> None:
-        _set(self, "coordinator", checks.number("coordinator", self.coordinator, low=0.0))
-
-    def weight(self) -> float:
-        """See `Objective.weight`."""
-        return self.coordinator
-
-    def formula(self, outcome: Outcome, xp: Any) -> Any:
-        """See `Objective.formula`."""
-        return xp.sum(outcome.probabilities * outcome.utility)
-
-    def slopes(self, outcome: Outcome) -> Slopes:
-        """See `Objective.slopes`."""
-        nothing = np.zeros(outcome.utility.size)
-        return Slopes(outcome.probabilities, nothing, nothing, nothing)
-
-    def unit(self, problem: Problem) -> float:
-        """See `Objective.unit`."""
-        return problem.largest_value + self.coordinator * problem.largest_target
-
-
-@frozen
-class Rawlsian(Objective):
-    """The lot of whoever is worst off: the least gain u_i - f_i over staying alone, or the least utility u_i.
-
-    All types listed count, however rare.
-
-    Args:
-        over: "gain" or "utility".
-        coordinator: what one unit of the expected target counts against one unit of that, >= 0. Often many menus
-            leave the worst off equally well; a small weight picks an accurate one of them.
-
-    >>> Rawlsian(over="utility").over
-    'utility'
-    """
-
-    over: str = "gain"
-    coordinator: float = 0.0
-
-    def __post_init__(self) -> None:
-        checks.choice("over", self.over, ("gain", "utility"))
-        _set(self, "coordinator", checks.number("coordinator", self.coordinator, low=0.0))
-
-    def weight(self) -> float:
-        """See `Objective.weight`."""
-        return self.coordinator
-
-    def formula(self, outcome: Outcome, xp: Any) -> Any:
-        """See `Objective.formula`."""
-        return xp.min(self.level(outcome))
-
-    def level(self, outcome: Outcome) -> Any:
-        """How well off each type is, shape (types,)."""
-        return outcome.utility - outcome.alone if self.over == "gain" else outcome.utility
-
-    def slopes(self, outcome: Outcome) -> Slopes:
-        """See `Objective.slopes`; here of the utility of the dearest type, which is the least."""
-        nothing = np.zeros(outcome.utility.size)
-        return Slopes(np.eye(1, nothing.size)[0], nothing, nothing, nothing)
-
-    def unit(self, problem: Problem) -> float:
-        """See `Objective.unit`."""
-        return problem.largest_value + self.coordinator * problem.largest_target
-
-
-@frozen
-class NashBargaining(Objective):
-    """Nash's product of gains, as the mean logarithm sum_i p_i log(u_i - f_i).
-
-    Independent of the unit of value, up to a constant. Types of probability zero do not bargain.
-
-    >>> NashBargaining().weight()
-    0.0
-    """
-
-    def weight(self) -> float:
-        """See `Objective.weight`."""
-        return 0.0
-
-    def formula(self, outcome: Outcome, xp: Any) -> Any:
-        """See `Objective.formula`; minus infinity where somebody gains nothing."""
-        gain = outcome.utility - outcome.alone
-        occurs = outcome.probabilities > 0
-        sound = xp.where(occurs & (gain > 0), gain, 1.0)
-        total = xp.sum(outcome.probabilities * xp.log(sound))
-        return xp.where(xp.any(occurs & (gain <= 0)), -xp.inf, total)
-
-    def slopes(self, outcome: Outcome) -> Slopes:
-        """See `Objective.slopes`."""
-        nothing = np.zeros(outcome.utility.size)
-        first = outcome.probabilities / (outcome.utility - outcome.alone)
-        return Slopes(first, nothing, -first / (outcome.utility - outcome.alone), nothing)
-
-    def unit(self, problem: Problem) -> float:  # noqa: ARG002
-        """See `Objective.unit`: logarithms have none."""
-        return 1.0
-
-
-@frozen
-class DistributionCost(Objective):
-    """The coordinator's expected target less what handing out models costs, N sum_i p_i rate t_i^exponent.
-
-    Args:
-        rate: cost, in units of the target, of handing one participant a model of expected value 1; >= 0.
-        exponent: >= 1; above one, better models cost more than in proportion.
-
-    >>> DistributionCost(rate=1e-3, exponent=2.0).exponent
-    2.0
-    """
-
-    rate: float
-    exponent: float = 1.0
-
-    def __post_init__(self) -> None:
-        _set(self, "rate", checks.number("rate", self.rate, low=0.0))
-        _set(self, "exponent", checks.number("exponent", self.exponent, low=1.0))
-
-    def weight(self) -> float:
-        """See `Objective.weight`."""
-        return 1.0
-
-    def formula(self, outcome: Outcome, xp: Any) -> Any:
-        """See `Objective.formula`."""
-        each = xp.maximum(outcome.reward, 0.0) ** self.exponent
-        return -self.rate * outcome.participants * xp.sum(outcome.probabilities * each)
-
-    def slopes(self, outcome: Outcome) -> Slopes:
-        """See `Objective.slopes`."""
-        nothing, k = np.zeros(outcome.utility.size), self.exponent
-        share = -self.rate * outcome.participants * outcome.probabilities
-        twice = share * k * (k - 1.0) * outcome.reward ** (k - 2.0) if k > 1.0 else nothing
-        return Slopes(nothing, share * k * outcome.reward ** (k - 1.0), nothing, twice)
-
-    def unit(self, problem: Problem) -> float:
-        """See `Objective.unit`."""
-        return problem.largest_target
-
-
-def _set(record: Any, name: str, value: Any) -> None:
-    object.__setattr__(record, name, value)
 
 
 def outcome_of(contract: Contract) -> Outcome:
@@ -261,6 +57,14 @@ def outcome_of(contract: Contract) -> Outcome:
         population.probabilities,
         population.participants,
     )
+
+
+def value_of(objective: Objective, contract: Contract) -> float:
+    """The objective of a menu, whatever that was designed for."""
+    problem = contract.problem
+    target = contract.objective if problem.target_is_value else contract.expected_accuracy
+    social = objective.formula(outcome_of(contract), np)
+    return float(objective.weight() * target + social)
 
 
 @frozen
@@ -279,7 +83,7 @@ class ObjectiveProblem(ExtendedProblem):
     ...     valuation=LinearValuation(scale=100.0),
     ... )
     >>> best = design_contract(ObjectiveProblem(problem=base, objective=Welfare()))
-    >>> round(best.value, 4), round(Welfare().value(design_contract(base)), 4), verify(best).holds
+    >>> round(best.value, 4), round(value_of(Welfare(), design_contract(base)), 4), verify(best).holds
     (66.9566, 25.4653, True)
     """
 
@@ -342,7 +146,7 @@ class ObjectiveContract(MenuContract):
         alone = reservation_by_zooming(problem)
         found = verify_menu(menu, alone)
         recomputed = dataclasses.replace(menu, reservation_utility=alone)
-        value = self.problem.objective.value(recomputed)
+        value = value_of(self.problem.objective, recomputed)
         complaints = []
         unit = self.problem.objective.unit(problem)
         if not abs(value - self.value) <= 1e-6 * max(unit, abs(value)):
@@ -407,7 +211,7 @@ def _contract(
 ) -> ObjectiveContract:
     witness, shares = _witness(stated, model, program, excluded, found)
     menu = menu_of(model, witness, found, began)
-    return ObjectiveContract(problem=stated, menu=menu, value=stated.objective.value(menu), shares=shares)
+    return ObjectiveContract(problem=stated, menu=menu, value=value_of(stated.objective, menu), shares=shares)
 
 
 def _witness(
@@ -431,7 +235,7 @@ def _null(stated: ObjectiveProblem, began: float) -> list[ObjectiveContract]:
     if reservation(stated.problem).utility.max() > 0.0:
         return []
     menu = null_contract(stated.problem, None, began)
-    value = stated.objective.value(menu)
+    value = value_of(stated.objective, menu)
     return [ObjectiveContract(problem=stated, menu=menu, value=value, shares=np.zeros(0))]
 
 

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import linalg
 
+from contracts.problem.objective import Slopes
 from contracts.program.first_moment import Moments, Program, moments
 from contracts.program.newton import maps
 from contracts.program.predictor_corrector import State, dense_step
@@ -30,15 +31,6 @@ TOLERANCE = 1e-14
 LEAST_SLACK = 0.02
 CONVERGED = 1e-8
 SHARES = (1.0, 0.7, 0.4)
-
-
-class Slopes(NamedTuple):
-    """First and second derivatives of S by each type's utility and reward, each of shape (types,)."""
-
-    by_utility: Any
-    by_reward: Any
-    by_utility_twice: Any
-    by_reward_twice: Any
 
 
 class Task(NamedTuple):

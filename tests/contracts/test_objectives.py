@@ -10,17 +10,16 @@ from hypothesis import strategies as st
 from scipy import optimize
 
 from contracts import Arctan, Infeasible, InvalidInput, PowerLaw, design_contract, design_contracts, verify
-from contracts.extensions.objectives import (
+from contracts.extensions.objectives import ObjectiveProblem, outcome_of, value_of
+from contracts.problem.objective import (
     DistributionCost,
     NashBargaining,
     Objective,
-    ObjectiveProblem,
     Outcome,
     Rawlsian,
+    Slopes,
     Welfare,
-    outcome_of,
 )
-from contracts.program.concave_program import Slopes
 from contracts.proof.concave_bound import Gaps, Tangent, upper_bound
 from contracts.proof.duality import by_row, distinct_rows
 from contracts.records import frozen
@@ -68,7 +67,7 @@ def test_each_optimum_is_proved_and_no_other_contract_is_better(problem, number)
     assert certificate.optimality_gap is None or certificate.optimality_gap >= -1e-9 * objective.unit(problem)
     allowed = 1e-6 * objective.unit(problem)
     for other in [base, *(found.menu for found in others)]:
-        assert objective.value(other) <= contract.value + allowed
+        assert value_of(objective, other) <= contract.value + allowed
         target = (other.objective, base.objective) if problem.target_is_value else (
             other.expected_accuracy, base.expected_accuracy)  # fmt: skip
         assert target[0] <= target[1] + 1e-6 * problem.largest_value
@@ -211,7 +210,7 @@ class SquareRoots(Objective):
 def test_an_objective_of_ones_own(build):
     contract = best(STATED, SquareRoots())
     assert verify(contract).holds
-    assert contract.value >= SquareRoots().value(best(STATED, Welfare()).menu) - 1e-9
+    assert contract.value >= value_of(SquareRoots(), best(STATED, Welfare()).menu) - 1e-9
     assert contract.value == pytest.approx(float(SquareRoots().formula(outcome_of(contract.menu), np)))
 
 

@@ -1,0 +1,219 @@
+r"""Cases: what a menu may still be, and the linear constraints that every contract of a case obeys.
+
+The best menu is searched, and its optimality is proved, by cases: which neighbours share an option, between which
+bounds contributions lie, who can deliver whose contribution, who stays out. In each case what remains is a
+convex program in contributions x and utilities u of the rows (`contracts.problem.standard_form`): its linear
+constraints are written down here, once for the search and for the proof; what can be given is for each of them to
+say in its own formulas.
+
+Incentive compatibility binds within a group only, and neighbours suffice: with costs falling and contributions
+rising along a group, u_b - u_a >= (c_a - c_b) x_a keeps b from a's option and u_b - u_a <= (c_a - c_b) x_b keeps a
+from b's. Who cannot deliver x_b needs no keeping: either x_b <= reach_a and the second constraint, or
+x_b >= reach_a without it.
+
+Source: single crossing is textbook (Mirrlees 1971; Maskin and Riley 1984); capacities and staying out are ours.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from contracts.problem.standard_form import StandardForm
+from contracts.records import frozen
+
+OPEN, SHARED, APART = -1, 0, 1  # of links: whether two neighbours share an option
+UNDECIDED, REACHABLE, BLOCKED = -1, 0, 1  # of links: whether the dearer one can deliver the cheaper one's data
+SERVED, STAYS, EITHER = 0, 1, 2  # of rows
+
+
+@frozen
+class Case:
+    """What is decided. Link k stands for the rows k and k + 1, whether or not they are of one group.
+
+    Attributes:
+        low, high: bounds on each row's contribution, in data, shape (rows,).
+        link: whether neighbours share an option: OPEN, SHARED or APART, shape (rows - 1,).
+        reach: whether the dearer of two can deliver what the cheaper one owes: UNDECIDED, REACHABLE or BLOCKED,
+            shape (rows - 1,).
+        service: whether each row is SERVED, STAYS out or EITHER, shape (rows,).
+    """
+
+    low: np.ndarray
+    high: np.ndarray
+    link: np.ndarray
+    reach: np.ndarray
+    service: np.ndarray
+
+
+class Linear(NamedTuple):
+    """Constraints by_x x + by_u u + by_z z >= least, one a row.
+
+    Attributes:
+        by_x, by_u: shape (constraints, rows).
+        by_z: of the level z >= 0 given to everybody in its own units, shape (constraints,); zero where there is
+            no such level.
+        least: shape (constraints,).
+    """
+
+    by_x: np.ndarray
+    by_u: np.ndarray
+    by_z: np.ndarray
+    least: np.ndarray
+
+
+class Asked(NamedTuple):
+    """What the linear constraints need besides the case.
+
+    Attributes:
+        due: what each served row is due at least, shape (rows,).
+        stays: what each row gets by staying out, joining cost added, shape (rows,): what no option may exceed
+            for those who are to stay.
+        margin: preference margin of each row, shape (rows,).
+        level: for objectives with a level z: for each type what it starts from, u_i - level_i >= z in its own
+            units, shape (types,); None where there is none.
+    """
+
+    due: np.ndarray
+    stays: np.ndarray
+    margin: np.ndarray
+    level: np.ndarray | None = None
+
+
+def whole(form: StandardForm, *, stay: bool = False) -> Case:
+    """The case of all contracts: nothing is decided, except where there is nothing to decide.
+
+    Args:
+        form: the problem's standard form.
+        stay: whether rows may stay out (else everybody is served).
+    """
+    rows = form.rows
+    reach = np.where(np.isfinite(form.reach[:-1]), UNDECIDED, REACHABLE)
+    return Case(
+        low=np.zeros(rows),
+        high=form.capacity.copy(),
+        link=np.full(max(rows - 1, 0), OPEN),
+        reach=reach,
+        service=np.full(rows, EITHER if stay else SERVED),
+    )
+
+
+def neighbours(form: StandardForm, case: Case) -> list[tuple[int, int]]:
+    """Pairs (a, b) of consecutive served rows of one group, a the dearer one."""
+    served = np.flatnonzero(case.service == SERVED)
+    return [
+        (int(a), int(b)) for a, b in zip(served[:-1], served[1:], strict=True) if form.group[a] == form.group[b]
+    ]
+
+
+def linear_constraints(form: StandardForm, case: Case, asked: Asked) -> Linear:
+    """All linear constraints of a case, in an order that depends on the case alone."""
+    found = _Rows(form.rows)
+    for i in range(form.rows):
+        _own(found, case, asked, i)
+    for a, b in neighbours(form, case):
+        _between(found, form, case, asked, a, b)
+    for i in np.flatnonzero(case.service == STAYS):
+        _keep_out(found, form, case, asked, int(i))
+    if asked.level is not None:
+        for i, (row, relative) in enumerate(zip(form.row, form.relative, strict=True)):
+            if case.service[row] == SERVED:
+                found.add(u={int(row): float(relative)}, z=-1.0, least=float(asked.level[i]))
+    return found.stacked()
+
+
+class _Rows:
+    """Constraints being collected."""
+
+    def __init__(self, rows: int):
+        self.rows = rows
+        self.found: list[tuple[dict[int, float], dict[int, float], float, float]] = []
+
+    def add(
+        self,
+        *,
+        x: dict[int, float] | None = None,
+        u: dict[int, float] | None = None,
+        z: float = 0.0,
+        least: float = 0.0,
+    ) -> None:
+        self.found.append((x or {}, u or {}, z, least))
+
+    def stacked(self) -> Linear:
+        by_x, by_u = np.zeros((2, len(self.found), self.rows))
+        for k, (x, u, _, _) in enumerate(self.found):
+            for row, value in x.items():
+                by_x[k, row] += value
+            for row, value in u.items():
+                by_u[k, row] += value
+        by_z = np.array([z for _, _, z, _ in self.found])
+        return Linear(by_x, by_u, by_z, np.array([least for *_, least in self.found]))
+
+
+def _own(found: _Rows, case: Case, asked: Asked, i: int) -> None:
+    """Bounds of one row, and what it is due."""
+    found.add(x={i: 1.0}, least=float(case.low[i]))
+    if np.isfinite(case.high[i]):
+        found.add(x={i: -1.0}, least=-float(case.high[i]))
+    if case.service[i] == SERVED:
+        found.add(u={i: 1.0}, least=float(asked.due[i]))
+    elif case.service[i] == STAYS:
+        found.add(x={i: -1.0})
+
+
+def _between(found: _Rows, form: StandardForm, case: Case, asked: Asked, a: int, b: int) -> None:
+    """Incentives between two served neighbours of one group."""
+    step = float(form.costs[a] - form.costs[b])
+    adjacent = b == a + 1
+    link = int(case.link[a]) if adjacent else OPEN
+    reach = int(case.reach[a]) if adjacent else (UNDECIDED if np.isfinite(form.reach[a]) else REACHABLE)
+    apart = link == APART
+    found.add(x={b: 1.0, a: -1.0})
+    found.add(u={b: 1.0, a: -1.0}, x={a: -step}, least=float(asked.margin[b]) if apart else 0.0)
+    if link == SHARED:
+        found.add(x={a: 1.0, b: -1.0})
+        found.add(u={b: -1.0, a: 1.0}, x={a: step})
+        return
+    if reach == REACHABLE:
+        found.add(u={b: -1.0, a: 1.0}, x={b: step}, least=float(asked.margin[a]) if apart else 0.0)
+        if np.isfinite(form.reach[a]):
+            found.add(x={b: -1.0}, least=-float(form.reach[a]))
+    elif reach == BLOCKED:
+        found.add(x={b: 1.0}, least=float(form.reach[a]))
+    if apart:
+        _pools(found, form, case, asked, a, b, reach)
+
+
+def _pools(found: _Rows, form: StandardForm, case: Case, asked: Asked, a: int, b: int, reach: int) -> None:
+    """Margins of those who share an option with one of two neighbours that do not."""
+    i = a
+    while reach == REACHABLE and i > 0 and _pooled(form, case, i - 1):
+        i -= 1
+        more = float(form.costs[i] - form.costs[a])
+        step = float(form.costs[a] - form.costs[b])
+        found.add(u={b: -1.0, a: 1.0}, x={b: step + more, a: -more}, least=float(asked.margin[i]))
+    j = b
+    while j < form.rows - 1 and _pooled(form, case, j):
+        j += 1
+        found.add(
+            u={b: 1.0, a: -1.0},
+            x={b: float(form.costs[b] - form.costs[j]), a: -float(form.costs[a] - form.costs[j])},
+            least=float(asked.margin[j]),
+        )
+
+
+def _pooled(form: StandardForm, case: Case, k: int) -> bool:
+    """Whether rows k and k + 1 are known to share an option."""
+    both = case.service[k] == SERVED and case.service[k + 1] == SERVED
+    return bool(both and form.group[k] == form.group[k + 1] and case.link[k] == SHARED)
+
+
+def _keep_out(found: _Rows, form: StandardForm, case: Case, asked: Asked, i: int) -> None:
+    """Whoever is to stay out would not rather take the option of the nearest served neighbours."""
+    mates = np.flatnonzero((case.service == SERVED) & (form.group == form.group[i]))
+    for j in [*mates[mates < i][-1:], *mates[mates > i][:1]]:
+        # What i gets by j's option: u_j + (c_j - c_i) x_j.
+        found.add(
+            u={int(j): -1.0}, x={int(j): -float(form.costs[j] - form.costs[i])}, least=-float(asked.stays[i])
+        )

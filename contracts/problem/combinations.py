@@ -1,0 +1,156 @@
+"""Which ingredients of a problem do not go together, and why: one table, read by the code and by people.
+
+Whatever is not listed here goes with everything else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from contracts.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from contracts.problem.problem import Problem
+
+Test = Callable[[Any], bool]
+
+
+class Refused(NamedTuple):
+    """Two ingredients that do not go together.
+
+    Attributes:
+        first, second: their names.
+        reason: the theorem or the counterexample.
+        applies: whether a problem has them both.
+    """
+
+    first: str
+    second: str
+    reason: str
+    applies: Test
+
+
+def _distance(problem: Problem) -> str:
+    return problem.population.doubt.distance if problem.population.doubt is not None else ""
+
+
+def _capacities_fall(problem: Problem) -> bool:
+    """Whether, within a group, somebody of a lower effective cost has less effective data."""
+    population = problem.population
+    if population.capacities is None:
+        return False
+    quality = np.ones(population.types) if population.qualities is None else population.qualities
+    cost, most = population.costs / (quality * problem.scales), population.capacities * quality
+    for group in np.unique(population.group_of):
+        members = np.flatnonzero(population.group_of == group)
+        order = members[np.lexsort((most[members], -cost[members]))]
+        if (np.diff(most[order]) < -1e-12 * most[order][:-1]).any():
+            return True
+    return False
+
+
+def _several(problem: Problem) -> bool:
+    return len(problem.scenarios) > 0
+
+
+def _objective(problem: Problem, *families: str) -> bool:
+    return problem.objective is not None and getattr(problem.objective, "family", "") in families
+
+
+def _ex_ante(problem: Problem) -> bool:
+    return problem.belief == "ex-ante"
+
+
+def _limited(problem: Problem) -> bool:
+    return not problem.menu.free
+
+
+TABLE: tuple[Refused, ...] = (
+    Refused(
+        "the ex-ante belief",
+        "doubt",
+        "what it is conditioned on (one's own type occurs) differs from member to member",
+        lambda p: _ex_ante(p) and p.population.doubt is not None,
+    ),
+    Refused(
+        "the ex-ante belief",
+        "groups",
+        "it is defined for one group: a draw of all participants with at least one of one's own type",
+        lambda p: _ex_ante(p) and p.population.groups is not None,
+    ),
+    Refused(
+        "the ex-ante belief",
+        "scenarios",
+        "what it is conditioned on (one's own type occurs) differs from scenario to scenario",
+        lambda p: _ex_ante(p) and _several(p),
+    ),
+    Refused(
+        "the ex-ante belief",
+        "shading",
+        "what a shader then expects is not what its type expects",
+        lambda p: _ex_ante(p) and p.population.shading > 0.0,
+    ),
+    Refused(
+        "capacities",
+        "lower effective costs with less data",
+        "types then differ in two dimensions (cost and capacity); capacities that everybody can see belong into"
+        " groups of their own",
+        _capacities_fall,
+    ),
+    Refused(
+        "Kullback-Leibler doubt",
+        "menu limits",
+        "no member of the ball is worst for all menus, so that a search over menus has no bound",
+        lambda p: _distance(p) == "kullback-leibler" and _limited(p),
+    ),
+    Refused(
+        "Kullback-Leibler doubt",
+        "another objective than the coordinator's target",
+        "no member of the ball is worst for it",
+        lambda p: _distance(p) == "kullback-leibler" and p.objective is not None,
+    ),
+    Refused(
+        "Kullback-Leibler doubt",
+        "capacities",
+        "no member of the ball is worst for all menus, so that a search over who can deliver what has no bound",
+        lambda p: _distance(p) == "kullback-leibler" and p.population.capacities is not None,
+    ),
+    Refused(
+        "Kullback-Leibler doubt",
+        "groups or scenarios",
+        "the bound on each rate's transform is known for one ball only",
+        lambda p: _distance(p) == "kullback-leibler" and (_several(p) or p.population.groups is not None),
+    ),
+    Refused(
+        "total-variation doubt",
+        "Nash bargaining or distribution costs",
+        "the member of the ball that is worst for the objective is not the one that is worst for the promises",
+        lambda p: _distance(p) == "total-variation" and _objective(p, "nash-bargaining", "distribution-cost"),
+    ),
+    Refused(
+        "total-variation doubt",
+        "welfare where scales differ",
+        "in their own units types of low effective cost need not be better off, so that no member is worst",
+        lambda p: _distance(p) == "total-variation" and _objective(p, "welfare") and np.ptp(p.scales) > 0.0,
+    ),
+    Refused(
+        "distribution costs",
+        "scenarios",
+        "types that choose alike cannot be offered one option without loss",
+        lambda p: _objective(p, "distribution-cost") and _several(p),
+    ),
+)
+
+
+def check_combination(problem: Problem) -> None:
+    """Refuse two ingredients that do not go together, in one line that names them and says why.
+
+    Raises:
+        InvalidInput: with the first line of the table that applies.
+    """
+    for line in TABLE:
+        if line.applies(problem):
+            raise InvalidInput(f"{line.first} and {line.second} do not go together: {line.reason}")
