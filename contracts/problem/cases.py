@@ -1,14 +1,14 @@
 r"""Cases: what a menu may still be, and the linear constraints that every contract of a case obeys.
 
 The best menu is searched, and its optimality is proved, by cases: which neighbours share an option, between which
-bounds contributions lie, who can deliver whose contribution, who stays out. In each case what remains is a
-convex program in contributions x and utilities u of the rows (`contracts.problem.standard_form`): its linear
-constraints are written down here, once for the search and for the proof; what can be given is for each of them to
-say in its own formulas.
+bounds contributions lie, who can deliver whose contribution, who stays out. In each case what remains is a convex
+program in contributions x and utilities u of the rows (`contracts.problem.standard_form`). Its linear constraints
+are written down here, once for the search and for the proof; what can be given each of them says in its own
+formulas.
 
 Incentive compatibility binds within a group only, and neighbours suffice: with costs falling and contributions
-rising along a group, u_b - u_a >= (c_a - c_b) x_a keeps b from a's option and u_b - u_a <= (c_a - c_b) x_b keeps a
-from b's. Who cannot deliver x_b needs no keeping: either x_b <= reach_a and the second constraint, or
+rising along a group, u_b - u_a >= (c_a - c_b) x_a keeps b from a's option and u_b - u_a <= (c_a - c_b) x_b keeps
+a from b's. Who cannot deliver x_b needs no keeping: either x_b <= reach_a and the second constraint, or
 x_b >= reach_a without it.
 
 Source: single crossing is textbook (Mirrlees 1971; Maskin and Riley 1984); capacities and staying out are ours.

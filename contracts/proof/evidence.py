@@ -1,0 +1,76 @@
+"""The proof that a contract carries: data from which anybody can bound what other contracts reach."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from contracts.proof.witness import Tree, Witness
+from contracts.records import frozen
+
+LEAF, BOUNDS, LINK, REACH, SERVICE = -1, 0, 1, 2, 3  # kinds of splits
+
+
+@frozen
+class Mixtures:
+    """The losses of all worlds as mixtures of exponentials, in the units of rows and data.
+
+    Attributes:
+        rates: shape (terms,), per datum.
+        target_weights, value_weights: of the loss of the target and of value, shape (worlds, terms).
+    """
+
+    rates: np.ndarray
+    target_weights: np.ndarray
+    value_weights: np.ndarray
+
+
+@frozen
+class Cases:
+    """A proof by cases (`contracts.problem.cases`), each with prices that bound the objective in it.
+
+    Splits are listed depth first, the first branch of each first. A split of BOUNDS at row `index` asks for
+    x <= threshold, then for x >= threshold; of a LINK for SHARED, then for APART; of a REACH for REACHABLE, then
+    for BLOCKED; of SERVICE for SERVED, then for STAYS.
+
+    Attributes:
+        mixtures: by which expectations are taken.
+        kind: LEAF, BOUNDS, LINK, REACH or SERVICE, shape (cases,).
+        index: the row or link split at (0 for leaves), shape (cases,).
+        threshold: of splits of BOUNDS, in data, shape (cases,).
+        contribution, utility: the point of each leaf at which its Lagrangian is linearised, shape (leaves, rows).
+        level: the level z there, shape (leaves,); 0 where the objective has none.
+        feasibility: prices of t_i <= T_i in each world, >= 0, shape (leaves, worlds, rows).
+        linear: prices of each leaf's linear constraints, in the order of `linear_constraints`, >= 0.
+    """
+
+    mixtures: Mixtures
+    kind: np.ndarray
+    index: np.ndarray
+    threshold: np.ndarray
+    contribution: np.ndarray
+    utility: np.ndarray
+    level: np.ndarray
+    feasibility: np.ndarray
+    linear: tuple[np.ndarray, ...]
+
+
+@frozen
+class Proof:
+    """What a contract carries to prove its optimality; whatever is missing is not proved.
+
+    Attributes:
+        witness: prices for the published program as solved (the curve continued below its floor).
+        global_witness: prices for a relaxation that bounds the true curve.
+        tree: a proof by cases over outcomes for the true curve.
+        cases: a proof by cases for problems with other ingredients, on the program as solved.
+        global_cases: the same on a relaxation that bounds the true curve.
+        member: for doubt by Kullback-Leibler divergence the probabilities, shape (types,), at which the others
+            bound every contract.
+    """
+
+    witness: Witness | None = None
+    global_witness: Witness | None = None
+    tree: Tree | None = None
+    cases: Cases | None = None
+    global_cases: Cases | None = None
+    member: np.ndarray | None = None
