@@ -25,6 +25,7 @@ from contracts.program.predictor_corrector import State, dense_step
 from contracts.program.worlds import Idle, derivatives, expected
 
 MAX_ITERATIONS = 150
+PATIENCE = 15
 TOLERANCE = 1e-15
 LEAST_SLACK = 0.02
 SHARES = (1.0, 0.7, 0.4)
@@ -120,7 +121,7 @@ def _start(space: _Space) -> np.ndarray:
     w[kind == 2.0] = 0.5
     w[kind == 3.0] = LEAST_SLACK
     fall = gaps.rows @ w
-    tight = (gaps.const > 0.0) & (fall < -0.9 * gaps.const)
+    tight = (gaps.const > 1e-6) & (fall < -0.9 * gaps.const)
     if tight.any():
         w = w * float((-0.9 * gaps.const[tight] / fall[tight]).min())
     # Raise whoever is due more than the first of its group.
@@ -128,17 +129,26 @@ def _start(space: _Space) -> np.ndarray:
         mine = (rank[gaps.kept] == 3.0) & (gaps.rows[:, k] > 0.0)
         short = -((gaps.rows @ w + gaps.const)[mine] / gaps.rows[mine, k]).min(initial=0.0)
         w[k] += max(float(short), 0.0) + (LEAST_SLACK if short > 0.0 else 0.0)
-    return np.append(w, 0.05) if space.elastic else w
+    if space.elastic:  # everything holds at the start when it is broken enough
+        w = np.append(w, 0.0)
+        w[-1] = 0.1 - min(float(_local(space, w, _ones(space)).constraints.min(initial=0.0)), 0.0)
+    return w
+
+
+def _ones(space: _Space) -> np.ndarray:
+    return np.ones(int(space.served.sum()) * space.at.worlds.weight.size + space.gaps.kept.size)
 
 
 def _run(space: _Space, share: float, tolerance: float) -> tuple[State, float, int]:
     """One run, taking a share of every step: the best iterate, its error, and the number of iterations."""
     w = _start(space)
     promises = int(space.served.sum()) * space.at.worlds.weight.size
-    y = np.ones(promises + space.gaps.kept.size)
-    g = _local(space, w, y).constraints
+    g = _local(space, w, _ones(space)).constraints
     s = np.maximum(g, np.where(np.arange(g.size) < promises, 0.05, np.where(g > 0.0, 1e-8, 0.05)))
     state = (w, s, 0.1 / w, 0.1 / s)
+    if space.elastic:  # the price of breaking is shared by all that may be broken
+        y = np.full(s.size, space.elastic / s.size)
+        state = (w, s, float(np.mean(s * y)) / w, y)
     best, best_error, since, iteration = state, np.inf, 0, 0
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore", linalg.LinAlgWarning)  # a singular system ends the run below
@@ -149,7 +159,7 @@ def _run(space: _Space, share: float, tolerance: float) -> tuple[State, float, i
                 break
             best, best_error, since = (state, error, 0) if error < best_error else (best, best_error, since + 1)
             finite = all(np.isfinite(part).all() for part in following)
-            if best_error <= tolerance or since > patience(best_error, np) or not finite:
+            if best_error <= tolerance or since > (patience(best_error, np) if best_error <= CYCLING else PATIENCE) or not finite:
                 break
             w, s, z, y = (old + share * (new - old) for old, new in zip(state, following, strict=True))
             state = (w, s, z, y)

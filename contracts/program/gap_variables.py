@@ -107,6 +107,8 @@ def gap_variables(matrix: np.ndarray, least: np.ndarray, rank: np.ndarray) -> Ga
     rows, const = matrix[kept] @ directions, matrix[kept] @ base - least[kept]
     size = np.abs(rows).max(axis=1, initial=0.0)
     rows[np.abs(rows) < TINY * size[:, None]] = 0.0
+    sums = np.abs(matrix[kept]) @ np.abs(base) + np.abs(least[kept])
+    const[np.abs(const) < TINY * sums] = 0.0  # rounding, of which no constraint should come
     needed = (rows < 0.0).any(axis=1) | (const < 0.0)
     return GapVariables(
         base, directions, np.array(others, dtype=int), kept[needed], rows[needed], const[needed], chosen,
