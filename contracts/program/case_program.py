@@ -198,6 +198,22 @@ def shortfall(at: Setting, case: Case, contribution: np.ndarray, utility: np.nda
     return -float(slack[:, case.service == SERVED].min(initial=0.0)) * at.value_unit
 
 
+def into_box(at: Setting, case: Case, point: Point) -> Point:
+    """A point moved to where contracts of the case are; bounds by its prices stay right."""
+    low, high = box(at, case)
+    rows = at.form.rows
+    moved = np.clip(
+        np.concatenate([point.contribution / at.data_unit, point.utility / at.value_unit]),
+        np.minimum(low, high)[: 2 * rows],
+        high[: 2 * rows],
+    )
+    return point._replace(
+        contribution=moved[:rows] * at.data_unit,
+        utility=moved[rows:] * at.value_unit,
+        level=max(point.level, 0.0) if at.asked.level is not None else 0.0,
+    )
+
+
 def dual_bound(at: Setting, case: Case, point: Point) -> float:
     """What no contract of a case exceeds by the objective, in the user's units."""
     served = case.service == SERVED

@@ -3,8 +3,8 @@ r"""A primal-dual interior-point method for the convex program of any case.
 Mehrotra's predictor-corrector on a dense system (`predictor_corrector.dense_step`), in variables in which as many
 linear constraints as possible are bounds (`gap_variables`): pooled optima are reached to the last digit. Where
 there is only the coordinator's target its logarithm is minimised, as convex and well scaled for every number of
-participants. A case without any contract shows by its elastic program, in which promises and linear constraints
-may be broken at a price: its prices prove a bound below anything.
+participants. A case without any contract shows by its elastic program: the least amount by which all promises and
+linear constraints must be broken is positive, and its prices, scaled up, prove a bound below anything.
 
 Source: Mehrotra 1992 for the method.
 """
@@ -17,8 +17,16 @@ from typing import NamedTuple
 import numpy as np
 from scipy import linalg
 
-from contracts.problem.cases import SERVED, Case
-from contracts.program.case_program import Point, Scaled, Setting, dual_bound, idle_of, scaled_constraints
+from contracts.problem.cases import SERVED, STAYS, Case
+from contracts.program.case_program import (
+    Point,
+    Scaled,
+    Setting,
+    dual_bound,
+    idle_of,
+    into_box,
+    scaled_constraints,
+)
 from contracts.program.gap_variables import GapVariables, gap_variables
 from contracts.program.interior_point import CYCLING, patience
 from contracts.program.predictor_corrector import State, dense_step
@@ -29,7 +37,11 @@ PATIENCE = 15
 TOLERANCE = 1e-15
 LEAST_SLACK = 0.02
 SHARES = (1.0, 0.7, 0.4)
+CONVERGED = 1e-8
+ROUGH = 1e-4  # an error above which shorter steps help less than asking whether there is any contract
 BROKEN = 1e-9  # of the largest value: less is rounding
+GAIN = 0.05  # of the largest value
+LARGEST_SCALE = 1e13
 
 
 class Solved(NamedTuple):
@@ -40,7 +52,7 @@ class Solved(NamedTuple):
         bound: what no contract of the case exceeds, in the user's units; by the prices, so that it is right
             however well the solver did.
         error: the estimated distance from optimal, relative to the objective's size.
-        broken: by how much promises had to be broken, in units of value (0 unless elastic).
+        broken: by how much promises have to be broken at least, in units of value (0 where they need not).
         iterations: how many were made.
     """
 
@@ -63,7 +75,7 @@ class _Space(NamedTuple):
     to_x: np.ndarray
     to_u: np.ndarray
     to_z: np.ndarray
-    elastic: float
+    elastic: bool
     log: bool
 
 
@@ -79,27 +91,61 @@ class _Local(NamedTuple):
     loss: float
 
 
-def solve(at: Setting, case: Case, *, elastic: float = 0.0, tolerance: float = TOLERANCE) -> Solved:
-    """Solve the program of a case.
+def solve(at: Setting, case: Case, *, tolerance: float = TOLERANCE, below: float = -np.inf) -> Solved:
+    """Solve the program of a case, or prove that it holds no contract.
 
     Args:
         at: the setting.
         case: the case.
-        elastic: the price of breaking constraints, in units of the objective for each unit of value; 0 forbids it.
         tolerance: the error at which to stop, relative to the objective's size.
+        below: what a bound for a case without contracts must fall below, in the user's units.
+
+    Returns:
+        The best iterate. Where the case holds no contract, `broken` is positive and the bound is `below` or less,
+        by prices as good as any others.
     """
-    space, best = _space(at, case, elastic), None
+    found = _best(_space(at, case, elastic=False), tolerance)
+    if found.error <= CONVERGED:
+        return found
+    least = least_broken(at, case)
+    if least.broken <= BROKEN * at.value_unit or least.error > CONVERGED:
+        return found if found.bound <= least.bound or found.error <= ROUGH else least._replace(error=np.inf)
+    return _proved_empty(at, case, least, below)
+
+
+def least_broken(at: Setting, case: Case) -> Solved:
+    """The contract of a case that breaks its constraints least; its prices are those of breaking them."""
+    return _best(_space(at, case, elastic=True), TOLERANCE)
+
+
+def _best(space: _Space, tolerance: float) -> Solved:
+    best = None
     for share in SHARES:
         found = _run(space, share, tolerance)
         if best is None or found[1] < best[1]:
             best = found
-        if best[1] <= CYCLING:
+        if best[1] <= CYCLING or (share < 1.0 and best[1] > ROUGH and not space.elastic):
             break
     assert best is not None
     return _solved(space, *best)
 
 
-def _space(at: Setting, case: Case, elastic: float) -> _Space:
+def _proved_empty(at: Setting, case: Case, least: Solved, below: float) -> Solved:
+    """The prices of breaking constraints, scaled until they outweigh the objective."""
+    point = least.point
+    if at.goal.curved:  # where logarithms of gains are finite
+        gain = at.asked.due + GAIN * at.value_unit
+        point = point._replace(utility=np.where(case.service == STAYS, 0.0, np.maximum(point.utility, gain)))
+    point = into_box(at, case, point)
+    bound, scale = np.inf, 1.0
+    while not bound < min(below, 0.0) - at.unit and scale < LARGEST_SCALE:
+        scale *= 10.0
+        priced = point._replace(feasibility=scale * point.feasibility, linear=scale * point.linear)
+        bound = dual_bound(at, case, priced)
+    return Solved(priced, bound, least.error, least.broken, least.iterations)
+
+
+def _space(at: Setting, case: Case, *, elastic: bool) -> _Space:
     scaled, rows = scaled_constraints(at, case), at.form.rows
     gaps = gap_variables(scaled.matrix, scaled.least, scaled.rank)
     columns = gaps.directions
@@ -146,8 +192,8 @@ def _run(space: _Space, share: float, tolerance: float) -> tuple[State, float, i
     g = _local(space, w, _ones(space)).constraints
     s = np.maximum(g, np.where(np.arange(g.size) < promises, 0.05, np.where(g > 0.0, 1e-8, 0.05)))
     state = (w, s, 0.1 / w, 0.1 / s)
-    if space.elastic:  # the price of breaking is shared by all that may be broken
-        y = np.full(s.size, space.elastic / s.size)
+    if space.elastic:  # the price 1 of breaking is shared by all that may be broken
+        y = np.full(s.size, 1.0 / s.size)
         state = (w, s, float(np.mean(s * y)) / w, y)
     best, best_error, since, iteration = state, np.inf, 0, 0
     with np.errstate(all="ignore"), warnings.catch_warnings():
@@ -192,14 +238,15 @@ def _local(space: _Space, w: np.ndarray, y: np.ndarray) -> _Local:
     prices = np.zeros((worlds, rows))
     prices[:, served] = y[: worlds * count].reshape(worlds, count)
     losses = expected(at.worlds, x, space.idle)
-    by = derivatives(at.worlds, losses, prices, 1.0 if space.log else losses.target_loss)
+    factor = 0.0 if space.elastic else (1.0 if space.log else losses.target_loss)
+    by = derivatives(at.worlds, losses, prices, factor)
     hessian_x = by.hessian - np.outer(by.gradient, by.gradient) if space.log else by.hessian
     gradient = np.zeros(space.gaps.base.size)
     gradient[:rows] = by.gradient
     hessian = space.to_x.T @ hessian_x @ space.to_x
-    if at.goal.curved:
+    if at.goal.curved and not space.elastic:
         hessian = hessian - _social(space, x, u, gradient)
-    if at.goal.levelled:
+    if at.goal.levelled and not space.elastic:
         gradient[-1] = -at.goal.lift * at.value_unit / at.unit
     inner = space.gaps.directions.T @ gradient
     promise = (at.worlds.top_value[:, None] - losses.value_loss - at.costs * x - u)[:, served].ravel()
@@ -210,7 +257,7 @@ def _local(space: _Space, w: np.ndarray, y: np.ndarray) -> _Local:
     free = space.gaps.bounds.size
     constraints = np.concatenate([promise, space.gaps.rows @ w[:free] + space.gaps.const])
     if space.elastic:
-        inner = np.append(inner, space.elastic)
+        inner = np.append(inner, 1.0)
         jacobian = np.hstack([jacobian, np.ones((jacobian.shape[0], 1))])
         constraints = constraints + w[-1]
     return _Local(inner, constraints, jacobian, hessian, gradient, outer, losses.target_loss)
@@ -250,6 +297,7 @@ def _solved(space: _Space, state: State, error: float, iterations: int) -> Solve
         linear=factor * np.maximum(linear[:stated], 0.0) * at.unit / space.scaled.scale,
     )
     broken = float(w[-1]) * at.value_unit if space.elastic else 0.0
+    point = point if space.elastic else into_box(at, space.case, point)
     with np.errstate(all="ignore"):
         bound = dual_bound(at, space.case, point)
     return Solved(point, bound if np.isfinite(bound) else np.inf, error, broken, iterations)
