@@ -34,6 +34,7 @@ class WorldLosses:
     Attributes:
         solved: the mixtures of the program as solved.
         true: whether these are the losses themselves, so that its optimum is the problem's.
+        fitted: whether `solved` are the losses themselves above the curves' floors.
         knee: the data from which on they are in every world.
         relaxed: mixtures nowhere above the losses; None where `true`, or where a loss vanishes (then there are
             none).
@@ -41,6 +42,7 @@ class WorldLosses:
 
     solved: Mixtures
     true: bool
+    fitted: bool
     knee: float
     relaxed: Mixtures | None
 
@@ -53,19 +55,21 @@ def losses_of(form: StandardForm, least_due: float = 0.0) -> WorldLosses:
         least_due: the least that any row is due, in units of rows: where it is negative more may be contributed
             than models are worth.
     """
-    solved, relaxed, true, knee = [], [], True, 0.0
+    solved, relaxed, fitted, knee = [], [], True, 0.0
     most = max(_most_data(world.plain, least_due) for world in form.worlds)
     for world in form.worlds:
         fits, exact = _as_solved(world.plain, most)
         start = concave_from(world.plain)
         solved.append(fits)
-        true = true and exact and start == 0.0
+        fitted = fitted and exact
         knee = max(knee, start)
         relaxed.append((world.plain, start))
+    true = fitted and knee == 0.0
     below = None if true else _relaxed(relaxed, most)
     return WorldLosses(
         solved=common_mixtures(solved),
         true=true,
+        fitted=fitted,
         knee=knee,
         relaxed=None if below is None else common_mixtures(below),
     )
