@@ -205,7 +205,11 @@ def _run(space: _Space, share: float, tolerance: float) -> tuple[State, float, i
                 break
             best, best_error, since = (state, error, 0) if error < best_error else (best, best_error, since + 1)
             finite = all(np.isfinite(part).all() for part in following)
-            if best_error <= tolerance or since > (patience(best_error, np) if best_error <= CYCLING else PATIENCE) or not finite:
+            if (
+                best_error <= tolerance
+                or since > (patience(best_error, np) if best_error <= CYCLING else PATIENCE)
+                or not finite
+            ):
                 break
             w, s, z, y = (old + share * (new - old) for old, new in zip(state, following, strict=True))
             state = (w, s, z, y)

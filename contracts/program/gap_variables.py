@@ -116,9 +116,7 @@ def gap_variables(matrix: np.ndarray, least: np.ndarray, rank: np.ndarray) -> Ga
     )  # fmt: skip
 
 
-def _equalities(
-    matrix: np.ndarray, least: np.ndarray
-) -> tuple[list[Pair], np.ndarray, np.ndarray, np.ndarray]:
+def _equalities(matrix: np.ndarray, least: np.ndarray) -> tuple[list[Pair], np.ndarray, np.ndarray, np.ndarray]:
     """Find pairs of opposites until there are no more; the constraints with them substituted."""
     reduced, rest = matrix.copy(), least.copy()
     uses = np.zeros((least.size, 0))

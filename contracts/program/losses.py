@@ -135,9 +135,7 @@ def majorant(loss: Loss, low: float, high: float) -> ExponentialSum:
     )
     weights = np.maximum(answer.x, 0.0) / scale if answer.x is not None else np.r_[top, np.zeros(rates.size - 1)]
     kept = weights > 0
-    mixture = ExponentialSum(
-        weights=weights[kept], rates=rates[kept], low=low, high=high, relative_error=np.inf
-    )
+    mixture = ExponentialSum(weights=weights[kept], rates=rates[kept], low=low, high=high, relative_error=np.inf)
     # The program's grid is coarse: raise until nothing sticks out on a fine one, by as little as that takes.
     fine = np.union1d(np.linspace(low, 8.0 * start, 4000), np.geomspace(start, high, 8000))
     short = float(np.max(loss(fine) - mixture(fine), initial=0.0)) * (1.0 + 1e-9)

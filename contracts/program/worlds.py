@@ -233,9 +233,7 @@ def _transforms(worlds: Worlds, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.log1p(shifted) - s[:, None] * least[:, None, :], tilted
 
 
-def _log_powers(
-    laws: tuple[tuple[Turnout, ...], ...], counts: np.ndarray, log_phi: np.ndarray
-) -> LogPower:
+def _log_powers(laws: tuple[tuple[Turnout, ...], ...], counts: np.ndarray, log_phi: np.ndarray) -> LogPower:
     """log E phi^N and its derivatives by log phi, of each world and group."""
     value = counts[:, None, :] * log_phi
     slope = np.broadcast_to(counts[:, None, :], log_phi.shape)
