@@ -29,7 +29,8 @@ import jax
 import numpy as np
 
 from contracts.contract import Contract
-from contracts.contract.design import contract_of, design_contract
+from contracts.contract.design import design_contract
+from contracts.contract.plain_design import contract_of
 from contracts.contract.stated import Stated
 from contracts.errors import InvalidInput, ModelpactError
 from contracts.problem import Problem

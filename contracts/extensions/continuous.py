@@ -24,7 +24,7 @@ import numpy as np
 
 from contracts import checks
 from contracts.contract import Contract
-from contracts.contract.design import contract_of, null_contract
+from contracts.contract.plain_design import contract_of, null_contract
 from contracts.contract.verify import TOLERANCE, Certificate, reservation_by_zooming, verify, verify_menu
 from contracts.errors import InvalidInput, NotConverged
 from contracts.extension import ExtendedProblem

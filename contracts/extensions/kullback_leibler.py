@@ -1,7 +1,7 @@
 r"""Robust contracts where the probabilities are known up to a Kullback-Leibler divergence.
 
 No member of the ball is worst for every menu. A contract is designed against a bound on the worst case
-(`contracts.extensions.cutting_planes`), so that every promise is kept by every member of the ball; how much
+(`contracts.program.cutting_planes`), so that every promise is kept by every member of the ball; how much
 better any other contract that holds could be is bounded by the best contract at one member.
 
 What is guaranteed: every promise, and `worst_case`, for every member; and that no contract whose promises hold
@@ -24,7 +24,6 @@ from contracts import checks
 from contracts.contract import Contract, Provenance
 from contracts.contract.design import design_contract
 from contracts.errors import InvalidInput
-from contracts.extensions import cutting_planes
 from contracts.extensions.ambiguity import divergence, largest_mean, tilted
 from contracts.extensions.robust_contract import (
     Ball,
@@ -38,7 +37,7 @@ from contracts.extensions.robust_contract import (
 from contracts.problem import Problem
 from contracts.problem.outcomes import total_data
 from contracts.problem.participants import Turnout
-from contracts.program import interior_point
+from contracts.program import cutting_planes, interior_point
 from contracts.program.exclusion import attempt
 from contracts.program.first_moment import FirstMoment, prepare
 from contracts.proof.duality import by_row, distinct_rows, mean_power

@@ -29,7 +29,7 @@ import numpy as np
 
 from contracts import checks
 from contracts.contract import Contract
-from contracts.contract.design import null_contract
+from contracts.contract.plain_design import null_contract
 from contracts.contract.verify import (
     OPTIMALITY_TOLERANCE,
     TOLERANCE,

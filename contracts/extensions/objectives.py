@@ -27,7 +27,7 @@ import numpy as np
 
 from contracts import checks
 from contracts.contract import Contract
-from contracts.contract.design import null_contract
+from contracts.contract.plain_design import null_contract
 from contracts.contract.verify import Certificate, doubts, reservation_by_zooming, verify_menu
 from contracts.errors import Infeasible, InvalidInput
 from contracts.extension import ExtendedProblem

@@ -32,7 +32,7 @@ import numpy as np
 
 from contracts import checks
 from contracts.contract import Contract, Settlement
-from contracts.contract.design import SOLVERS, design_due
+from contracts.contract.plain_design import SOLVERS, design_due
 from contracts.contract.verify import TOLERANCE, Certificate, reservation_by_zooming, usable, verify_due
 from contracts.errors import Infeasible, InvalidInput, NotConverged
 from contracts.extension import ReducedProblem

@@ -15,7 +15,8 @@ import numpy as np
 
 from contracts import checks
 from contracts.contract import Contract
-from contracts.contract.design import contract_of, design_contract
+from contracts.contract.design import design_contract
+from contracts.contract.plain_design import contract_of
 from contracts.contract.verify import (
     LATTICE_ERROR,
     OPTIMALITY_TOLERANCE,

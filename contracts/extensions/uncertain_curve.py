@@ -24,7 +24,8 @@ from scipy import interpolate, optimize
 
 from contracts import checks
 from contracts.contract import Contract
-from contracts.contract.design import contract_of, design_contract
+from contracts.contract.design import design_contract
+from contracts.contract.plain_design import contract_of
 from contracts.contract.verify import LATTICE_ERROR, TOLERANCE, Certificate, verify_menu
 from contracts.errors import Infeasible, InvalidInput
 from contracts.extension import ExtendedProblem

@@ -25,9 +25,9 @@ from contracts import (
     verify,
 )
 from contracts.extensions.ambiguity import dearest_within, divergence, largest_mean, least_tail, tilted, vertices
-from contracts.extensions.cutting_planes import worst
 from contracts.extensions.robust_contract import deliverable, expected_target
 from contracts.problem.outcomes import total_data
+from contracts.program.cutting_planes import worst
 from contracts.program.first_moment import prepare
 from contracts.testing import problems
 

@@ -22,9 +22,9 @@ import numpy as np
 from scipy import optimize, sparse
 
 from contracts.errors import NotConverged
-from contracts.extensions.ambiguity import tilted
 from contracts.program.first_moment import FirstMoment
 from contracts.program.newton import maps
+from contracts.program.tilts import tilted
 
 ROUNDS = 400
 # Held back from every promise, in units of the largest value, so that what is returned keeps them all.
@@ -37,12 +37,14 @@ class Worst(NamedTuple):
 
     Attributes:
         loss, slope: on E L, shape () and (types,).
+        value_loss: on E of the loss of value.
         losses, slopes: on E_i L, shape (types,) and (types, types).
         probabilities: the worst q of the rates, averaged by their weight in the slope, shape (types,).
     """
 
     loss: float
     slope: np.ndarray
+    value_loss: float
     losses: np.ndarray
     slopes: np.ndarray
     probabilities: np.ndarray
@@ -53,7 +55,7 @@ class Found(NamedTuple):
 
     Attributes:
         contribution, utility: the menu, by row.
-        loss: the bound on its expected loss over the ball.
+        loss, value_loss: bounds on its expected losses over the ball.
         members: members of the ball at which promises or the objective were tight, shape (members, types).
         rounds: how many linear programs were solved.
     """
@@ -61,6 +63,7 @@ class Found(NamedTuple):
     contribution: np.ndarray
     utility: np.ndarray
     loss: float
+    value_loss: float
     members: np.ndarray
     rounds: int
 
@@ -85,6 +88,8 @@ def worst(model: FirstMoment, contribution: np.ndarray, radius: float) -> Worst:
     return Worst(
         loss=float(terms.sum() - empty),
         slope=-(pull @ share),
+        value_loss=float(program.value_weights @ np.exp(everybody.value))
+        - float(law.generating(0.0)) * (program.value_weights.sum() - 1.0),
         losses=own.sum(axis=0),
         slopes=-((pulls * others.slope[:, None]).T @ share) - np.diag(pulls.sum(axis=0)),
         probabilities=pull @ q / pull.sum(),
@@ -147,7 +152,7 @@ def solve(model: FirstMoment, radius: float, start: np.ndarray) -> Found:
         if excess <= 0.0 and np.log(here.loss) - answer.x[-1] <= PRECISION:
             prices = np.maximum(-answer.ineqlin.marginals[objective_rows[:-1]], 0.0)
             together = prices @ np.array(members[:-1]) / prices.sum()
-            return Found(m, u, here.loss, np.array([together, *members]), count)
+            return Found(m, u, here.loss, here.value_loss, np.array([together, *members]), count)
         centre = 0.5 * (centre + m)
         cut(centre)
     raise NotConverged(
