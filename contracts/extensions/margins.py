@@ -30,7 +30,7 @@ import numpy as np
 from contracts import checks
 from contracts.contract import Contract
 from contracts.contract.design import check_concave, hopeless, null_contract
-from contracts.contract.verify import (
+from contracts.extensions.old_verify import (
     OPTIMALITY_TOLERANCE,
     TOLERANCE,
     Certificate,

@@ -31,7 +31,7 @@ import numpy as np
 
 from contracts.contract import Contract, Provenance
 from contracts.contract.design import design_contract
-from contracts.contract.verify import (
+from contracts.extensions.old_verify import (
     TOLERANCE,
     Certificate,
     broken_promises,

@@ -33,7 +33,7 @@ import numpy as np
 from contracts import checks
 from contracts.contract import Contract, Provenance
 from contracts.contract.design import check_concave, design_contract, hopeless
-from contracts.contract.verify import (
+from contracts.extensions.old_verify import (
     Certificate,
     doubts,
     refused,

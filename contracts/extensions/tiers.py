@@ -16,7 +16,7 @@ import numpy as np
 from contracts import checks
 from contracts.contract import Contract
 from contracts.contract.design import check_concave, contract_of, design_contract, hopeless
-from contracts.contract.verify import (
+from contracts.extensions.old_verify import (
     LATTICE_ERROR,
     OPTIMALITY_TOLERANCE,
     Certificate,

@@ -25,7 +25,7 @@ from scipy import interpolate, optimize
 from contracts import checks
 from contracts.contract import Contract
 from contracts.contract.design import check_concave, contract_of, design_contract, hopeless
-from contracts.contract.verify import LATTICE_ERROR, TOLERANCE, Certificate, verify_menu
+from contracts.extensions.old_verify import LATTICE_ERROR, TOLERANCE, Certificate, verify_menu
 from contracts.errors import Infeasible, InvalidInput
 from contracts.extension import ExtendedProblem
 from contracts.extensions.confidence_region import ConfidenceRegion, confidence_region
