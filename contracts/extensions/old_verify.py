@@ -32,8 +32,9 @@ from contracts.proof.duality import (
     type_losses_by_mixture,
 )
 from contracts.proof.mixture_check import below, mixture_error
+from contracts.proof.soundness import ProofRefused
 from contracts.proof.tree_check import tree_bound
-from contracts.proof.witness import Witness
+from contracts.proof.witness import Tree, Witness
 from contracts.records import Keyed, frozen
 
 T = TypeVar("T", bound=Any)
@@ -267,7 +268,7 @@ def _gaps(
     gap: float | None = None
     complaints: list[str] = []
     if contract.witness is not None:
-        bound, loss, sensitivity = lower_bound(problem, contract.witness, alone, contract.contribution)
+        bound, loss, sensitivity, _ = lower_bound(problem, contract.witness, alone, contract.contribution)
         error = mixture_error(problem, contract.witness) if contract.witness.rates.size else LATTICE_ERROR
         gap = loss - bound + error * sensitivity
         complaints += doubts(contract.witness, error, gap, top)
@@ -285,10 +286,10 @@ def _gaps(
         minorant = below(problem, contract.global_witness)
         if minorant is not None:
             # A minorant needs no allowance for its error: it only has to lie below the true loss.
-            bound, _, _ = lower_bound(problem, minorant, alone, contract.contribution)
+            bound, *_ = lower_bound(problem, minorant, alone, contract.contribution)
             global_gap = max(top - reached - bound, 0.0)
     if contract.tree is not None:
-        limit = tree_bound(problem, contract.tree, alone)
+        limit = _tree_bound(problem, contract.tree, alone)
         if limit is None:
             complaints.append("optimality: the proof by cases is none (its cases form no tree)")
         else:
@@ -297,6 +298,13 @@ def _gaps(
     if not contract.contribution.any() and problem.most_data <= problem.accuracy.floor:
         global_gap = 0.0
     return global_gap if gap is None else gap, global_gap, complaints
+
+
+def _tree_bound(problem: Problem, tree: Tree, alone: np.ndarray) -> float | None:
+    try:
+        return tree_bound(problem, tree, alone)
+    except ProofRefused:
+        return None
 
 
 def _independently(contract: Contract, offered: np.ndarray, objective: float) -> tuple[str, list[str]]:

@@ -315,7 +315,7 @@ class UncertainContract(MenuContract):
                 return None, []
         else:
             error = mixture_error(problem, witness) if witness.rates.size else LATTICE_ERROR
-        bound, _, sensitivity = lower_bound(problem, witness, single.reservation_utility, single.contribution)
+        bound, _, sensitivity, _ = lower_bound(problem, witness, single.reservation_utility, single.contribution)
         top = problem.largest_target
         return top - bound + error * sensitivity, []
 
