@@ -20,7 +20,7 @@ from contracts.problem.data import problem_from_data, problem_to_data
 from contracts.proof.witness import Tree, Witness
 
 if TYPE_CHECKING:
-    from contracts.contract.verify import Certificate
+    from contracts.proof.certificate import Certificate
 
 SCHEMA = "modelpact/contract/1"
 VECTORS = ("contribution", "expected_reward", "reservation_utility")

@@ -6,11 +6,10 @@ from typing import Any
 
 from contracts.contract import Contract
 from contracts.extension import ExtendedContract
-from contracts.proof.certificate import Certificate
 from contracts.proof.certify import GAP, certify
 from contracts.proof.evidence import Proof
 
-__all__ = ["Certificate", "proof_of", "verify"]
+__all__ = ["proof_of", "verify"]
 
 
 def verify(contract: Contract | ExtendedContract, *, gap: float = GAP) -> Any:

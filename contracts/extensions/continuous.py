@@ -25,10 +25,10 @@ import numpy as np
 from contracts import checks
 from contracts.contract import Contract
 from contracts.contract.design import check_concave, contract_of, hopeless, null_contract
-from contracts.extensions.old_verify import TOLERANCE, Certificate, reservation_by_zooming, verify, verify_menu
 from contracts.errors import InvalidInput, NotConverged
 from contracts.extension import ExtendedProblem
 from contracts.extensions.menu import MenuContract
+from contracts.extensions.old_verify import TOLERANCE, Certificate, reservation_by_zooming, verify, verify_menu
 from contracts.problem import Problem
 from contracts.problem.accuracy import AccuracyCurve
 from contracts.problem.population import Population

@@ -30,6 +30,9 @@ import numpy as np
 from contracts import checks
 from contracts.contract import Contract
 from contracts.contract.design import check_concave, hopeless, null_contract
+from contracts.errors import Infeasible, InvalidInput
+from contracts.extension import ExtendedProblem
+from contracts.extensions.menu import MenuContract
 from contracts.extensions.old_verify import (
     OPTIMALITY_TOLERANCE,
     TOLERANCE,
@@ -37,9 +40,6 @@ from contracts.extensions.old_verify import (
     reservation_by_zooming,
     verify_menu,
 )
-from contracts.errors import Infeasible, InvalidInput
-from contracts.extension import ExtendedProblem
-from contracts.extensions.menu import MenuContract
 from contracts.problem import Problem
 from contracts.problem.reservation import reservation
 from contracts.program.concave_program import CONVERGED, SHARES, Found, Task, solve

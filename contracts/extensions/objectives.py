@@ -28,10 +28,10 @@ import numpy as np
 from contracts import checks
 from contracts.contract import Contract
 from contracts.contract.design import check_concave, hopeless, null_contract
-from contracts.extensions.old_verify import Certificate, doubts, reservation_by_zooming, verify_menu
 from contracts.errors import Infeasible, InvalidInput
 from contracts.extension import ExtendedProblem
 from contracts.extensions.menu import MenuContract
+from contracts.extensions.old_verify import Certificate, doubts, reservation_by_zooming, verify_menu
 from contracts.problem import Problem
 from contracts.problem.objective import Objective, Outcome, Rawlsian
 from contracts.problem.objective import Slopes as Slopes

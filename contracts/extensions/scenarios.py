@@ -33,6 +33,8 @@ import numpy as np
 from contracts import checks
 from contracts.contract import Contract, Provenance
 from contracts.contract.design import check_concave, design_contract, hopeless
+from contracts.errors import InvalidInput, NotConverged
+from contracts.extension import ExtendedContract, ExtendedProblem
 from contracts.extensions.old_verify import (
     Certificate,
     doubts,
@@ -41,8 +43,6 @@ from contracts.extensions.old_verify import (
     usable,
     verify_menu,
 )
-from contracts.errors import InvalidInput, NotConverged
-from contracts.extension import ExtendedContract, ExtendedProblem
 from contracts.extensions.robust_contract import (
     Breach,
     as_base_contract,

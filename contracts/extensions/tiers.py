@@ -16,6 +16,9 @@ import numpy as np
 from contracts import checks
 from contracts.contract import Contract
 from contracts.contract.design import check_concave, contract_of, design_contract, hopeless
+from contracts.errors import Infeasible, InvalidInput
+from contracts.extension import ExtendedProblem
+from contracts.extensions.menu import MenuContract
 from contracts.extensions.old_verify import (
     LATTICE_ERROR,
     OPTIMALITY_TOLERANCE,
@@ -23,9 +26,6 @@ from contracts.extensions.old_verify import (
     reservation_by_zooming,
     verify_menu,
 )
-from contracts.errors import Infeasible, InvalidInput
-from contracts.extension import ExtendedProblem
-from contracts.extensions.menu import MenuContract
 from contracts.extensions.tier_proof import loss_of, prove
 from contracts.extensions.tier_search import Found, Shape, search_shape
 from contracts.problem import Problem

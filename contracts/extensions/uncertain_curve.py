@@ -25,11 +25,11 @@ from scipy import interpolate, optimize
 from contracts import checks
 from contracts.contract import Contract
 from contracts.contract.design import check_concave, contract_of, design_contract, hopeless
-from contracts.extensions.old_verify import LATTICE_ERROR, TOLERANCE, Certificate, verify_menu
 from contracts.errors import Infeasible, InvalidInput
 from contracts.extension import ExtendedProblem
 from contracts.extensions.confidence_region import ConfidenceRegion, confidence_region
 from contracts.extensions.menu import MenuContract
+from contracts.extensions.old_verify import LATTICE_ERROR, TOLERANCE, Certificate, verify_menu
 from contracts.measured.exponential_mixture import ExponentialMixture
 from contracts.measured.learning_curves import CurveFit
 from contracts.problem import Problem

@@ -31,7 +31,7 @@ class Certificate:
         participation_slack: what each type gains over staying out, shape (types,), in its own units; individual
             rationality needs >= 0 (the margin asked for).
         envy: the most that each type would gain by another option that it can deliver, shape (types,), in its
-            own units; incentive compatibility needs <= 0. Zero or -inf where there is no other option.
+            own units; incentive compatibility needs zero: whoever envies nobody has its own option.
         envied: whose option that is, an index of a type, shape (types,).
         feasibility_slack: what could be given at most in every world, less what is promised, shape (types,).
         independent_check: how expectations were taken, and confirmed by another route.
@@ -67,7 +67,9 @@ class Certificate:
         return f"every promise holds; optimality not proved: {self.missing}"
 
     def __str__(self) -> str:
-        solved = "" if self.as_solved_gap is None or not self.scope else f" ({self.as_solved_gap:.3g}: {self.scope})"
+        solved = (
+            "" if self.as_solved_gap is None or not self.scope else f" ({self.as_solved_gap:.3g}: {self.scope})"
+        )
         lines = [
             f"individual rationality: least slack {self.participation_slack.min():.3g}",
             f"incentive compatibility: largest envy {self.envy.max():.3g}",

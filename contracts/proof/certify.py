@@ -102,7 +102,7 @@ def _promised(
         form, utility, np.where(menu.stays, 0.0, menu.worth), outside, [world.crowd for world in worlds]
     )
     reached = reached_by(form, worlds, outcome)
-    check, disagreement = confirmed(form, menu, worlds)
+    check, disagreement = confirmed(menu, worlds)
     violations = [
         *complaints,
         *promises.broken(form, menu, gain, given, missed),
@@ -137,7 +137,9 @@ def mixtures_of(proof: Proof, worlds: int) -> list[Exponentials] | None:
     for cases in (proof.cases, proof.global_cases if proof.cases is None else None):
         if cases is not None:
             mixtures = cases.mixtures
-            if np.shape(mixtures.target_weights)[:1] != (worlds,) or np.shape(mixtures.value_weights)[:1] != (worlds,):
+            if np.shape(mixtures.target_weights)[:1] != (worlds,) or np.shape(mixtures.value_weights)[:1] != (
+                worlds,
+            ):
                 return None
             pairs = zip(mixtures.target_weights, mixtures.value_weights, strict=True)
             return [

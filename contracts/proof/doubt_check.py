@@ -51,9 +51,13 @@ def doubted(
         return _divergence(form, menu, worlds[0], mixtures)
     stated = [expected(crowd, menu.data, None).target for crowd in stated_crowds(form)]
     weights = [world.weight for world in form.worlds]
-    extended = {"expected target if the stated probabilities are right": float(np.average(stated, weights=weights))}
+    extended = {
+        "expected target if the stated probabilities are right": float(np.average(stated, weights=weights))
+    }
     looked = [_over_vertices(form, menu, world, k) for k, world in enumerate(worlds)]
-    about = ["expectations are those of the worst probabilities in doubt; incentives are exact for options counted so"]
+    about = [
+        "expectations are those of the worst probabilities in doubt; incentives are exact for options counted so"
+    ]
     elsewhere = [found.envy for found in looked if np.isfinite(found.envy)]
     if elsewhere:
         name = "largest envy under caps elsewhere in the ball (own units; above zero: incentives there are not exact)"
@@ -117,7 +121,9 @@ def _envy_under(form: StandardForm, menu: Menu, crowd: Crowd, caps: np.ndarray) 
     law, served = believed_law(crowd, menu.data, 0), ~menu.stays
     if not served.any():
         return -np.inf
-    worth = np.array([_capped(crowd, law, float(own), float(cap)) for own, cap in zip(menu.data, caps, strict=True)])
+    worth = np.array(
+        [_capped(crowd, law, float(own), float(cap)) for own, cap in zip(menu.data, caps, strict=True)]
+    )
     cost = form.problem.population.costs / form.effective
     utility = np.multiply.outer(form.relative, worth) - np.multiply.outer(cost, menu.data)
     utility = np.where(served & (menu.data <= form.reach[form.row][:, None]), utility, -np.inf)
@@ -125,14 +131,14 @@ def _envy_under(form: StandardForm, menu: Menu, crowd: Crowd, caps: np.ndarray) 
     return float((utility.max(axis=1) - own)[served & np.isfinite(own)].max(initial=0.0))
 
 
-def _divergence(
-    form: StandardForm, menu: Menu, world: Expected, mixtures: list[Exponentials] | None
-) -> Doubted:
+def _divergence(form: StandardForm, menu: Menu, world: Expected, mixtures: list[Exponentials] | None) -> Doubted:
     """Bounds over a ball of Kullback-Leibler, by a bound on each rate's transform."""
     doubt, plain = form.problem.population.doubt, world.crowd.plain
     error = np.inf if mixtures is None else mixture_error(plain, mixtures[0])
     if mixtures is None or not error <= MIXTURE_ERROR:
-        short = "expectations: over a Kullback-Leibler ball they are bounded by mixtures of exponentials only, of"
+        short = (
+            "expectations: over a Kullback-Leibler ball they are bounded by mixtures of exponentials only, of"
+        )
         return Doubted([world], [f"{short} which the contract carries none that stand for the curve"], [], {})
     radius = doubt.radius  # type: ignore[union-attr]
     loss, losses = largest_losses(world.crowd, mixtures[0], menu.data, radius)

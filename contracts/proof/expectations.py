@@ -154,7 +154,10 @@ def _on_lattice(first: Law, second: Law) -> Law:
     low = float(first.data[0] + second.data[0])
     width = float(first.data[-1] + second.data[-1]) - low
     step = width / (CELLS - 4)
-    powers = [fft.rfft(_split((law.data - law.data[0]) / step, law.probabilities), 2 * CELLS) for law in (first, second)]
+    powers = [
+        fft.rfft(_split((law.data - law.data[0]) / step, law.probabilities), 2 * CELLS)
+        for law in (first, second)
+    ]
     mass = np.maximum(np.asarray(fft.irfft(powers[0] * powers[1], 2 * CELLS)), 0.0)
     kept = mass > 1e-18
     data = low + step * np.flatnonzero(kept)
@@ -170,9 +173,7 @@ def _split(place: np.ndarray, mass: np.ndarray) -> np.ndarray:
     return single
 
 
-def worlds_expected(
-    form: StandardForm, x: np.ndarray, mixtures: list[Exponentials] | None
-) -> list[Expected]:
+def worlds_expected(form: StandardForm, x: np.ndarray, mixtures: list[Exponentials] | None) -> list[Expected]:
     """`expected` in every world, at the probabilities that are worst in it."""
     each = mixtures or [None] * len(form.worlds)
     return [expected(crowd, x, one) for crowd, one in zip(crowds(form, x), each, strict=True)]

@@ -126,9 +126,7 @@ def bound_by_cases(setting: Setting, cases: Cases, *, stay: bool) -> Bound:
     return Bound(*(float(np.max(column)) for column in np.array(found, dtype=float).T))
 
 
-def _setting(
-    form: StandardForm, outside: np.ndarray, cases: Cases, relaxed: bool
-) -> tuple[Setting, float]:
+def _setting(form: StandardForm, outside: np.ndarray, cases: Cases, relaxed: bool) -> tuple[Setting, float]:
     """What all leaves have in common, the mixtures checked against the curves; and their relative error."""
     asked, top = asked_of(form, outside), lowest_top(form)
     crowds = [Crowd(world.plain, world.probabilities, form.group, world.laws) for world in form.worlds]
@@ -157,7 +155,11 @@ def _of_types(form: StandardForm, stated: Crowd, rows: Crowd) -> np.ndarray:
     """Probabilities of types within their rows, as stated, at those of the rows that the program is about."""
     total = np.bincount(form.row, weights=stated.probabilities, minlength=form.rows)
     size = np.bincount(form.row, minlength=form.rows)
-    share = np.where(total[form.row] > 0.0, stated.probabilities / np.where(total > 0, total, 1.0)[form.row], 1.0 / size[form.row])
+    share = np.where(
+        total[form.row] > 0.0,
+        stated.probabilities / np.where(total > 0, total, 1.0)[form.row],
+        1.0 / size[form.row],
+    )
     return share * rows.probabilities[form.row]
 
 

@@ -103,8 +103,14 @@ def leaf_bound(setting: Setting, case: Case, leaf: Leaf) -> Bound:
     y[:, ~box.served] = 0.0  # nothing is promised to whoever may be left out
     total = _Sum(rows)
     sensitivity = sum(_add_world(total, setting, k, x, u, y[k], box.nothing) for k in range(worlds))
-    total.value += float(weights @ (constraints.by_x @ x + constraints.by_u @ u + constraints.by_z * z - constraints.least))
-    sizes = np.abs(constraints.by_x) @ np.abs(x) + np.abs(constraints.by_u) @ np.abs(u) + np.abs(constraints.by_z * z)
+    total.value += float(
+        weights @ (constraints.by_x @ x + constraints.by_u @ u + constraints.by_z * z - constraints.least)
+    )
+    sizes = (
+        np.abs(constraints.by_x) @ np.abs(x)
+        + np.abs(constraints.by_u) @ np.abs(u)
+        + np.abs(constraints.by_z * z)
+    )
     total.terms += float(weights @ (sizes + np.abs(constraints.least)))
     total.by_x += weights @ constraints.by_x
     total.by_u += weights @ constraints.by_u
@@ -139,7 +145,11 @@ def _point(setting: Setting, case: Case, leaf: Leaf) -> tuple[np.ndarray, np.nda
     z = float(numbers("levels of the proof", leaf.level, ()))
     served = case.service == SERVED
     high = np.maximum(top - due, 0.0) / setting.form.costs
-    x = np.where(case.service == STAYS, 0.0, inside("a contribution", np.where(served, x, np.clip(x, 0, high)), np.zeros(rows), high))
+    x = np.where(
+        case.service == STAYS,
+        0.0,
+        inside("a contribution", np.where(served, x, np.clip(x, 0, high)), np.zeros(rows), high),
+    )
     u = np.where(served, inside("a utility", np.where(served, u, due), due, np.maximum(top, due)), 0.0)
     return x, u, z
 
@@ -150,9 +160,7 @@ def _add_world(
     """The coordinator's part and the priced rewards of one world; how the bound depends on the mixture's error."""
     crowd, mixture, costs = setting.crowds[k], setting.mixtures[k], setting.form.costs
     weight = weight_of(setting.form) * setting.form.worlds[k].weight
-    losses = expected_losses(
-        crowd, mixture.rates, mixture.target_weights, mixture.value_weights, x, nothing, y
-    )
+    losses = expected_losses(crowd, mixture.rates, mixture.target_weights, mixture.value_weights, x, nothing, y)
     value, target = crowd.plain.largest_value, crowd.plain.largest_target
     total.value += weight * (target - losses.target) + float(y @ (value - losses.value - costs * x - u))
     total.terms += weight * (target + abs(losses.target))
@@ -164,9 +172,7 @@ def _add_world(
     return weight * max(target, float(mixture.target_weights.sum())) + float(y.sum()) * value
 
 
-def _add_objective(
-    total: _Sum, setting: Setting, case: Case, x: np.ndarray, u: np.ndarray, z: float
-) -> float:
+def _add_objective(total: _Sum, setting: Setting, case: Case, x: np.ndarray, u: np.ndarray, z: float) -> float:
     """S linearised; what it may change by types that may stay out is returned."""
     form, objective = setting.form, setting.form.problem.objective
     if objective is None:
@@ -181,7 +187,9 @@ def _add_objective(
     joining = np.broadcast_to(np.asarray(form.problem.outside.joining_cost, dtype=float), row.shape)
     service = case.service[row]
     least, most = relative * setting.asked.due[row] - joining, relative * setting.top - joining
-    utility = np.select([service == SERVED, service == STAYS], [relative * u[row] - joining, setting.outside], most)
+    utility = np.select(
+        [service == SERVED, service == STAYS], [relative * u[row] - joining, setting.outside], most
+    )
     reward = np.where(service == SERVED, u[row] + costs[row] * x[row], 0.0)
     outcome = types_outcome(form, utility, reward, setting.outside, setting.by_type)
     if worthless(form, service == STAYS, outcome):
@@ -232,7 +240,9 @@ def _levels(setting: Setting, case: Case) -> tuple[float, float]:
     row, service = form.row, case.service[form.row]
     most = form.relative * setting.top - level
     outside = setting.outside if form.problem.objective.over == "utility" else np.zeros(row.size)  # type: ignore[union-attr]
-    least = np.minimum(form.relative * setting.asked.due[row] - level, np.where(service == SERVED, np.inf, outside))
+    least = np.minimum(
+        form.relative * setting.asked.due[row] - level, np.where(service == SERVED, np.inf, outside)
+    )
     ends = np.select([service == SERVED, service == STAYS], [most, outside], np.maximum(most, outside))
     return min(0.0, float(least.min())), max(float(ends.min()), 0.0)
 

@@ -29,7 +29,9 @@ def outside_utilities(form: StandardForm) -> np.ndarray:
     """
     problem = form.problem
     if problem.outside.utility is not None:
-        return np.broadcast_to(np.asarray(problem.outside.utility, dtype=float), (problem.population.types,)).copy()
+        return np.broadcast_to(
+            np.asarray(problem.outside.utility, dtype=float), (problem.population.types,)
+        ).copy()
     most = np.full(problem.population.types, np.inf)
     if problem.population.capacities is not None:
         most = problem.population.capacities * (form.effective / (1.0 - problem.population.shading))

@@ -65,7 +65,11 @@ def plain_gaps(given: Given, proof: Proof) -> Bounded:
     gaps: list[float] = []
     solved: list[tuple[float, str]] = []
     complaints: list[str] = []
-    for part, method in ((proof.witness, _by_witness), (proof.global_witness, _by_relaxation), (proof.tree, _by_tree)):
+    for part, method in (
+        (proof.witness, _by_witness),
+        (proof.global_witness, _by_relaxation),
+        (proof.tree, _by_tree),
+    ):
         if part is None:
             continue
         try:

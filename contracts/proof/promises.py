@@ -43,11 +43,11 @@ def read_menu(
     """A menu of contributions that can be made, and complaints about others."""
     problem, names = form.problem, _names(form)
     possible = np.isfinite(raw) & (raw >= 0.0)
-    found = [
-        f"contribution: {names[i]} would contribute {raw[i]:g} data" for i in np.flatnonzero(~possible)
-    ]
+    found = [f"contribution: {names[i]} would contribute {raw[i]:g} data" for i in np.flatnonzero(~possible)]
     raw = np.where(possible, raw, 0.0)
-    reward = np.where(np.isfinite(reward), reward, np.nan)  # infinity is no more a promise than what is no number
+    reward = np.where(
+        np.isfinite(reward), reward, np.nan
+    )  # infinity is no more a promise than what is no number
     joining = np.broadcast_to(np.asarray(problem.outside.joining_cost, dtype=float), raw.shape)
     nothing = (raw == 0.0) & (reward == 0.0) & possible
     unserved = -joining < outside + problem.menu.participation_margin
@@ -88,7 +88,7 @@ def envy(form: StandardForm, menu: Menu, *, separate: bool = False) -> tuple[np.
         if separate:
             each[_alike(form, menu, who)] = -np.inf
         worst[who], envied[who] = each.max(axis=1), np.argmax(each, axis=1)
-    return worst, envied
+    return (worst, envied) if separate else (np.where(np.isneginf(worst), 0.0, worst), envied)
 
 
 def _envy(form: StandardForm, menu: Menu, who: np.ndarray) -> np.ndarray:
@@ -97,7 +97,9 @@ def _envy(form: StandardForm, menu: Menu, who: np.ndarray) -> np.ndarray:
     cost = form.problem.population.costs[who] / form.effective[who]
     worth = np.multiply.outer(form.relative[who], menu.worth) - np.multiply.outer(cost, menu.data)
     own = np.where(
-        menu.stays[who], menu.outside[who] + menu.joining[who], menu.reward[who] - population.costs[who] * menu.raw[who]
+        menu.stays[who],
+        menu.outside[who] + menu.joining[who],
+        menu.reward[who] - population.costs[who] * menu.raw[who],
     )
     offered = (group[who, None] == group) & ~menu.stays
     offered &= menu.data <= form.reach[form.row[who], None]
@@ -211,7 +213,9 @@ def unequal(form: StandardForm, menu: Menu) -> list[str]:
         amounts = menu.data[members]
         if np.ptp(amounts) > SAME * max(float(menu.data.max()), 1e-300):
             low, high = members[np.argmin(amounts)], members[np.argmax(amounts)]
-            found.append(f"{names[low]} and {names[high]} have the same cost and bring different amounts of data")
+            found.append(
+                f"{names[low]} and {names[high]} have the same cost and bring different amounts of data"
+            )
     return found
 
 

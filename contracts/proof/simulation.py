@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from contracts.problem.standard_form import StandardForm
 from contracts.proof.expectations import Expected
 from contracts.proof.losses import Crowd
 from contracts.proof.promises import Menu
@@ -14,7 +13,7 @@ COMPARED = 20  # types whose beliefs are simulated
 TOO_FAR = 6.0  # standard errors: twenty-one comparisons at once exceed it less than once in 10^7 checks
 
 
-def confirmed(form: StandardForm, menu: Menu, worlds: list[Expected]) -> tuple[str, list[str]]:
+def confirmed(menu: Menu, worlds: list[Expected]) -> tuple[str, list[str]]:
     """How expectations agree with a sample, in words, and complaints; nothing where they are exact."""
     worst = 0.0
     sampled = [world for world in worlds if world.how != "expectations over all outcomes"]

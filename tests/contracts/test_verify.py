@@ -72,7 +72,7 @@ def test_bounds_hold_for_any_prices(build):
     for _ in range(20):
         prices = rng.random(3) * 2
         witness = dataclasses.replace(contract.witness, feasibility_multipliers=prices)
-        gap = verify(dataclasses.replace(contract, witness=witness)).optimality_gap
+        gap = verify(dataclasses.replace(contract, witness=witness)).as_solved_gap
         assert gap is not None
         assert gap >= -1e-10
 
@@ -81,8 +81,8 @@ def test_without_a_proof_no_bound_is_claimed(build):
     contract = design_contract(build([0.2, 0.04], 10))
     bare = dataclasses.replace(contract, witness=None, global_witness=None)
     certificate = verify(bare)
-    assert certificate.optimality_gap is None
-    assert certificate.global_gap is None
+    assert certificate.as_solved_gap is None
+    assert certificate.gap is None
     assert certificate.feasibility_slack.min() == pytest.approx(
         verify(contract).feasibility_slack.min(), abs=1e-8
     )
@@ -118,7 +118,7 @@ def test_a_proof_that_leaves_types_out_proves_nothing_about_the_others(build):
     )
     forged = dataclasses.replace(contract.global_witness, excluded=1)
     certificate = verify(dataclasses.replace(contract, global_witness=forged))
-    assert certificate.global_gap is None
+    assert certificate.gap is None
     assert "optimality: the proof against the true curve leaves out types" in certificate.violations
 
 
