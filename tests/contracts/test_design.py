@@ -147,7 +147,7 @@ def test_every_family_of_curves_is_solved_and_proved(build, family, belief):
     contract = design_contract(build([0.2, 0.1, 0.03], 8, accuracy=CURVES[family], belief=belief))
     certificate = verify(contract)
     assert certificate.holds, "\n".join(certificate.violations)
-    assert certificate.as_solved_gap <= 1e-6
+    assert certificate.as_solved_gap <= 3e-6
     assert contract.objective > 20
 
 
