@@ -23,7 +23,7 @@ from contracts.proof.mixture_check import Exponentials
 from contracts.proof.outside_options import may_stay_out, outside_utilities
 from contracts.proof.plain_proof import Bounded, Given, plain_gaps
 from contracts.proof.promises import Menu
-from contracts.proof.reached import reached_by, types_outcome, unit_of
+from contracts.proof.reached import outcomes_of, reached_by, unit_of
 from contracts.proof.simulation import confirmed
 from contracts.proof.soundness import ProofRefused
 
@@ -98,10 +98,9 @@ def _promised(
     missed = form.relative * max(world.error for world in worlds)
     gain = promises.gains(form, menu)
     utility = np.where(menu.stays, outside, gain + outside)
-    outcome = types_outcome(
-        form, utility, np.where(menu.stays, 0.0, menu.worth), outside, [world.crowd for world in worlds]
-    )
-    reached = reached_by(form, worlds, outcome)
+    rewards = np.where(menu.stays, 0.0, menu.worth)
+    outcomes = outcomes_of(utility, rewards, outside, [world.crowd for world in worlds])
+    reached = reached_by(form, worlds, outcomes)
     check, disagreement = confirmed(menu, worlds)
     violations = [
         *complaints,

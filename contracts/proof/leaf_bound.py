@@ -21,7 +21,7 @@ from contracts.problem.standard_form import StandardForm
 from contracts.proof.losses import Crowd, expected_losses
 from contracts.proof.mixture_check import Exponentials
 from contracts.proof.promises import largest_value
-from contracts.proof.reached import levelled, tangent, types_outcome, weight_of, worthless
+from contracts.proof.reached import levelled, outcomes_of, tangent, weight_of, worthless
 from contracts.proof.soundness import ROUNDING, ProofRefused, inside, numbers, prices
 
 NEAR = 1e-9  # of the largest value, or amount: a case is called empty by more only
@@ -191,10 +191,10 @@ def _add_objective(total: _Sum, setting: Setting, case: Case, x: np.ndarray, u: 
         [service == SERVED, service == STAYS], [relative * u[row] - joining, setting.outside], most
     )
     reward = np.where(service == SERVED, u[row] + costs[row] * x[row], 0.0)
-    outcome = types_outcome(form, utility, reward, setting.outside, setting.by_type)
-    if worthless(form, service == STAYS, outcome):
+    outcomes = outcomes_of(utility, reward, setting.outside, setting.by_type)
+    if worthless(form, service == STAYS, outcomes):
         return -np.inf
-    slope = tangent(objective, outcome)
+    slope = tangent(form, outcomes)
     served = np.where(service == SERVED, 1.0, 0.0)
     total.value += slope.value
     total.terms += abs(slope.value)

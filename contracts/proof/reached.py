@@ -41,48 +41,51 @@ def levelled(form: StandardForm) -> bool:
     return isinstance(form.problem.objective, Rawlsian)
 
 
-def types_outcome(
-    form: StandardForm, utility: np.ndarray, reward: np.ndarray, outside: np.ndarray, crowds: list[Crowd]
-) -> Outcome:
-    """What an objective sees, averaged over worlds.
+def outcomes_of(
+    utility: np.ndarray, reward: np.ndarray, outside: np.ndarray, crowds: list[Crowd]
+) -> list[Outcome]:
+    """What an objective sees in each world.
 
     Args:
-        form: the standard form.
         utility: of each type, in own units, the joining cost taken off, shape (types,).
         reward: in units of rows, shape (types,).
         outside: what each gets by staying out, in own units, shape (types,).
         crowds: who takes part in each world, by type.
     """
-    weights = [world.weight for world in form.worlds]
-    shares, numbers = [], []
+    found = []
     for crowd in crowds:
         means = np.array([float(law.mean) for law in crowd.laws])
-        shares.append(crowd.probabilities * (means / means.sum())[crowd.group])
-        numbers.append(float(means.sum()))
-    probabilities = np.average(shares, axis=0, weights=weights)
-    return Outcome(utility, reward, outside, probabilities, float(np.average(numbers, weights=weights)))
+        shares = crowd.probabilities * (means / means.sum())[crowd.group]
+        found.append(Outcome(utility, reward, outside, shares, float(means.sum())))
+    return found
 
 
-def reached_by(form: StandardForm, worlds: list[Expected], outcome: Outcome) -> float:
-    """The maximised objective: weight times the expected target, plus S."""
+def reached_by(form: StandardForm, worlds: list[Expected], outcomes: list[Outcome]) -> float:
+    """The maximised objective: weight times the expected target, plus S, on average over worlds."""
     target = mean_of(form.worlds, [world.target for world in worlds])
     objective = form.problem.objective
     if objective is None:
         return target
     with np.errstate(divide="ignore", invalid="ignore"):
-        return weight_of(form) * target + float(objective.formula(outcome, np))
+        each = [float(objective.formula(outcome, np)) for outcome in outcomes]
+    return weight_of(form) * target + mean_of(form.worlds, each)
 
 
-def tangent(objective: Objective, outcome: Outcome) -> Tangent:
-    """S linearised by differentiating its formula.
+def tangent(form: StandardForm, outcomes: list[Outcome]) -> Tangent:
+    """S, on average over worlds, linearised by differentiating its formula.
 
     Raises:
         ProofRefused: at that point S, or a slope, is no finite number.
     """
+    objective, total = form.problem.objective, [0.0, 0.0, 0.0]
+    assert objective is not None
     with jax.enable_x64(True):
-        seen = [jnp.asarray(part, dtype=float) for part in outcome[:4]]
-        value, slopes = _linearised(objective)(*seen, outcome.participants)
-    found = Tangent(float(value), *(np.asarray(slope, dtype=float) for slope in slopes))
+        for world, outcome in zip(form.worlds, outcomes, strict=True):
+            seen = [jnp.asarray(part, dtype=float) for part in outcome[:4]]
+            value, slopes = _linearised(objective)(*seen, outcome.participants)
+            parts = (value, *slopes)
+            total = [before + world.weight * np.asarray(part) for before, part in zip(total, parts, strict=True)]
+    found = Tangent(float(total[0]), np.asarray(total[1]), np.asarray(total[2]))
     if not np.isfinite(found.value) or not all(np.isfinite(slope).all() for slope in found[1:]):
         raise ProofRefused("the objective is not finite at a point of the proof")
     return found
@@ -96,7 +99,7 @@ def _linearised(objective: Objective) -> Any:
     return jax.jit(jax.value_and_grad(formula, argnums=(0, 1)))
 
 
-def worthless(form: StandardForm, stays: np.ndarray, outcome: Outcome) -> bool:
+def worthless(form: StandardForm, stays: np.ndarray, outcomes: list[Outcome]) -> bool:
     """Whether no contract that leaves types `stays` out is worth anything: nobody bargains to stay outside."""
     bargains = isinstance(form.problem.objective, NashBargaining)
-    return bargains and bool((stays & (outcome.probabilities > 0.0)).any())
+    return bargains and any(bool((stays & (outcome.probabilities > 0.0)).any()) for outcome in outcomes)
