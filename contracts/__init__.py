@@ -6,7 +6,7 @@ from contracts.contract.choice import Choice, choose, design_for_choice, suffici
 from contracts.contract.design import design_contract
 from contracts.contract.full_information import FullInformation, full_information, full_informations
 from contracts.contract.rewards import Rewards, rewards
-from contracts.contract.verify import Certificate, verify
+from contracts.contract.verify import verify
 from contracts.errors import BackendMissing, Infeasible, InvalidInput, ModelpactError, NotConverged
 from contracts.extensions.confidence_region import ConfidenceRegion, bootstrap_covariance, confidence_region
 from contracts.extensions.continuous import ContinuousContract, ContinuousProblem, EmpiricalCosts
@@ -49,6 +49,7 @@ from contracts.problem.valuation import (
     PowerValuation,
     Valuation,
 )
+from contracts.proof.certificate import Certificate
 
 __all__ = [
     "AccuracyCurve",

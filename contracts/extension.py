@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from contracts.contract import Contract
-    from contracts.contract.verify import Certificate
+    from contracts.extensions.old_verify import Certificate
     from contracts.problem import Problem
 
 

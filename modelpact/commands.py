@@ -10,7 +10,7 @@ from modelpact.terminal import PICTURES, Flag, document, whisper, working, writa
 
 if TYPE_CHECKING:
     from contracts.contract import Contract
-    from contracts.contract.verify import Certificate
+    from contracts.proof.certificate import Certificate
 
 
 def design(

@@ -89,8 +89,8 @@ def _record(columns: Columns, k: int, contract: Contract, benchmark: Any) -> Non
         "full_information": benchmark.objective,
         "full_information_error": benchmark.standard_error,
         "information_cost": benchmark.objective - contract.objective,
-        "optimality_gap": certificate.optimality_gap,
-        "global_gap": certificate.global_gap,
+        "optimality_gap": certificate.as_solved_gap,
+        "global_gap": certificate.gap,
         "certified": float(certificate.holds),
         "excluded": float(contract.provenance.excluded),
     }

@@ -21,7 +21,7 @@ from contracts.proof.evidence import Proof
 from contracts.proof.witness import Tree, Witness
 
 if TYPE_CHECKING:
-    from contracts.contract.verify import Certificate
+    from contracts.proof.certificate import Certificate
 
 SCHEMA = "modelpact/contract/1"
 VECTORS = ("contribution", "expected_reward", "reservation_utility")

@@ -24,16 +24,15 @@ import numpy as np
 
 from contracts import checks
 from contracts.contract import Contract
-from contracts.contract.plain_design import contract_of, null_contract
-from contracts.contract.verify import TOLERANCE, Certificate, reservation_by_zooming, verify, verify_menu
+from contracts.contract.design import check_concave, contract_of, hopeless, null_contract
 from contracts.errors import InvalidInput, NotConverged
 from contracts.extension import ExtendedProblem
 from contracts.extensions.menu import MenuContract
+from contracts.extensions.old_verify import TOLERANCE, Certificate, reservation_by_zooming, verify, verify_menu
 from contracts.problem import Problem
 from contracts.problem.accuracy import AccuracyCurve
 from contracts.problem.population import Population
 from contracts.problem.reservation import Reservation, reservations
-from contracts.problem.shape import check_concave, hopeless
 from contracts.problem.valuation import Valuation
 from contracts.program.exclusion import CLOSE, Candidate, Found, attempt, candidate_at, possible_improvement
 from contracts.program.first_moment import FirstMoment, prepare

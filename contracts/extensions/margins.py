@@ -29,20 +29,19 @@ import numpy as np
 
 from contracts import checks
 from contracts.contract import Contract
-from contracts.contract.plain_design import null_contract
-from contracts.contract.verify import (
+from contracts.contract.design import check_concave, hopeless, null_contract
+from contracts.errors import Infeasible, InvalidInput
+from contracts.extension import ExtendedProblem
+from contracts.extensions.menu import MenuContract
+from contracts.extensions.old_verify import (
     OPTIMALITY_TOLERANCE,
     TOLERANCE,
     Certificate,
     reservation_by_zooming,
     verify_menu,
 )
-from contracts.errors import Infeasible, InvalidInput
-from contracts.extension import ExtendedProblem
-from contracts.extensions.menu import MenuContract
 from contracts.problem import Problem
 from contracts.problem.reservation import reservation
-from contracts.problem.shape import check_concave, hopeless
 from contracts.program.concave_program import CONVERGED, SHARES, Found, Task, solve
 from contracts.program.first_moment import FirstMoment, Program, exclude, moments
 from contracts.program.mixture_program import menu_of, prefixes, prepare_mixture, witness_of

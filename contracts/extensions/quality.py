@@ -32,11 +32,11 @@ import numpy as np
 
 from contracts import checks
 from contracts.contract import Contract, Settlement
-from contracts.contract.plain_design import SOLVERS, design_due
-from contracts.contract.verify import TOLERANCE, Certificate, reservation_by_zooming, usable, verify_due
+from contracts.contract.design import SOLVERS, design_due
 from contracts.errors import Infeasible, InvalidInput, NotConverged
 from contracts.extension import ReducedProblem
 from contracts.extensions.menu import MenuContract
+from contracts.extensions.old_verify import TOLERANCE, Certificate, reservation_by_zooming, usable, verify_due
 from contracts.problem import Problem
 from contracts.problem.accuracy import AccuracyCurve
 from contracts.problem.outcomes import total_data

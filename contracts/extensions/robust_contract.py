@@ -31,7 +31,9 @@ import numpy as np
 
 from contracts.contract import Contract, Provenance
 from contracts.contract.design import design_contract
-from contracts.contract.verify import (
+from contracts.errors import InvalidInput
+from contracts.extension import ExtendedContract, ExtendedProblem
+from contracts.extensions.old_verify import (
     TOLERANCE,
     Certificate,
     broken_promises,
@@ -40,8 +42,6 @@ from contracts.contract.verify import (
     usable,
     verify,
 )
-from contracts.errors import InvalidInput
-from contracts.extension import ExtendedContract, ExtendedProblem
 from contracts.problem import Problem
 from contracts.problem.outcomes import total_data
 from contracts.records import frozen

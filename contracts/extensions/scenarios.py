@@ -32,8 +32,10 @@ import numpy as np
 
 from contracts import checks
 from contracts.contract import Contract, Provenance
-from contracts.contract.design import design_contract
-from contracts.contract.verify import (
+from contracts.contract.design import check_concave, design_contract, hopeless
+from contracts.errors import InvalidInput, NotConverged
+from contracts.extension import ExtendedContract, ExtendedProblem
+from contracts.extensions.old_verify import (
     Certificate,
     doubts,
     refused,
@@ -41,8 +43,6 @@ from contracts.contract.verify import (
     usable,
     verify_menu,
 )
-from contracts.errors import InvalidInput, NotConverged
-from contracts.extension import ExtendedContract, ExtendedProblem
 from contracts.extensions.robust_contract import (
     Breach,
     as_base_contract,
@@ -56,7 +56,6 @@ from contracts.extensions.scenario_program import ScenarioSolution, leave_out, s
 from contracts.problem import Problem
 from contracts.problem.participants import Turnout
 from contracts.problem.reservation import reservation
-from contracts.problem.shape import check_concave, hopeless
 from contracts.program.exclusion import CLOSE, CONVERGED, best_of
 from contracts.program.first_moment import MIXTURE_ERROR, FirstMoment, Program, prepare
 from contracts.program.relaxation import relax

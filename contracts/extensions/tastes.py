@@ -20,10 +20,10 @@ from typing import Any
 import numpy as np
 
 from contracts.contract import Contract, Settlement
-from contracts.contract.verify import TOLERANCE, Certificate, reservation_by_zooming, verify
 from contracts.errors import InvalidInput
 from contracts.extension import ReducedProblem
 from contracts.extensions.menu import MenuContract
+from contracts.extensions.old_verify import TOLERANCE, Certificate, reservation_by_zooming, verify
 from contracts.problem import Problem
 from contracts.problem.accuracy import AccuracyCurve
 from contracts.problem.population import Population

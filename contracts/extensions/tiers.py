@@ -15,22 +15,20 @@ import numpy as np
 
 from contracts import checks
 from contracts.contract import Contract
-from contracts.contract.design import design_contract
-from contracts.contract.plain_design import contract_of
-from contracts.contract.verify import (
+from contracts.contract.design import check_concave, contract_of, design_contract, hopeless
+from contracts.errors import Infeasible, InvalidInput
+from contracts.extension import ExtendedProblem
+from contracts.extensions.menu import MenuContract
+from contracts.extensions.old_verify import (
     LATTICE_ERROR,
     OPTIMALITY_TOLERANCE,
     Certificate,
     reservation_by_zooming,
     verify_menu,
 )
-from contracts.errors import Infeasible, InvalidInput
-from contracts.extension import ExtendedProblem
-from contracts.extensions.menu import MenuContract
 from contracts.extensions.tier_proof import loss_of, prove
 from contracts.extensions.tier_search import Found, Shape, search_shape
 from contracts.problem import Problem
-from contracts.problem.shape import check_concave, hopeless
 from contracts.program import exclusion
 from contracts.program.exclusion import CLOSE, Candidate, attempt, undecided
 from contracts.program.first_moment import FirstMoment, exclude, prepare

@@ -24,13 +24,12 @@ from scipy import interpolate, optimize
 
 from contracts import checks
 from contracts.contract import Contract
-from contracts.contract.design import design_contract
-from contracts.contract.plain_design import contract_of
-from contracts.contract.verify import LATTICE_ERROR, TOLERANCE, Certificate, verify_menu
+from contracts.contract.design import check_concave, contract_of, design_contract, hopeless
 from contracts.errors import Infeasible, InvalidInput
 from contracts.extension import ExtendedProblem
 from contracts.extensions.confidence_region import ConfidenceRegion, confidence_region
 from contracts.extensions.menu import MenuContract
+from contracts.extensions.old_verify import LATTICE_ERROR, TOLERANCE, Certificate, verify_menu
 from contracts.measured.exponential_mixture import ExponentialMixture
 from contracts.measured.learning_curves import CurveFit
 from contracts.problem import Problem
@@ -38,7 +37,6 @@ from contracts.problem.accuracy import AccuracyCurve
 from contracts.problem.outcomes import Law, believed_total, total_data
 from contracts.problem.population import Population
 from contracts.problem.reservation import Reservation
-from contracts.problem.shape import check_concave, hopeless
 from contracts.problem.valuation import Valuation
 from contracts.program.exclusion import Found, search
 from contracts.program.exponential_sum import fit_exponentials
@@ -317,7 +315,7 @@ class UncertainContract(MenuContract):
                 return None, []
         else:
             error = mixture_error(problem, witness) if witness.rates.size else LATTICE_ERROR
-        bound, _, sensitivity = lower_bound(problem, witness, single.reservation_utility, single.contribution)
+        bound, _, sensitivity, _ = lower_bound(problem, witness, single.reservation_utility, single.contribution)
         top = problem.largest_target
         return top - bound + error * sensitivity, []
 
