@@ -11,7 +11,6 @@ from contracts.contract.general_design import design_general
 from contracts.contract.plain_design import SOLVERS, design_due
 from contracts.contract.stated import Stated
 from contracts.errors import InvalidInput
-from contracts.extension import ExtendedProblem
 from contracts.problem import Problem
 
 
@@ -62,8 +61,6 @@ def design_contract(
     checks.choice("solver", solver, SOLVERS)
     global_gap = checks.number("global_gap", global_gap, low=0.0, open_low=True)
     time_limit = checks.number("time_limit", time_limit, low=0.0)
-    if isinstance(problem, ExtendedProblem):
-        return problem.design(solver=solver)
     if not isinstance(problem, Problem):
         raise InvalidInput(f"problem = {problem!r:.60}: expected a Problem")
     limits: dict[str, Any] = {"solver": solver, "global_gap": global_gap, "time_limit": time_limit}

@@ -72,7 +72,9 @@ def test_bounds_hold_for_any_prices(build):
     for _ in range(20):
         prices = rng.random(3) * 2
         witness = dataclasses.replace(contract.witness, feasibility_multipliers=prices)
-        gap = verify(dataclasses.replace(contract, proof=dataclasses.replace(contract.proof, witness=witness))).as_solved_gap
+        gap = verify(
+            dataclasses.replace(contract, proof=dataclasses.replace(contract.proof, witness=witness))
+        ).as_solved_gap
         assert gap is not None
         assert gap >= -1e-10
 
@@ -113,10 +115,14 @@ def test_menus_of_another_shape_are_refused(build):
 def test_a_proof_that_leaves_types_out_proves_nothing_about_the_others(build):
     contract = design_contract(build([0.2, 0.04], 10))
     forged = dataclasses.replace(contract.witness, excluded=1)
-    certificate = verify(dataclasses.replace(contract, proof=dataclasses.replace(contract.proof, witness=forged)))
+    certificate = verify(
+        dataclasses.replace(contract, proof=dataclasses.replace(contract.proof, witness=forged))
+    )
     assert certificate.as_solved_gap is None or certificate.scope == ""
     forged = dataclasses.replace(contract.global_witness, excluded=1)
-    certificate = verify(dataclasses.replace(contract, proof=dataclasses.replace(contract.proof, global_witness=forged)))
+    certificate = verify(
+        dataclasses.replace(contract, proof=dataclasses.replace(contract.proof, global_witness=forged))
+    )
     assert certificate.gap is None
     assert "the proof leaves out types that contribute" in certificate.missing
 
