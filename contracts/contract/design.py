@@ -10,7 +10,7 @@ from contracts.contract.divergence_design import design_within_divergence
 from contracts.contract.general_design import design_general
 from contracts.contract.plain_design import SOLVERS, design_due
 from contracts.contract.stated import Stated
-from contracts.errors import InvalidInput
+from contracts.errors import InvalidInput, NotConverged
 from contracts.problem import Problem
 
 
@@ -68,7 +68,13 @@ def design_contract(
         return design_due(problem, None, **limits)
     stated = Stated.of(problem)
     if stated.simple:
-        return stated.read(design_due(stated.plain, stated.reservation, **limits))
+        try:
+            return stated.read(design_due(stated.plain, stated.reservation, **limits))
+        except NotConverged:
+            if solver != "interior-point":
+                raise
+            # More may be due than can be given: the search over cases says to whom, and how much.
+            return design_general(stated, global_gap=global_gap, time_limit=time_limit)
     if stated.divergence:
         return design_within_divergence(stated, solver=solver, time_limit=time_limit)
     if solver != "interior-point":

@@ -21,9 +21,11 @@ from contracts.problem.cases import (
     UNDECIDED,
     Asked,
     Case,
+    linear_constraints,
     neighbours,
 )
 from contracts.problem.standard_form import StandardForm
+from contracts.program.case_program import Point, Setting
 
 NEAR = 1e-9  # of a lot, or of the largest contribution
 FEW = 4  # pools whose lots are tried in all ways
@@ -147,6 +149,34 @@ def _best_breaks(
             k -= 1
         j = i
     return kept
+
+
+def least_utilities(at: Setting, case: Case, point: Point) -> np.ndarray:
+    """The least utilities with which the contributions of a decided case can be asked for, shape (rows,).
+
+    What keeps one row from another's option, or is due to it, asks for no less than some utility; so that there
+    are least ones, found by raising from nothing whatever falls short.
+    """
+    linear = linear_constraints(at.form, case, at.asked)
+    raises = np.flatnonzero((linear.by_u > 0.0).sum(axis=1) == 1)
+    needs = (linear.least - linear.by_x @ point.contribution - linear.by_z * point.level)[raises]
+    by_u, row = linear.by_u[raises], linear.by_u[raises].argmax(axis=1)
+    own = by_u[np.arange(raises.size), row]
+    alone, least = (by_u != 0.0).sum(axis=1) == 1, np.full(point.utility.size, -np.inf)
+    np.maximum.at(least, row[alone], needs[alone] / own[alone])
+    least = np.where(np.isfinite(least), least, point.utility)
+    for _ in range(least.size):
+        np.maximum.at(least, row, (needs - (by_u @ least - own * least[row])) / own)
+    return np.minimum(least, point.utility)
+
+
+def nothing_for_nothing(at: Setting, case: Case, point: Point) -> Point:
+    """The point, whoever is asked for nothing and given nothing but for rounding asked and given exactly that."""
+    x, u = point.contribution.copy(), point.utility.copy()
+    small = NEAR * max(at.data_unit, float(x.max(initial=0.0)))
+    none = (x <= small) & (np.abs(u) <= NEAR * at.value_unit) & (case.low <= 0.0) & (at.asked.due <= 0.0)
+    x[none] = u[none] = 0.0
+    return point._replace(contribution=x, utility=u)
 
 
 def pools(form: StandardForm, case: Case) -> list[np.ndarray]:

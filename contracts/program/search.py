@@ -41,7 +41,16 @@ from contracts.program.case_program import Point, Setting, into_box, setting, sh
 from contracts.program.convex_program import CONVERGED, Solved, solve
 from contracts.program.goals import Goal, goal_of
 from contracts.program.losses import losses_of
-from contracts.program.rounding import NEAR, decided, in_lots, links_open, lots_near, option_room
+from contracts.program.rounding import (
+    NEAR,
+    decided,
+    in_lots,
+    least_utilities,
+    links_open,
+    lots_near,
+    nothing_for_nothing,
+    option_room,
+)
 from contracts.proof.evidence import BOUNDS, LEAF, LINK, REACH, SERVICE, Cases
 from contracts.records import frozen
 
@@ -358,16 +367,27 @@ class Tree:
 
     def _take(self, case: Case, solved: Solved) -> None:
         """Keep a menu if it is one and the best so far."""
-        at, point = self.setting, solved.point
         if solved.error > CONVERGED or solved.broken > 0.0:
             return
-        if shortfall(at, case, point.contribution, point.utility) > SOUND * at.value_unit:
+        at = self.setting
+        for point in self._readings(case, solved.point):
+            if shortfall(at, case, point.contribution, point.utility) > SOUND * at.value_unit:
+                continue
+            if not self._counts(case, point):
+                continue
+            value = value_at(at, case, point.contribution, point.utility, point.level)
+            if value > self.known or self.best is None:
+                self.best, self.known = Menu(case, point, value), max(self.known, value)
+
+    def _readings(self, case: Case, point: Point) -> Iterator[Point]:
+        """A point, and where options count those in which who brings nothing, but for rounding, gets nothing."""
+        at = self.setting
+        if at.form.problem.menu.options is None:
+            yield point
             return
-        if not self._counts(case, point):
-            return
-        value = self._value(case, solved)
-        if value > self.known or self.best is None:
-            self.best, self.known = Menu(case, point, value), max(self.known, value)
+        least = least_utilities(at, case, point)
+        for utility in (point.utility, least):
+            yield nothing_for_nothing(at, case, point._replace(utility=utility))
 
     def _counts(self, case: Case, point: Point) -> bool:
         """Whether a decided case has no more options than are allowed."""
@@ -375,8 +395,7 @@ class Tree:
         if at.form.problem.menu.options is None:
             return True
         room, free = option_room(at.form, case, at.asked)
-        small = NEAR * max(float(point.contribution.max(initial=0.0)), 1e-300)
-        taken = [k for k in free if point.contribution[k] > small or point.utility[k] > SOUND * at.value_unit]
+        taken = [k for k in free if point.contribution[k] > 0.0 or point.utility[k] > 0.0]
         return len(taken) + links_open(at.form, case).size <= room
 
     def cases(self) -> Cases:

@@ -137,13 +137,13 @@ def test_dearer_and_better_in_proportion_is_the_same(factor):
 
 
 @pytest.mark.parametrize(
-    ("belief", "shading", "value"), [("interim", 0.1, 86.9126), ("ex-ante", 0.0, 87.4)], ids=["interim", "ex-ante"]
+    ("belief", "shading", "value"), [("interim", 0.1, 88.6930596), ("ex-ante", 0.0, 89.0697938)], ids=["interim", "ex-ante"]
 )
 def test_both_solvers_agree(belief, shading, value):
     problem = stated([0.3, 0.1], [1.0, 0.6], 4, belief=belief, shading=shading)
     default, conic = design_contract(problem), design_contract(problem, solver="conic")
     assert conic.objective == pytest.approx(default.objective, abs=2e-4)
-    assert default.objective == pytest.approx(value, abs=1e-3)
+    assert default.objective == pytest.approx(value, abs=1e-6)
     assert verify(default).holds
     assert verify(conic).holds
 
@@ -191,7 +191,7 @@ def test_what_is_changed_is_named():
         ({"problem": of_quality(contract.problem, [0.9, 0.5, 0.8], 0.1)}, "reservation utility"),
         ({"expected_reward": reward + 3.0}, "feasibility"),
         ({"expected_reward": reward - 0.1}, "individual"),
-        ({"expected_reward": reward * [1.0, 1.0, 1.01]}, "incentive"),
+        ({"expected_reward": reward * [1.0, 1.01, 1.0]}, "incentive"),
         ({"objective": contract.objective + 1e-3}, "objective"),
     ]:
         certificate = verify(dataclasses.replace(contract, **change))
@@ -200,7 +200,7 @@ def test_what_is_changed_is_named():
 
 
 def test_too_much_may_be_missing():
-    with pytest.raises(Infeasible, match=r"type"):
+    with pytest.raises(Infeasible, match=r"type 2 cannot be given what is due to it"):
         design_contract(stated([0.02, 0.01], [1.0, 1.0], 2, shading=0.9))
     nothing = design_contract(stated([900.0, 800.0], [1.0, 1.0], 2, shading=0.1))
     assert nothing.objective == 0.0
