@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from contracts import checks
 from contracts.contract.contract import Contract
 from contracts.contract.divergence_design import design_within_divergence
@@ -65,6 +67,7 @@ def design_contract(
         raise InvalidInput(f"problem = {problem!r:.60}: expected a Problem")
     limits: dict[str, Any] = {"solver": solver, "global_gap": global_gap, "time_limit": time_limit}
     if problem.plain:
+        _refuse_batch(problem)
         return design_due(problem, None, **limits)
     stated = Stated.of(problem)
     if stated.simple:
@@ -80,3 +83,18 @@ def design_contract(
     if solver != "interior-point":
         raise InvalidInput(f"solver = {solver!r}: expected 'interior-point' for {', '.join(stated.beyond)}")
     return design_general(stated, global_gap=global_gap, time_limit=time_limit)
+
+
+def _refuse_batch(problem: Problem) -> None:
+    """Name what has more numbers than one problem has."""
+    types = problem.population.costs.shape[-1]
+    for name, value, accepted in (
+        ("population.costs", problem.population.costs, 1),
+        ("valuation.scale", problem.valuation.scale, 0),
+        ("accuracy.optimum", problem.accuracy.optimum, 0),
+    ):
+        if np.ndim(value) > accepted:
+            one = f"a number or ({types},), one for each type" if name == "valuation.scale" else "one problem"
+            raise InvalidInput(
+                f"{name} has shape {np.shape(value)}: expected {one}; design_contracts takes batches"
+            )

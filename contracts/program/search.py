@@ -36,6 +36,7 @@ from contracts.problem.cases import (
     neighbours,
     whole,
 )
+from contracts.problem.shape import hopeless
 from contracts.problem.standard_form import StandardForm
 from contracts.program.case_program import Point, Setting, into_box, setting, shortfall, value_at
 from contracts.program.convex_program import CONVERGED, Solved, solve
@@ -93,6 +94,13 @@ class Found:
     reason: str | None = None
 
 
+NOTHING_PAYS = Found(
+    contribution=None, utility=None, level=0.0, case=None, value=-np.inf, bound=np.inf, global_bound=None,
+    cases=None, global_cases=None, nodes=0, cut_short=False,
+    reason="all data that may pay together give no model: expected cheaper data or more participants",
+)  # fmt: skip
+
+
 def search(
     form: StandardForm,
     asked: Asked,
@@ -111,6 +119,8 @@ def search(
         time_limit: seconds after which the search ends with what it has.
     """
     began, goal = time.perf_counter(), goal_of(form, outside)
+    if all(hopeless(world.plain) for world in form.worlds) and (asked.due >= 0.0).all():
+        return NOTHING_PAYS
     losses = losses_of(form, float(min(asked.due.min(), 0.0)))
     allowed = global_gap * goal.unit
     stay = _may_stay(form)

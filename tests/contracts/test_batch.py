@@ -190,10 +190,12 @@ def test_every_leaf_may_carry_a_batch():
 
 
 def test_bad_batches_are_refused_in_one_line():
-    valuation = LinearValuation(scale=[1.0, 2.0])
     curve = PowerLaw(optimum=[0.9, 0.8, 0.7])
     with pytest.raises(InvalidInput, match="do not broadcast"):
-        unstack(two_types(accuracy=curve, valuation=valuation))
+        unstack(two_types(accuracy=curve, valuation=LinearValuation(scale=[1.0, 2.0, 3.0, 4.0])))
+    # As many scales as types are one for each type.
+    with pytest.raises(InvalidInput, match=r"accuracy.optimum has shape \(3,\): expected a number"):
+        two_types(accuracy=curve, valuation=LinearValuation(scale=[1.0, 2.0]))
     single = Population(
         costs=jnp.asarray([0.02, 0.01], dtype=jnp.float32),
         probabilities=jnp.asarray([0.5, 0.5], dtype=jnp.float32),

@@ -217,7 +217,7 @@ def test_what_is_changed_is_named(objective, change, word):
     assert any(text.startswith(word) for text in certificate.violations), certificate.violations
 
 
-@pytest.mark.parametrize("objective", OBJECTIVES[:5], ids=lambda o: o.family)
+@pytest.mark.parametrize("objective", OBJECTIVES[:4], ids=lambda o: o.family)
 def test_a_worse_menu_that_keeps_its_promises_is_not_called_optimal(objective):
     contract, base = designed(objective), design_contract(STATED)
     worse = dataclasses.replace(

@@ -155,11 +155,13 @@ def test_bad_input_is_named(build):
     for scales, words in [
         ([100.0, -1.0], r"scale\[1\] = -1"),
         ([100.0, np.nan], r"scale\[1\] = nan"),
-        ([100.0], r"valuation.scale has shape \(1,\): expected \(2,\), one for each type"),
+        ([100.0], r"valuation.scale has shape \(1,\): expected a number or \(2,\), one for each type"),
         ([100.0, 90.0, 80.0], r"valuation.scale has shape \(3,\)"),
     ]:
         with pytest.raises(InvalidInput, match=words):
-            build([0.2, 0.1], 10, valuation=LinearValuation(scale=scales))
+            design_contract(build([0.2, 0.1], 10, valuation=LinearValuation(scale=scales)))
+    with pytest.raises(InvalidInput, match=r"valuation.scale has shape \(3,\): expected \(2,\), one for each type"):
+        build([0.2, 0.1], 10, valuation=LinearValuation(scale=[1.0, 2.0, 3.0]), shading=0.1)
 
 
 @pytest.mark.parametrize(
