@@ -202,7 +202,7 @@ def test_curves_that_are_no_mixture_and_uncertain_numbers(participants, accuracy
     assert contract.objective < design_contract(problem, time_limit=0.0).objective
 
 
-@pytest.mark.parametrize(("distance", "radius"), zip(DISTANCES, (0.1, 0.05), strict=True))
+@pytest.mark.parametrize(("distance", "radius"), [("total-variation", 0.1), ("kullback-leibler", 0.05)])
 def test_the_contract_for_the_stated_probabilities_breaks_promises(distance, radius):
     nominal = design_contract(make(10))
     believing = dataclasses.replace(nominal, problem=doubted(nominal.problem, radius, distance))
