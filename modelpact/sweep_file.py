@@ -23,7 +23,6 @@ table = [
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,10 +32,11 @@ import numpy as np
 from contracts import checks
 from contracts.errors import InvalidInput
 from contracts.problem import Problem
-from contracts.problem.data import known, problem_from_data
+from contracts.problem.data import problem_from_data
+from contracts.problem.data_tables import known
 from contracts.records import frozen
-from modelpact.axes import Axis
-from modelpact.problem_file import read_problem
+from modelpact.axes import WHOLE_TABLES, Axis
+from modelpact.problem_file import read_problem, read_toml
 from modelpact.sweeps import CHUNK, sweep
 from modelpact.terminal import PICTURES, Flag, document, progress, writable
 
@@ -74,7 +74,7 @@ def read_sweep(path: str | Path) -> SweepFile:
     contracts.errors.InvalidInput: nowhere.toml: No such file or directory: expected a TOML file
     """
     place = Path(path)
-    document = _document(place)
+    document = read_toml(place)
     try:
         known("", document, ("problem", "axes"), ("chunk",))
         if not isinstance(document["axes"], dict) or not document["axes"]:
@@ -87,17 +87,6 @@ def read_sweep(path: str | Path) -> SweepFile:
         )
     except InvalidInput as error:
         raise InvalidInput(f"{path}: {error}") from error
-
-
-def _document(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_bytes().decode("utf-8"))
-    except OSError as error:
-        raise InvalidInput(f"{path}: {error.strerror}: expected a TOML file") from error
-    except UnicodeDecodeError as error:
-        raise InvalidInput(f"{path}: byte {error.start} is not UTF-8: expected a TOML file") from error
-    except (ValueError, RecursionError) as error:
-        raise InvalidInput(f"{path}: not TOML: {str(error)[:80]}") from error
 
 
 def _problem(stated: Any, folder: Path) -> Problem:
@@ -145,8 +134,8 @@ def _flat(entry: dict[str, Any]) -> dict[str, Any]:
     """Settings by field; TOML reads an unquoted population.costs as a table in a table."""
     flat: dict[str, Any] = {}
     for key, value in entry.items():
-        if key in ("population", "accuracy", "valuation") and isinstance(value, dict) and "family" not in value:
-            if key == "population" and {"costs", "probabilities", "participants"} <= set(value):
+        if key in WHOLE_TABLES and isinstance(value, dict) and "family" not in value:
+            if key == "population" and {"costs", "participants"} <= set(value):
                 flat[key] = value
             else:
                 flat |= {f"{key}.{name}": inner for name, inner in value.items()}
