@@ -9,12 +9,14 @@ leaving (individual rationality).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from contracts.checks import array, number, probabilities
+from contracts.contract import Contract
+from contracts.contract.options import options_of
 from contracts.errors import InvalidInput
 
 
@@ -65,11 +67,13 @@ class ContractMenu:
 
     Attributes:
         costs: cost per unit of contribution of each type, above zero, shape (types,).
-        contributions: what each option asks for, at least zero, shape (types,); option i is meant for type i.
+        contributions: what each option asks for, at least zero, shape (types,); option i is meant for type i. Or
+            shape (types, types), row i what each option asks of type i, where data differ in quality.
         values: expected value of each option's reward when everybody else chooses truthfully, shape (types,);
             or shape (types, types), row i the values to type i, when types see different odds.
         reservation_utilities: what each type gets alone, shape (types,).
         probabilities: of the types, shape (types,); only for the expected gain.
+        available: which options each type can take, shape (types, types); all when omitted.
 
     Raises:
         InvalidInput: lengths that do not fit, or values outside their range.
@@ -86,27 +90,28 @@ class ContractMenu:
     values: Any
     reservation_utilities: Any
     probabilities: Any = None
+    available: Any = None
 
     def __post_init__(self):
         costs = array("costs", self.costs, low=0.0, open_low=True)
         types = costs.size
-        values = array("values", self.values, ndim=None, length=types)
-        if values.ndim > 2 or values.shape != (types,) * values.ndim:
-            raise InvalidInput(f"values has shape {values.shape}: expected ({types},) or ({types}, {types})")
         checked: dict[str, Any] = {
             "costs": costs,
-            "contributions": array("contributions", self.contributions, low=0.0, length=types),
-            "values": values,
+            "contributions": _by_option("contributions", self.contributions, types, low=0.0),
+            "values": _by_option("values", self.values, types),
             "reservation_utilities": array("reservation_utilities", self.reservation_utilities, length=types),
         }
         if self.probabilities is not None:
             checked["probabilities"] = probabilities("probabilities", self.probabilities, length=types)
+        if self.available is not None:
+            checked["available"] = _by_option("available", np.asarray(self.available) * 1.0, types) > 0.5
         for name, value in checked.items():
             object.__setattr__(self, name, value)
 
     def utilities(self) -> np.ndarray:
-        """Utility of every type from every option, shape (types, options)."""
-        return np.atleast_2d(self.values) - self.costs[:, None] * self.contributions
+        """Utility of every type from every option (-inf where it cannot take it), shape (types, options)."""
+        each = np.atleast_2d(self.values) - self.costs[:, None] * self.contributions
+        return each if self.available is None else np.where(self.available, each, -np.inf)
 
     def certificate(self, *, tolerance: float | None = None) -> MenuCertificate:
         """Check every type's choice against all others.
@@ -140,49 +145,41 @@ class ContractMenu:
         )
 
 
-@runtime_checkable
-class ContractLike(Protocol):
-    """What a contract has to offer to be read as a menu; `contracts.Contract` does.
-
-    Attributes:
-        contribution: data each option asks for, shape (types,).
-        expected_reward: expected value of each option's reward, shape (types,).
-        reservation_utility: what each type gets alone, shape (types,).
-        problem: has a `population` with `costs` and `probabilities`, shape (types,).
-    """
-
-    contribution: Any
-    expected_reward: Any
-    reservation_utility: Any
-    problem: Any
+def _by_option(name: str, value: Any, types: int, **interval: float) -> np.ndarray:
+    """Numbers by option, or by type and option."""
+    found = array(name, value, ndim=None, length=types, **interval)
+    if found.ndim > 2 or found.shape != (types,) * found.ndim:
+        raise InvalidInput(f"{name} has shape {found.shape}: expected ({types},) or ({types}, {types})")
+    return found
 
 
-def contract_menu(contract: ContractLike) -> ContractMenu:
+def contract_menu(contract: Contract) -> ContractMenu:
     """The game of choosing from a contract's menu.
 
+    Everybody takes an option of its group that it can deliver, or stays out; all in its own units of cost.
+
     Args:
-        contract: a designed contract.
+        contract: a contract of any problem.
 
     Returns:
         The menu; its certificate repeats the contract's incentive compatibility and individual rationality
         from the side of the participants.
 
-    >>> from types import SimpleNamespace
-    >>> population = SimpleNamespace(costs=[1.0, 2.0], probabilities=[0.5, 0.5])
-    >>> contract = SimpleNamespace(
-    ...     problem=SimpleNamespace(population=population),
-    ...     contribution=[0.4, 0.1],
-    ...     expected_reward=[0.6, 0.25],
-    ...     reservation_utility=[0.1, 0.05],
-    ... )
-    >>> contract_menu(contract).certificate().holds
+    Raises:
+        InvalidInput: something that is no contract.
+
+    >>> from contracts.testing import example_contract
+    >>> contract_menu(example_contract()).certificate().holds
     True
     """
-    population = contract.problem.population
+    if not isinstance(contract, Contract):
+        raise InvalidInput(f"contract = {contract!r:.60}: expected a Contract")
+    offered, population = options_of(contract), contract.problem.population
     return ContractMenu(
         costs=population.costs,
-        contributions=contract.contribution,
-        values=contract.expected_reward,
+        contributions=offered.raw,
+        values=offered.worth - offered.joining[:, None],
         reservation_utilities=contract.reservation_utility,
-        probabilities=population.probabilities,
+        probabilities=population.shares,
+        available=offered.available,
     )

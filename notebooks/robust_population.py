@@ -79,7 +79,7 @@ for name, contract in by_number.items():
 # %%
 ten = by_number["ten"]
 poisson = clinics(Poisson(mean=10))
-same_menu = dataclasses.replace(ten, problem=poisson, witness=None, global_witness=None)
+same_menu = dataclasses.replace(ten, problem=poisson, proof=Proof())
 found = verify(same_menu)
 print("room left in the promises:", found.feasibility_slack.round(3))
 print([text for text in found.violations if text.startswith("objective")])

@@ -1,5 +1,6 @@
 """The answer: a menu with its proof, and what one does with it."""
 
-from contracts.contract.contract import Contract, Provenance, Settlement
+from contracts.contract.contract import Contract, Provenance
+from contracts.contract.settlement import Settlement
 
 __all__ = ["Contract", "Provenance", "Settlement"]

@@ -30,10 +30,10 @@ import numpy as np
 
 from contracts.contract import Contract
 from contracts.contract.design import check_shape, contract_of, design_contract, hopeless
+from contracts.contract.stated import Stated
 from contracts.errors import InvalidInput, ModelpactError
-from contracts.extension import ExtendedProblem, ReducedProblem
 from contracts.problem import Problem
-from contracts.problem.reservation import reservations
+from contracts.problem.reservation import Reservation, reservations
 from contracts.program.batch_solver import BLOCK, padded_types, solve_programs
 from contracts.program.compiled import MOST_TYPES
 from contracts.program.exclusion import CONVERGED, Candidate, Found, attempt, chernoff, expected_target, plan
@@ -43,20 +43,21 @@ from contracts.program.interior_point import CYCLING, Solution, solve
 WORTH_COMPILING = 64  # programs of one size; fewer are solved with the next larger ones
 
 
-def design_contracts(problems: Problem | Iterable[Problem | ReducedProblem]) -> list[Any]:
+def design_contracts(problems: Problem | Iterable[Problem]) -> list[Contract]:
     """Find the best contracts for many problems together.
 
     Args:
         problems: problems of any kinds and numbers of types, or one `Problem` whose costs, probabilities,
             participants, curve and valuation parameters carry leading batch dimensions (float64; they are
-            broadcast against each other). Up to 64 types are solved together; larger problems, curves that are
-            no mixture of exponentials, and uncertain numbers of participants, one by one. Extended problems
-            that are base problems in other terms (`ReducedProblem`) are taken too, others refused.
+            broadcast against each other). Problems whose standard form is the published program (whatever their
+            qualities, scales, baselines, margins, or doubt in total variation) are solved together up to 64
+            types; larger ones, curves that are no mixture of exponentials, uncertain numbers of participants,
+            and all others, one by one.
 
     Returns:
         The contracts in the order of the problems (of a batch: in C order), as `design_contract` gives them with
         `time_limit=0`: without branch and bound, so that where training is dear a better contract may exist. The
-        certificate's global gap says by how much; design those problems alone.
+        certificate's gap says by how much; design those problems alone.
 
     Raises:
         InvalidInput, NotConverged: as `design_contract`; the message names the first problem that fails. Use
@@ -67,44 +68,34 @@ def design_contracts(problems: Problem | Iterable[Problem | ReducedProblem]) -> 
         if isinstance(answer, ModelpactError):
             answer.args = (f"problems[{index}]: {answer}", *answer.args[1:])
             raise answer
-    return answers
+    return answers  # type: ignore[return-value]
 
 
-def attempt_contracts(problems: Problem | Iterable[Problem | ReducedProblem]) -> list[Any]:
+def attempt_contracts(problems: Problem | Iterable[Problem]) -> list[Contract | ModelpactError]:
     """Like `design_contracts`, with the error of a problem that fails in place of its contract."""
     given = unstack(problems) if isinstance(problems, Problem) else list(problems)
-    stated = [_base(problem, index) for index, problem in enumerate(given)]
-    return [
-        _guarded(problem.lifted, answer)
-        if isinstance(problem, ReducedProblem) and isinstance(answer, Contract)
-        else answer
-        for problem, answer in zip(given, _attempt(stated), strict=True)
-    ]
+    for index, problem in enumerate(given):
+        if not isinstance(problem, Problem):
+            raise InvalidInput(f"problems[{index}] = {problem!r:.60}: expected a Problem")
+    return _attempt(given)
 
 
-def _base(problem: Any, index: int) -> Problem:
-    if isinstance(problem, ReducedProblem):
-        return problem.reduced()
-    if isinstance(problem, ExtendedProblem):
-        kind = type(problem).__name__
-        raise InvalidInput(
-            f"problems[{index}] is a {kind}, which is not solved in batches: expected design_contract for each"
-        )
-    if not isinstance(problem, Problem):
-        raise InvalidInput(f"problems[{index}] = {problem!r:.60}: expected a Problem")
-    return problem
-
-
-def _attempt(stated: list[Problem]) -> list[Contract | ModelpactError]:
+def _attempt(given: list[Problem]) -> list[Contract | ModelpactError]:
     began = time.perf_counter()
-    answers: list[Contract | ModelpactError | None] = [None] * len(stated)
-    models = _prepared(stated, answers)
+    answers: list[Contract | ModelpactError | None] = [None] * len(given)
+    stated = {k: _guarded(Stated.of, problem) for k, problem in enumerate(given) if not problem.plain}
+    due = {k: one.reservation for k, one in stated.items() if isinstance(one, Stated) and one.simple}
+    plain = {
+        k: stated[k].plain if k in due else given[k] for k in range(len(given)) if k in due or k not in stated
+    }
+    models = _prepared(plain, due, answers)
     found = _search(list(models.values()))
-    share = (time.perf_counter() - began) / max(len(stated), 1)
+    share = (time.perf_counter() - began) / max(len(given), 1)
     for (index, model), one in zip(models.items(), found, strict=True):
-        answers[index] = _guarded(contract_of, model, one, "interior-point", time.perf_counter() - share)
+        answer = _guarded(contract_of, model, one, "interior-point", time.perf_counter() - share)
+        answers[index] = stated[index].read(answer) if index in due and isinstance(answer, Contract) else answer
     return [
-        _guarded(partial(design_contract, time_limit=0.0), stated[index]) if answer is None else answer
+        _guarded(partial(design_contract, time_limit=0.0), given[index]) if answer is None else answer
         for index, answer in enumerate(answers)
     ]
 
@@ -167,17 +158,18 @@ def _guarded(function: Callable[..., Any], *arguments: Any) -> Any:
 
 
 def _prepared(
-    problems: Sequence[Problem], answers: list[Contract | ModelpactError | None]
+    plain: dict[int, Problem], due: dict[int, Reservation], answers: list[Contract | ModelpactError | None]
 ) -> dict[int, FirstMoment]:
     """Models of the problems that can be batched, by index; errors go into `answers`."""
     sound: list[int] = []
-    for index, problem in enumerate(problems):
+    for index, problem in plain.items():
         answers[index] = _guarded(check_shape, problem)
         few = np.unique(problem.population.costs).size <= MOST_TYPES
         if answers[index] is None and few and not hopeless(problem):
             sound.append(index)
-    alone = reservations([problems[index] for index in sound])
-    models = {index: prepare(problems[index], own) for index, own in zip(sound, alone, strict=True)}
+    own = [index for index in sound if index not in due]
+    alone = due | dict(zip(own, reservations([plain[index] for index in own]), strict=True))
+    models = {index: prepare(plain[index], alone[index]) for index in sound}
     return {
         index: model
         for index, model in models.items()

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from html import escape
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from contracts import checks
-from contracts.errors import InvalidInput
 from contracts.problem import Problem
+from contracts.problem.standard_form import StandardForm, standard_form
+from contracts.proof.evidence import Proof
 from contracts.proof.witness import Tree, Witness
 from contracts.records import frozen
 
 if TYPE_CHECKING:
     from contracts.contract.rewards import Rewards
+    from contracts.contract.settlement import Settlement
     from contracts.contract.verify import Certificate
 
 
@@ -41,54 +43,24 @@ class Provenance:
 
 
 @frozen
-class Settlement:
-    """Who receives which model once the participants are known.
-
-    Attributes:
-        counts: participants of each type, shape (types,).
-        total_data: data the joint model is trained on.
-        trained_accuracy: its accuracy.
-        accuracy: accuracy of the model each type receives, shape (types,); never above the trained one.
-        value: its value, shape (types,), in units of cost.
-        utility: value less the cost of the data contributed, shape (types,).
-        names: the types' names.
-    """
-
-    counts: np.ndarray
-    total_data: float
-    trained_accuracy: float
-    accuracy: np.ndarray
-    value: np.ndarray
-    utility: np.ndarray
-    names: tuple[str, ...]
-
-    def __str__(self) -> str:
-        rows = [f"{'type':<16}{'count':>7}{'accuracy':>11}{'value':>11}{'utility':>11}"]
-        for i, name in enumerate(self.names):
-            rows.append(
-                f"{name:<16}{self.counts[i]:>7d}{self.accuracy[i]:>11.4f}{self.value[i]:>11.4f}"
-                f"{self.utility[i]:>11.4f}"
-            )
-        rows.append(f"trained on {self.total_data:g} data: accuracy {self.trained_accuracy:.4f}")
-        return "\n".join(rows)
-
-
-@frozen
 class Contract:
     """A menu with one option per type; arrays keep the order in which the user gave the types.
 
+    Values and utilities of each type are in its own units of cost, counted from the worth of what everybody has
+    without data (the baseline). Option j costs type i as many raw data as give the effective data of j.
+
     Attributes:
         problem: the problem it answers.
-        contribution: m_i, data to contribute, shape (types,).
-        expected_reward: t_i, expected value of the model received, shape (types,), in units of cost.
-        reservation_utility: f_i, what each type gets alone, shape (types,).
-        objective: expected value of the trained model.
-        expected_accuracy: expected accuracy of the trained model.
-        reason: why types were left out or nobody takes part; empty otherwise.
+        contribution: m_i, raw data that each type owes for its own option, shape (types,).
+        expected_reward: t_i, expected value of the model received, shape (types,).
+        reservation_utility: f_i, what each type gets by staying out, shape (types,).
+        objective: expected value of the trained model, in units of the mean scale; over scenarios the mean, with
+            doubt about the probabilities the least.
+        expected_accuracy: expected accuracy of the trained model, in the same sense.
+        reached: what was maximised: the coordinator's target, or another objective.
+        reason: why types were left out, nobody takes part, or something is unproved; empty otherwise.
         provenance: how it was found.
-        witness: proof of optimality for the program as solved, or None.
-        global_witness: proof of a bound against the true curve, floor included, or None.
-        tree: a sharper proof of such a bound by cases, where that one left too much open; else None.
+        proof: the numbers that prove its optimality.
     """
 
     problem: Problem
@@ -97,60 +69,73 @@ class Contract:
     reservation_utility: np.ndarray
     objective: float
     expected_accuracy: float
+    reached: float
     reason: str
     provenance: Provenance
-    witness: Witness | None
-    global_witness: Witness | None
-    tree: Tree | None = None
+    proof: Proof = Proof()
+
+    @cached_property
+    def form(self) -> StandardForm:
+        """The problem's rows and worlds."""
+        return standard_form(self.problem)
+
+    @cached_property
+    def certificate(self) -> Certificate:
+        """What `verify` says of it; computed once."""
+        from contracts.contract.verify import verify
+
+        return verify(self)
 
     @property
     def utility(self) -> np.ndarray:
-        """u_i = t_i - c_i m_i, shape (types,)."""
-        return self.expected_reward - self.problem.population.costs * self.contribution
+        """u_i = t_i - c_i m_i less what joining costs, shape (types,)."""
+        paid = self.problem.population.costs * self.contribution
+        return self.expected_reward - paid - self.problem.outside.joining_cost
 
     @property
     def information_rent(self) -> np.ndarray:
-        """u_i - f_i, what each type gains over staying alone, shape (types,)."""
+        """u_i - f_i, what each type gains over staying out, shape (types,)."""
         return self.utility - self.reservation_utility
 
-    def rewards(self, policy: str = "capped") -> Rewards:
-        """The stochastic model rewards of a policy: "capped" (recommended), "proportional" or "lottery"."""
+    @property
+    def delivered(self) -> np.ndarray:
+        """Data delivered at least for each row of the standard form, shape (rows,)."""
+        return self.form.contribution(self.contribution)
+
+    @property
+    def witness(self) -> Witness | None:
+        """The proof by prices for the program as solved."""
+        return self.proof.witness
+
+    @property
+    def global_witness(self) -> Witness | None:
+        """The proof by prices for the true curve."""
+        return self.proof.global_witness
+
+    @property
+    def tree(self) -> Tree | None:
+        """The proof by cases over outcomes."""
+        return self.proof.tree
+
+    def rewards(self, policy: str = "capped", *, scenario: int = 0) -> Rewards:
+        """The stochastic model rewards of a policy; see `contracts.contract.rewards.rewards`."""
         from contracts.contract.rewards import rewards
 
-        return rewards(self, policy)
+        return rewards(self, policy, scenario=scenario)
 
-    def settle(self, counts: Any, policy: str = "capped", *, seed: int | None = None) -> Settlement:
-        """Compute the models to hand out once it is known who takes part.
+    def settle(
+        self,
+        counts: Any,
+        policy: str = "capped",
+        *,
+        seed: int | None = None,
+        scenario: int = 0,
+        delivered: Any = 1.0,
+    ) -> Settlement:
+        """The models to hand out once it is known who takes part; see `contracts.contract.settlement.settle`."""
+        from contracts.contract.settlement import settle
 
-        Args:
-            counts: participants of each type, in the order of the types; they must sum to the participants.
-            policy: the reward policy that was announced.
-            seed: for the lottery only, which is drawn here.
-
-        Raises:
-            InvalidInput: wrong length, negative or fractional counts, or a wrong sum.
-        """
-        population = self.problem.population
-        counts = checks.array("counts", counts, low=0.0, length=population.types)
-        for i in np.flatnonzero(counts != np.floor(counts)):
-            raise InvalidInput(f"counts[{i}] = {counts[i]:g}: expected a whole number")
-        if counts.sum() not in population.turnout.support[0]:
-            raise InvalidInput(
-                f"counts sum to {counts.sum():g}: expected the {population.participants} participants"
-            )
-        total = float(counts @ self.contribution)
-        trained = float(self.problem.accuracy(total))
-        value = self.rewards(policy).value(total, seed=seed)
-        accuracy = np.minimum(self.problem.valuation.inverse(value), trained)
-        return Settlement(
-            counts=counts.astype(int),
-            total_data=total,
-            trained_accuracy=trained,
-            accuracy=accuracy,
-            value=value,
-            utility=value - population.costs * self.contribution,
-            names=tuple(population.names or ()),
-        )
+        return settle(self, counts, policy, seed=seed, scenario=scenario, delivered=delivered)
 
     def to_json(self, certificate: Certificate | None = None) -> str:
         """The contract, its problem, its proof and its certificate as JSON text; loses nothing.
@@ -199,15 +184,18 @@ class Contract:
             for i, name in enumerate(population.names or ())
         ]
 
+    def _total(self) -> str:
+        certain = "" if self.problem.population.named else "expected "
+        return f"{certain}value {self.objective:.6f}, {certain}accuracy {self.expected_accuracy:.6f}"
+
     def __str__(self) -> str:
         rows = [MENU_HEADER, *self._rows()]
         widths = [max(len(row[k]) for row in rows) + 2 for k in range(len(MENU_HEADER))]
         lines = ["".join(cell.rjust(w) for cell, w in zip(row, widths, strict=True)) for row in rows]
-        n = self.problem.population.participants
-        lines.append(
-            f"{n} participants, {self.problem.belief} belief: expected value {self.objective:.6f},"
-            f" expected accuracy {self.expected_accuracy:.6f}"
-        )
+        n = self.problem.population.size
+        lines.append(f"{n} participants, {self.problem.belief} belief: {self._total()}")
+        if self.problem.objective is not None:
+            lines.append(f"{self.problem.objective.family}: {self.reached:.6f}")
         return "\n".join([*lines, self.reason] if self.reason else lines)
 
     def __repr__(self) -> str:
@@ -219,9 +207,7 @@ class Contract:
         body = "".join(
             "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in self._rows()
         )
-        note = f"expected value {self.objective:.6f}, expected accuracy {self.expected_accuracy:.6f}" + (
-            f"; {escape(self.reason)}" if self.reason else ""
-        )
+        note = self._total() + (f"; {escape(self.reason)}" if self.reason else "")
         return f"<table><caption>{note}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 

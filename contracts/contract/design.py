@@ -11,6 +11,7 @@ import numpy as np
 
 from contracts import checks
 from contracts.contract import Contract, Provenance
+from contracts.contract.stated import Stated
 from contracts.errors import InvalidInput, NotConverged
 from contracts.extension import ExtendedProblem
 from contracts.problem import Problem
@@ -22,6 +23,7 @@ from contracts.program.branch_and_bound import Answer, proof
 from contracts.program.exclusion import Candidate, Found, Solver, gap, search
 from contracts.program.first_moment import FirstMoment, prepare
 from contracts.program.global_search import sharpen
+from contracts.proof.evidence import Proof
 from contracts.proof.witness import Tree, Witness
 
 SOLVERS = ("interior-point", "compiled", "conic")
@@ -31,24 +33,23 @@ NULL_PROVED = (
 
 
 def design_contract(
-    problem: Any, *, solver: str = "interior-point", global_gap: float = 1e-3, time_limit: float = 10.0
-) -> Any:
-    """Find the contract that maximises the coordinator's expected accuracy (or value).
+    problem: Problem, *, solver: str = "interior-point", global_gap: float = 1e-3, time_limit: float = 10.0
+) -> Contract:
+    """Find the best contract for a problem, whatever its ingredients.
 
     Solves the first-moment relaxation exactly over who takes part, leaves types out where that is better,
-    and maps the answer back to a menu in the user's order of types. Where the curve's floor or its inflections
-    leave open that another contract is better, branch and bound searches all of them
-    (`contracts.program.branch_and_bound`). `verify` proves the answer.
+    and maps the answer back to a menu in the user's order of types and in each type's own units. Where the
+    curve's floor or its inflections leave open that another contract is better, branch and bound searches all of
+    them. `verify` proves the answer.
 
     Args:
-        problem: types, costs, probabilities, curve, valuation, belief; or a problem of one of the extensions,
-            which gives a contract of its own class (by its own method: the other arguments but `solver` do not
-            reach it).
+        problem: types, costs, probabilities, curve, valuation, and whatever else is stated.
         solver: "interior-point" (default: fast, precise, any size), "compiled" (the same method compiled by JAX:
             a second or two for each number of types, from then on several times faster up to 64 types; for
             many problems that are known only one after the other, else see `design_contracts`) or "conic"
             (cvxpy with Clarabel: an independent second opinion for up to about 50 types and 10,000
-            participants, to about 1e-6).
+            participants, to about 1e-6). The last two know problems whose standard form is the published
+            program (no groups, menu limits, scenarios, capacities or other objectives).
         global_gap: how much better than the answer another contract may be for all that is proved, as a share of
             the largest target, > 0 (1e-3: 0.1 of an accuracy in percent). Branch and bound begins only where
             cheaper bounds leave more open; below about 1e-6 it does not reach.
@@ -61,6 +62,7 @@ def design_contract(
 
     Raises:
         InvalidInput: the curve decreases, or the numbers are too extreme.
+        Infeasible: no contract gives everybody what it is due; the message names whom, and by how much.
         NotConverged: the solver stopped early; the message says how far it got.
 
     Source: Wang et al., AAAI 2025 (arXiv 2412.11122); exact expectations, exclusion and bounds are ours.
@@ -80,8 +82,18 @@ def design_contract(
     if isinstance(problem, ExtendedProblem):
         return problem.design(solver=solver)
     if not isinstance(problem, Problem):
-        raise InvalidInput(f"problem = {problem!r}: expected a Problem")
-    return design_due(problem, None, solver=solver, global_gap=global_gap, time_limit=time_limit)
+        raise InvalidInput(f"problem = {problem!r:.60}: expected a Problem")
+    limits: dict[str, Any] = {"solver": solver, "global_gap": global_gap, "time_limit": time_limit}
+    if problem.plain:
+        return design_due(problem, None, **limits)
+    stated = Stated.of(problem)
+    if stated.simple:
+        return stated.read(design_due(stated.plain, stated.reservation, **limits))
+    from contracts.contract.general_design import design_general
+
+    if solver != "interior-point":
+        raise InvalidInput(f"solver = {solver!r}: expected 'interior-point' for {', '.join(stated.beyond)}")
+    return design_general(stated, global_gap=global_gap, time_limit=time_limit)
 
 
 def design_due(
@@ -195,15 +207,18 @@ def contract_of(
         _witness(model, menu.candidate) if menu.candidate and model.knee <= problem.accuracy.floor else None
     )
     objective = _expected(model, menu, problem.target_is_value, problem.value)
+    accuracy = (
+        objective / float(problem.valuation.scale)
+        if problem.valuation.linear
+        else _expected(model, menu, not problem.target_is_value, problem.accuracy)
+    )
     return Contract(
         problem=problem,
         contribution=contribution,
         expected_reward=menu.utility[model.groups] + problem.population.costs * contribution,
         reservation_utility=alone,
         objective=objective,
-        expected_accuracy=objective / float(problem.valuation.scale)
-        if problem.valuation.linear
-        else _expected(model, menu, not problem.target_is_value, problem.accuracy),
+        expected_accuracy=accuracy,
         reason=_reason(menu.excluded),
         provenance=Provenance(
             solver=menu.solver,
@@ -215,9 +230,12 @@ def contract_of(
             if menu.expectation == "mixture of exponentials"
             else 0.0,
         ),
-        witness=witness,
-        global_witness=witness if bound is None and not model.knee > 0.0 else bound,
-        tree=tree,
+        reached=_reached(problem, objective, accuracy),
+        proof=Proof(
+            witness=witness,
+            global_witness=witness if bound is None and not model.knee > 0.0 else bound,
+            tree=tree,
+        ),
     )
 
 
@@ -241,6 +259,10 @@ def _expected(model: FirstMoment, menu: _Menu, is_target: bool, function: Callab
     population = model.problem.population
     law = total_data(menu.contribution, model.program.probabilities, population.participants)
     return law.expectation(function)
+
+
+def _reached(problem: Problem, value: float, accuracy: float) -> float:
+    return value if problem.target_is_value else accuracy
 
 
 def _reason(excluded: int) -> str:
@@ -292,9 +314,8 @@ def null_contract(
             seconds=time.perf_counter() - began,
             fit_error=0.0,
         ),
-        witness=None,
-        global_witness=global_witness,
-        tree=tree,
+        reached=0.0,
+        proof=Proof(global_witness=global_witness, tree=tree),
     )
 
 

@@ -17,6 +17,7 @@ from contracts import checks
 from contracts.contract import Contract, Provenance
 from contracts.errors import InvalidInput
 from contracts.problem.data import problem_from_data, problem_to_data
+from contracts.proof.evidence import Proof
 from contracts.proof.witness import Tree, Witness
 
 if TYPE_CHECKING:
@@ -69,9 +70,12 @@ def decode(text: str) -> Contract:
         **scalars,
         reason=str(_get(document, "reason")),
         provenance=_provenance(_table(document, "provenance")),
-        witness=_witness(document, "witness", problem.population.costs),
-        global_witness=_witness(document, "global_witness", problem.population.costs),
-        tree=_tree(document, np.unique(problem.population.costs).size),
+        reached=scalars["objective" if problem.target_is_value else "expected_accuracy"],
+        proof=Proof(
+            witness=_witness(document, "witness", problem.population.costs),
+            global_witness=_witness(document, "global_witness", problem.population.costs),
+            tree=_tree(document, np.unique(problem.population.costs).size),
+        ),
     )
 
 

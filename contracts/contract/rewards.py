@@ -19,14 +19,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from contracts import checks
-from contracts.problem.outcomes import Law, believed_total
+from contracts.problem.laws import believed
+from contracts.problem.outcomes import Law
+from contracts.problem.standard_form import StandardForm
 from contracts.records import frozen
 
 if TYPE_CHECKING:
     from contracts.contract import Contract
-    from contracts.problem import Problem
 
 POLICIES = ("capped", "proportional", "lottery")
+WHOLE = 1e-12  # relative rounding of an expectation: who is promised the whole model has no cap
 
 
 @frozen
@@ -35,8 +37,9 @@ class Rewards:
 
     Attributes:
         policy: "capped", "proportional" or "lottery".
-        problem: the problem.
-        levels: what the policy fixes in advance, shape (types,): the cap (in value; infinite where the whole
+        form: the problem's standard form.
+        scenario: in which of its worlds, from 0.
+        levels: what the policy fixes in advance, shape (types,): the cap (in own value; infinite where the whole
             model is given), the share t_i/T_i, or the probability of the full model.
         values: for each type the possible values of its reward, increasing, a tuple of arrays.
         probabilities: their probabilities, a tuple of arrays.
@@ -44,7 +47,8 @@ class Rewards:
     """
 
     policy: str
-    problem: Problem
+    form: StandardForm
+    scenario: int
     levels: np.ndarray
     values: tuple[np.ndarray, ...]
     probabilities: tuple[np.ndarray, ...]
@@ -73,36 +77,43 @@ class Rewards:
     @property
     def accuracy_cap(self) -> np.ndarray:
         """For the capped policy: the accuracy rho_i above which no model is given, shape (types,)."""
-        top = self.problem.largest_value
-        return self.problem.valuation.inverse(np.minimum(self.levels, top))
+        plain = self.form.worlds[self.scenario].plain
+        value = np.minimum(self.levels / self.form.relative, plain.largest_value)
+        return self.form.problem.baseline + plain.valuation.inverse(value)
 
     def value(self, total_data: float, *, seed: int | None = None) -> np.ndarray:
         """Values of the models to hand out when the joint model was trained on `total_data`, shape (types,).
 
         Args:
-            total_data: realised n·m, >= 0.
+            total_data: realised effective data, >= 0.
             seed: for the lottery, whose draw this is.
         """
-        trained = float(self.problem.value(checks.number("total_data", total_data, low=0.0)))
+        data = checks.number("total_data", total_data, low=0.0)
+        trained = float(self.form.worlds[self.scenario].plain.value(data))
         return self.value_of(np.array([trained]), seed=seed)[:, 0]
 
     def value_of(self, trained: np.ndarray, *, seed: int | None = None) -> np.ndarray:
-        """Values of rewards where the trained model is worth `trained`, shape (types, len(trained))."""
-        level = self.levels[:, None]
+        """Values of rewards, to each type, where the trained model is worth `trained` on average.
+
+        Returns:
+            Shape (types, len(trained)).
+        """
+        level, whole = self.levels[:, None], self.form.relative[:, None] * trained
         if self.policy == "capped":
-            return np.minimum(trained, level)
+            return np.minimum(whole, level)
         if self.policy == "proportional":
-            return trained * level
-        draw = np.random.default_rng(seed).random((self.levels.size, trained.size))
-        return np.where(draw < level, trained, 0.0)
+            return whole * level
+        draw = np.random.default_rng(seed).random(whole.shape)
+        return np.where(draw < level, whole, 0.0)
 
 
-def rewards(contract: Contract, policy: str = "capped") -> Rewards:
+def rewards(contract: Contract, policy: str = "capped", *, scenario: int = 0) -> Rewards:
     """Map a contract's expected rewards back to stochastic model rewards.
 
     Args:
         contract: a feasible contract (t_i <= T_i).
         policy: "capped", "proportional" or "lottery".
+        scenario: in which scenario, from 0; with doubt about the probabilities, at the worst ones.
 
     >>> from contracts import GeneralizationBound, LinearValuation, Population, Problem, design_contract
     >>> problem = Problem(
@@ -116,27 +127,20 @@ def rewards(contract: Contract, policy: str = "capped") -> Rewards:
     True
     """
     checks.choice("policy", policy, POLICIES)
-    problem = contract.problem
-    laws = _laws(contract)
+    form = contract.form
+    world = form.worlds[checks.integer("scenario", scenario, high=len(form.worlds) - 1)]
+    laws = believed(form, world, contract.delivered)
+    worth = [world.plain.value(law.data) for law in laws]
     levels, values, probabilities = [], [], []
-    for i, law in enumerate(laws):
-        trained = problem.value(law.data)
-        promised = float(contract.expected_reward[i])
-        level = _cap(trained, law, promised) if policy == "capped" else _share(trained, law, promised)
+    for row, relative, promised in zip(form.row, form.relative, contract.expected_reward, strict=True):
+        level, value, mass = _reward(policy, laws[row], relative * worth[row], float(promised))
         levels.append(level)
-        if policy == "capped":
-            reward, mass = np.minimum(trained, level), law.probabilities
-        elif policy == "proportional":
-            reward, mass = trained * level, law.probabilities
-        else:
-            reward = np.r_[0.0, trained]
-            mass = np.r_[1.0 - level, level * law.probabilities]
-        reward, mass = _merged(reward, mass)
-        values.append(reward)
+        values.append(value)
         probabilities.append(mass)
     return Rewards(
         policy=policy,
-        problem=problem,
+        form=form,
+        scenario=scenario,
         levels=np.array(levels),
         values=tuple(values),
         probabilities=tuple(probabilities),
@@ -144,13 +148,16 @@ def rewards(contract: Contract, policy: str = "capped") -> Rewards:
     )
 
 
-def _laws(contract: Contract) -> list[Law]:
-    """Each type's belief about the trained data; types that believe the same share the work."""
-    problem, m = contract.problem, contract.contribution
-    if problem.belief == "interim":
-        base = believed_total(problem, m, 0).shifted(-float(m[0]))
-        return [base.shifted(float(own)) for own in m]
-    return [believed_total(problem, m, i) for i in range(m.size)]
+def _reward(policy: str, law: Law, trained: np.ndarray, promised: float) -> tuple[float, np.ndarray, np.ndarray]:
+    """What the policy fixes, and the law of the reward."""
+    if policy == "capped":
+        level = _cap(trained, law, promised)
+        return level, *_merged(np.minimum(trained, level), law.probabilities)
+    level = _share(trained, law, promised)
+    if policy == "proportional":
+        return level, *_merged(trained * level, law.probabilities)
+    mass = np.r_[1.0 - level, level * law.probabilities]
+    return level, *_merged(np.r_[0.0, trained], mass)
 
 
 def _cap(trained: np.ndarray, law: Law, promised: float) -> float:
@@ -159,7 +166,7 @@ def _cap(trained: np.ndarray, law: Law, promised: float) -> float:
     below = np.concatenate([[0.0], np.cumsum(trained * p)])
     above = np.concatenate([np.cumsum(p[::-1])[::-1], [0.0]])
     reached = below[1:] + trained * above[1:]
-    if promised >= reached[-1]:
+    if promised >= reached[-1] * (1.0 - WHOLE):
         return float("inf")
     cell = int(np.searchsorted(reached, promised))
     return float((promised - below[cell]) / above[cell])
@@ -177,5 +184,7 @@ def _merged(values: np.ndarray, mass: np.ndarray) -> tuple[np.ndarray, np.ndarra
 
 def conforms(rewards: Rewards, data: Any) -> bool:
     """Whether no type receives more than what is trained, for each amount of data given."""
-    trained = rewards.problem.value(np.asarray(data, dtype=float))
-    return bool((rewards.value_of(trained, seed=0) <= trained * (1.0 + 1e-15)).all())
+    form = rewards.form
+    trained = form.worlds[rewards.scenario].plain.value(np.asarray(data, dtype=float))
+    whole = form.relative[:, None] * trained
+    return bool((rewards.value_of(trained, seed=0) <= whole * (1.0 + 1e-15)).all())

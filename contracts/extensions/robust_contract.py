@@ -319,6 +319,5 @@ def as_base_contract(menu: Any, problem: Problem, reason: str) -> Contract:
         expected_accuracy=law.expectation(problem.accuracy),
         reason=reason,
         provenance=menu.provenance,
-        witness=None,
-        global_witness=None,
+        reached=law.expectation(problem.target),
     )

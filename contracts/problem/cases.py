@@ -1,10 +1,10 @@
 r"""Cases: what a menu may still be, and the linear constraints that every contract of a case obeys.
 
-The best menu is searched, and its optimality is proved, by cases: which neighbours share an option, between which
-bounds contributions lie, who can deliver whose contribution, who stays out. In each case what remains is a convex
-program in contributions x and utilities u of the rows (`contracts.problem.standard_form`). Its linear constraints
-are written down here, once for the search and for the proof; what can be given each of them says in its own
-formulas.
+The best menu is searched, and its optimality is proved, by cases: which neighbours share an option, between
+which bounds contributions lie, who can deliver whose contribution, who stays out. In each case what remains is a
+convex program in contributions x and utilities u of the rows (`contracts.problem.standard_form`). Its linear
+constraints are written down here, once for the search and for the proof; what can be given each of them says in
+its own formulas.
 
 Incentive compatibility binds within a group only, and neighbours suffice: with costs falling and contributions
 rising along a group, u_b - u_a >= (c_a - c_b) x_a keeps b from a's option and u_b - u_a <= (c_a - c_b) x_b keeps
@@ -16,6 +16,7 @@ Source: single crossing is textbook (Mirrlees 1971; Maskin and Riley 1984); capa
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -102,16 +103,14 @@ def whole(form: StandardForm, *, stay: bool = False) -> Case:
 def neighbours(form: StandardForm, case: Case) -> list[tuple[int, int]]:
     """Pairs (a, b) of consecutive served rows of one group, a the dearer one."""
     served = np.flatnonzero(case.service == SERVED)
-    return [
-        (int(a), int(b)) for a, b in zip(served[:-1], served[1:], strict=True) if form.group[a] == form.group[b]
-    ]
+    return [(int(a), int(b)) for a, b in pairwise(served) if form.group[a] == form.group[b]]
 
 
 def linear_constraints(form: StandardForm, case: Case, asked: Asked) -> Linear:
     """All linear constraints of a case, in an order that depends on the case alone."""
     found = _Rows(form.rows)
     for i in range(form.rows):
-        _own(found, case, asked, i)
+        _own(found, case, asked, i, float(form.costs[i]))
     for a, b in neighbours(form, case):
         _between(found, form, case, asked, a, b)
     for i in np.flatnonzero(case.service == STAYS):
@@ -151,13 +150,15 @@ class _Rows:
         return Linear(by_x, by_u, by_z, np.array([least for *_, least in self.found]))
 
 
-def _own(found: _Rows, case: Case, asked: Asked, i: int) -> None:
+def _own(found: _Rows, case: Case, asked: Asked, i: int, cost: float) -> None:
     """Bounds of one row, and what it is due."""
     found.add(x={i: 1.0}, least=float(case.low[i]))
     if np.isfinite(case.high[i]):
         found.add(x={i: -1.0}, least=-float(case.high[i]))
     if case.service[i] == SERVED:
         found.add(u={i: 1.0}, least=float(asked.due[i]))
+        if asked.due[i] < 0.0:  # no model is worth less than nothing
+            found.add(u={i: 1.0}, x={i: cost})
     elif case.service[i] == STAYS:
         found.add(x={i: -1.0})
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import defaultdict
 from collections.abc import Sequence
 
@@ -11,9 +12,11 @@ import numpy as np
 
 from contracts.problem import Problem
 from contracts.problem.population import Population
+from contracts.problem.standard_form import StandardForm
 from contracts.records import frozen
 
 GRID = 600
+ZOOMS = 4
 GOLDEN = (np.sqrt(5.0) - 1.0) / 2.0
 
 
@@ -142,3 +145,45 @@ def _newton(accuracy, valuation, costs, contribution):
         return m - value / slope
 
     return jax.lax.fori_loop(0, 3, step, contribution)
+
+
+def outside_utility(form: StandardForm) -> np.ndarray:
+    """What each type gets by staying out, in its own units, shape (types,).
+
+    Given numbers where the problem gives them; else training alone, honestly, with no more data than it has, on
+    the curve of the world that is best for it.
+    """
+    given = form.problem.outside.utility
+    if given is not None:
+        return np.broadcast_to(np.asarray(given, dtype=float), form.relative.shape).copy()
+    best = np.zeros(form.relative.size)
+    for curve in {id(world.plain.accuracy): world.plain for world in form.worlds}.values():
+        population = Population(
+            costs=form.honest_costs, probabilities=_anybody(form.relative.size), participants=2
+        )
+        alone = reservation(dataclasses.replace(curve, population=population))
+        best = np.maximum(best, _within(curve, form, alone))
+    return best * form.relative
+
+
+def _anybody(types: int) -> np.ndarray:
+    return np.full(types, 1.0 / types)
+
+
+def _within(problem: Problem, form: StandardForm, alone: Reservation) -> np.ndarray:
+    """The best that each type can do with the data it has, in units of rows."""
+    most = form.reach[form.row]
+    limited = alone.contribution > most
+    if not limited.any():
+        return alone.utility
+    costs, high = form.honest_costs[limited], most[limited]
+    low, best = 1e-9 * high, np.zeros(costs.size)
+    for _ in range(ZOOMS):
+        data = np.geomspace(low, high, GRID, axis=-1)
+        profit = problem.value(data) - costs[:, None] * data
+        top, rows = profit.argmax(axis=-1), np.arange(costs.size)
+        best = np.maximum(best, profit[rows, top])
+        low, high = data[rows, np.maximum(top - 1, 0)], data[rows, np.minimum(top + 1, GRID - 1)]
+    utility = alone.utility.copy()
+    utility[limited] = best
+    return utility

@@ -14,6 +14,7 @@ from contracts.program.concave_program import Found
 from contracts.program.first_moment import FirstMoment, Program, exclude, prepare
 from contracts.proof.concave_bound import expected_target
 from contracts.proof.duality import distinct_rows
+from contracts.proof.evidence import Proof
 from contracts.proof.witness import Witness
 
 MATTERS = 1e-11  # a chance of nobody but the dearest types below which leaving them out changes nothing
@@ -71,8 +72,8 @@ def menu_of(model: FirstMoment, witness: Witness, found: Found, began: float) ->
             seconds=time.perf_counter() - began,
             fit_error=max(model.target_mixture.relative_error, model.value_mixture.relative_error),
         ),
-        witness=witness,
-        global_witness=None,
+        reached=expected_value if problem.target_is_value else expected_accuracy,
+        proof=Proof(witness=witness),
     )
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from contracts import Arctan, Contract, GeneralizationBound, InvalidInput, design_contract, verify
+from contracts.proof.evidence import Proof
 from contracts.proof.witness import Witness
 
 NUMBERS = [
@@ -72,14 +73,16 @@ def test_bounds_hold_for_any_prices(build):
     for _ in range(20):
         prices = rng.random(3) * 2
         witness = dataclasses.replace(contract.witness, feasibility_multipliers=prices)
-        gap = verify(dataclasses.replace(contract, witness=witness)).optimality_gap
+        gap = verify(
+            dataclasses.replace(contract, proof=dataclasses.replace(contract.proof, witness=witness))
+        ).optimality_gap
         assert gap is not None
         assert gap >= -1e-10
 
 
 def test_without_a_proof_no_bound_is_claimed(build):
     contract = design_contract(build([0.2, 0.04], 10))
-    bare = dataclasses.replace(contract, witness=None, global_witness=None)
+    bare = dataclasses.replace(contract, proof=Proof())
     certificate = verify(bare)
     assert certificate.optimality_gap is None
     assert certificate.global_gap is None
@@ -114,10 +117,15 @@ def test_a_proof_that_leaves_types_out_proves_nothing_about_the_others(build):
     contract = design_contract(build([0.2, 0.04], 10))
     forged = dataclasses.replace(contract.witness, excluded=1)
     assert any(
-        "leaves out types" in text for text in verify(dataclasses.replace(contract, witness=forged)).violations
+        "leaves out types" in text
+        for text in verify(
+            dataclasses.replace(contract, proof=dataclasses.replace(contract.proof, witness=forged))
+        ).violations
     )
     forged = dataclasses.replace(contract.global_witness, excluded=1)
-    certificate = verify(dataclasses.replace(contract, global_witness=forged))
+    certificate = verify(
+        dataclasses.replace(contract, proof=dataclasses.replace(contract.proof, global_witness=forged))
+    )
     assert certificate.global_gap is None
     assert "optimality: the proof against the true curve leaves out types" in certificate.violations
 
@@ -137,7 +145,9 @@ def test_expectations_are_confirmed_over_all_outcomes_where_they_are_few(build, 
     contract = design_contract(build([0.2, 0.16, 0.12, 0.08, 0.04], 10, belief=belief))
     assert verify(contract).independent_check.startswith("all outcomes enumerated")
     dear = dataclasses.replace(contract.witness, value_weights=contract.witness.value_weights * (1.0 - 1e-5))
-    violations = verify(dataclasses.replace(contract, witness=dear)).violations
+    violations = verify(
+        dataclasses.replace(contract, proof=dataclasses.replace(contract.proof, witness=dear))
+    ).violations
     assert any(text.startswith("expectations: type 1: all outcomes enumerated") for text in violations)
 
 
@@ -145,5 +155,7 @@ def test_expectations_are_simulated_where_outcomes_are_many(build):
     contract = design_contract(build([0.2, 0.16, 0.12, 0.08, 0.04], 1000))
     assert verify(contract).independent_check.startswith("simulation of 4000 draws")
     dear = dataclasses.replace(contract.witness, value_weights=contract.witness.value_weights * 0.9)
-    violations = verify(dataclasses.replace(contract, witness=dear)).violations
+    violations = verify(
+        dataclasses.replace(contract, proof=dataclasses.replace(contract.proof, witness=dear))
+    ).violations
     assert any(text.startswith("expectations: a simulation") for text in violations)
