@@ -145,7 +145,7 @@ class ContractMenu:
         )
 
 
-def _by_option(name: str, value: Any, types: int, **interval: float) -> np.ndarray:
+def _by_option(name: str, value: Any, types: int, **interval: Any) -> np.ndarray:
     """Numbers by option, or by type and option."""
     found = array(name, value, ndim=None, length=types, **interval)
     if found.ndim > 2 or found.shape != (types,) * found.ndim:

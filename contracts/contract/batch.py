@@ -29,11 +29,12 @@ import jax
 import numpy as np
 
 from contracts.contract import Contract
-from contracts.contract.design import check_shape, contract_of, design_contract, hopeless
+from contracts.contract.design import contract_of, design_contract
 from contracts.contract.stated import Stated
 from contracts.errors import InvalidInput, ModelpactError
 from contracts.problem import Problem
 from contracts.problem.reservation import Reservation, reservations
+from contracts.problem.shape import check_shape, hopeless
 from contracts.program.batch_solver import BLOCK, padded_types, solve_programs
 from contracts.program.compiled import MOST_TYPES
 from contracts.program.exclusion import CONVERGED, Candidate, Found, attempt, chernoff, expected_target, plan

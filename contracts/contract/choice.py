@@ -92,8 +92,8 @@ def choose(contract: Contract, *, scale: float, scenario: int = 0) -> Choice:
     """Let participants choose from a contract's menu with logit errors.
 
     They choose among the options of their group that they can deliver, by what was promised; staying out gives
-    them their outside option, and the others nothing. Options that do not differ count once. Each type errs in its
-    own units of cost.
+    them their outside option, and the others nothing. Options that do not differ count once. Each type errs in
+    its own units of cost.
 
     Args:
         contract: a contract of any problem.

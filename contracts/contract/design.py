@@ -11,13 +11,14 @@ import numpy as np
 
 from contracts import checks
 from contracts.contract import Contract, Provenance
+from contracts.contract.general_design import design_general
 from contracts.contract.stated import Stated
 from contracts.errors import InvalidInput, NotConverged
 from contracts.extension import ExtendedProblem
 from contracts.problem import Problem
 from contracts.problem.outcomes import total_data
 from contracts.problem.reservation import Reservation
-from contracts.problem.shape import shape_of
+from contracts.problem.shape import check_shape, hopeless
 from contracts.program import compiled, interior_point
 from contracts.program.branch_and_bound import Answer, proof
 from contracts.program.exclusion import Candidate, Found, Solver, gap, search
@@ -89,8 +90,6 @@ def design_contract(
     stated = Stated.of(problem)
     if stated.simple:
         return stated.read(design_due(stated.plain, stated.reservation, **limits))
-    from contracts.contract.general_design import design_general
-
     if solver != "interior-point":
         raise InvalidInput(f"solver = {solver!r}: expected 'interior-point' for {', '.join(stated.beyond)}")
     return design_general(stated, global_gap=global_gap, time_limit=time_limit)
@@ -142,37 +141,6 @@ def _demand_proof(contract: Contract, due: Reservation | None) -> None:
         raise NotConverged(
             f"solver = 'conic': {certificate.violations[0]}; expected solver='interior-point'", best=contract
         )
-
-
-def check_concave(problem: Problem) -> None:
-    """`check_shape` for designs that need a curve without inflections above its floor."""
-    check_shape(problem)
-    if hopeless(problem):
-        return
-    for low, high in shape_of(problem).convex:
-        raise InvalidInput(
-            f"accuracy is not concave between {low:g} and {high:g} data: expected a concave curve above its"
-            f" floor ({problem.accuracy.floor:g} data); fit a family, or tabulate its concave part"
-        )
-
-
-def hopeless(problem: Problem) -> bool:
-    """Whether all participants together could not afford the data with which accuracy leaves zero."""
-    return problem.most_data <= problem.accuracy.floor
-
-
-def check_shape(problem: Problem) -> None:
-    """Refuse numbers too extreme for floats, and curves that decrease."""
-    most = problem.most_data
-    if not 1e-250 < most < 1e250 or not np.isfinite(most):
-        raise InvalidInput(
-            f"participants * largest value / smallest cost = {most:g} data: expected between 1e-250 and 1e250;"
-            " choose other units"
-        )
-    if hopeless(problem):
-        return
-    for low, high in shape_of(problem).decreasing:
-        raise InvalidInput(f"accuracy decreases between {low:g} and {high:g} data: expected an increasing curve")
 
 
 class _Menu(NamedTuple):

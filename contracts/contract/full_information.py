@@ -30,13 +30,15 @@ import numpy as np
 from contracts.problem import Problem
 from contracts.problem.accuracy import inspect
 from contracts.problem.participants import FixedTurnout, Turnout
-from contracts.problem.reservation import reservations
+from contracts.problem.reservation import outside_utility, reservations
+from contracts.problem.standard_form import StandardForm, World, standard_form
 from contracts.records import frozen
 
 MOST_OUTCOMES = 60_000
 DRAWS = 20_000
 MOST_AT_ONCE = 1_000_000
 GRID = 4000
+FALLS = 20_000
 
 
 @frozen
@@ -60,7 +62,8 @@ def full_information(problem: Problem, *, seed: int = 0) -> FullInformation:
     """Solve the complete-information benchmark.
 
     Args:
-        problem: the problem; its belief does not matter here.
+        problem: the problem; its belief, menu limits and objective do not matter here. Over scenarios it is the
+            mean, with doubt about the probabilities it is what the worst ones give.
         seed: of the sample, where outcomes are too many to enumerate.
 
     Returns:
@@ -89,7 +92,9 @@ def full_informations(problems: Sequence[Problem], *, seed: int = 0) -> list[Ful
     Returns:
         One benchmark each, in the order of the problems.
     """
-    answers: list[FullInformation | None] = [None] * len(problems)
+    answers: list[FullInformation | None] = [
+        None if problem.plain else of_any(problem, seed=seed) for problem in problems
+    ]
     for members in _blocks(problems):
         drawn = [
             _outcomes(problems[k].population.probabilities, problems[k].population.turnout, seed)
@@ -117,6 +122,8 @@ def _blocks(problems: Sequence[Problem]) -> list[list[int]]:
     shared: dict[tuple, list[list[int]]] = {}
     filled: dict[tuple, int] = {}
     for index, problem in enumerate(problems):
+        if not problem.plain:
+            continue
         key = problem.family
         outcomes = min(_number(problem.population.turnout, problem.population.types), MOST_OUTCOMES)
         if key not in shared or filled[key] + outcomes > MOST_AT_ONCE:
@@ -150,6 +157,65 @@ def _summary(
     return FullInformation(
         objective=objective, expected_accuracy=mean_accuracy, standard_error=error, residual=residual
     )
+
+
+def of_any(problem: Problem, *, seed: int) -> FullInformation:
+    """The benchmark of a problem with other ingredients, world by world."""
+    form = standard_form(problem)
+    due, found = form.due(outside_utility(form)), []
+    for world in form.worlds:
+        counts, weights = _outcomes_of_groups(form, world, seed)
+        data, residual = _largest_within(world.plain, form, due, counts)
+        if weights is None:
+            error = float(world.plain.value(data).std() / np.sqrt(data.size))
+            weights = np.full(data.size, 1.0 / data.size)
+        else:
+            error = 0.0
+        value, accuracy = world.plain.value(data) @ weights, world.plain.accuracy(data) @ weights
+        found.append((world.weight, value, accuracy, error, residual))
+    weight, value, accuracy, error, residual = np.array(found).T
+    return FullInformation(
+        objective=float(weight @ value),
+        expected_accuracy=problem.baseline + float(weight @ accuracy),
+        standard_error=float(np.sqrt(weight**2 @ error**2)),
+        residual=float(residual.max()),
+    )
+
+
+def _outcomes_of_groups(form: StandardForm, world: World, seed: int) -> tuple[np.ndarray, np.ndarray | None]:
+    """Counts of the rows with their probabilities; a sample of them with None where they are many."""
+    drawn = [_outcomes(world.probabilities[form.group == g], law, seed + g) for g, law in enumerate(world.laws)]
+    sizes = [len(counts) for counts, _ in drawn]
+    if any(weights is None for _, weights in drawn) or np.prod(sizes, dtype=float) > MOST_OUTCOMES:
+        rng = np.random.default_rng(seed)
+        picked = [rng.choice(len(counts), size=DRAWS, p=weights) for counts, weights in drawn]
+        return np.concatenate([c[k] for (c, _), k in zip(drawn, picked, strict=True)], axis=1), None
+    places = np.meshgrid(*[np.arange(size) for size in sizes], indexing="ij")
+    counts = [each[place.ravel()] for (each, _), place in zip(drawn, places, strict=True)]
+    weights = [np.asarray(each)[place.ravel()] for (_, each), place in zip(drawn, places, strict=True)]
+    return np.concatenate(counts, axis=1), np.prod(weights, axis=0)
+
+
+def _largest_within(
+    plain: Problem, form: StandardForm, due: np.ndarray, counts: np.ndarray
+) -> tuple[np.ndarray, float]:
+    """The most data that those present can be asked for, each within its capacity, by falling from above.
+
+    Whoever is there gives min(capacity, (value - due) / cost); what all give is the value's data again.
+    """
+    most = np.minimum(form.capacity, np.maximum(plain.largest_value - due, 0.0) / form.costs)
+    data = counts @ most
+    for _ in range(FALLS):
+        given = np.clip((plain.value(data)[:, None] - due) / form.costs, 0.0, most)
+        lower = np.minimum((counts * given).sum(axis=1), data)
+        if (data - lower <= 1e-13 * data).all():
+            break
+        data = lower
+    given = np.clip((plain.value(data)[:, None] - due) / form.costs, 0.0, most)
+    kept = (plain.value(data)[:, None] - due >= -1e-9 * plain.largest_value) | (counts == 0)
+    data = np.where(kept.all(axis=1), data, 0.0)
+    miss = np.abs(data - (counts * given).sum(axis=1)) * (data > 0)
+    return data, float((miss / np.maximum(data, 1e-300)).max(initial=0.0))
 
 
 def largest_total(problem: Problem, rate: np.ndarray, spent: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

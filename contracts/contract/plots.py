@@ -16,7 +16,7 @@ import numpy as np
 from contracts import checks
 from contracts.contract import Contract
 from contracts.errors import BackendMissing
-from contracts.problem.reservation import reservation
+from contracts.problem.reservation import outside_option
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -107,8 +107,9 @@ def _style(axes: Axes, title: str, x: str, y: str) -> None:
 
 
 def _by_cost(contract: Contract) -> np.ndarray:
-    """Types from the dearest to the cheapest: the order in which contributions and rewards rise."""
-    return np.argsort(-contract.problem.population.costs, kind="stable")
+    """Types from the dearest to the cheapest, group by group: the order in which what they are asked rises."""
+    form = contract.form
+    return np.lexsort((-form.costs[form.row], form.group[form.row]))
 
 
 def _names(axes: Axes, contract: Contract, order: np.ndarray) -> None:
@@ -125,7 +126,7 @@ def _type_label(order: np.ndarray) -> str:
 
 def _contributions(axes: Axes, contract: Contract) -> None:
     order = _by_cost(contract)
-    together, alone = contract.contribution[order], reservation(contract.problem).contribution[order]
+    together, alone = contract.contribution[order], outside_option(contract.form).contribution[order]
     place = np.arange(order.size)
     if order.size <= MOST_NAMED:
         axes.bar(place - 0.2, alone, 0.38, color=GREY, label="alone")
@@ -168,7 +169,7 @@ def _rewards(axes: Axes, contract: Contract, policies: tuple[str, ...]) -> None:
             axes.fill_between(place, q01, q99, color=colour, alpha=0.25, linewidth=0)
             axes.fill_between(place, q25, q75, color=colour, alpha=0.5, label=label, linewidth=0)
     expected = contract.expected_reward[order]
-    alone = contract.problem.value(reservation(contract.problem).contribution[order])
+    alone = _worth_alone(contract)[order]
     if named:
         axes.hlines(expected, place - 0.4, place + 0.4, color=INK, linewidth=1.2, label="expected reward")
         axes.scatter(place, alone, s=40, marker="D", color=GREY, zorder=3, label="model trained alone")
@@ -186,26 +187,37 @@ def _rewards(axes: Axes, contract: Contract, policies: tuple[str, ...]) -> None:
     axes.legend(frameon=False, loc="lower right", fontsize=9)
 
 
+def _worth_alone(contract: Contract) -> np.ndarray:
+    """The value to each type of the model it would train alone, shape (types,)."""
+    form = contract.form
+    data = outside_option(form).contribution * form.effective / (1.0 - contract.problem.population.shading)
+    return form.relative * form.worlds[0].plain.value(data)
+
+
 def _menu(axes: Axes, contract: Contract) -> None:
     import matplotlib
 
-    problem, order, solo = contract.problem, _by_cost(contract), reservation(contract.problem)
-    m, t = contract.contribution[order], contract.expected_reward[order]
-    names: Any = problem.population.names or ()
+    # In effective data and in values of the mean scale, in which one curve serves everybody.
+    form, order, solo = contract.form, _by_cost(contract), outside_option(contract.form)
+    alone = solo.contribution * form.effective
+    plain, costs = form.worlds[0].plain, form.costs[form.row]
+    m, t = (contract.contribution * form.effective)[order], (contract.expected_reward / form.relative)[order]
+    utility = contract.expected_reward / form.relative - costs * contract.contribution * form.effective
+    names: Any = contract.problem.population.names or ()
     colours = matplotlib.colormaps["viridis"](np.linspace(0.0, 0.85, max(order.size, 2)))
-    amounts = np.r_[m, solo.contribution]
+    amounts = np.r_[m, alone]
     right, threshold = 1.3 * float(max(amounts.max(), 1e-9)), _logarithmic_below(amounts)
     data = np.linspace(0.0, right, 800)
     if threshold:
         data = np.union1d(np.linspace(0.0, threshold, 100), np.geomspace(threshold, right, 700))
         axes.set_xscale("symlog", linthresh=threshold)
-    axes.plot(data, problem.value(data), color=GREY, linewidth=2.5, label="model trained alone")
-    lowest = float(min(t.min(), problem.value(solo.contribution).min()))
+    axes.plot(data, plain.value(data), color=GREY, linewidth=2.5, label="model trained alone")
+    lowest = float(min(t.min(), plain.value(alone).min()))
     highest = float(max(t.max(), contract.objective))
     margin = 0.18 * max(highest - lowest, 1e-3 * max(abs(highest), 1.0))
     if order.size <= MOST_NAMED:
         for colour, i in zip(colours, order, strict=False):
-            line = contract.utility[i] + problem.population.costs[i] * data
+            line = utility[i] + costs[i] * data
             axes.plot(data, line, color=colour, linewidth=1.2, alpha=0.85)
             axes.plot([], [], "o", color=colour, label=names[i])
     axes.scatter(m, t, s=54, color=colours[: order.size], edgecolor="white", zorder=4)

@@ -24,7 +24,7 @@ import numpy as np
 
 from contracts import checks
 from contracts.contract import Contract
-from contracts.contract.design import check_concave, contract_of, hopeless, null_contract
+from contracts.contract.design import contract_of, null_contract
 from contracts.contract.verify import TOLERANCE, Certificate, reservation_by_zooming, verify, verify_menu
 from contracts.errors import InvalidInput, NotConverged
 from contracts.extension import ExtendedProblem
@@ -33,6 +33,7 @@ from contracts.problem import Problem
 from contracts.problem.accuracy import AccuracyCurve
 from contracts.problem.population import Population
 from contracts.problem.reservation import Reservation, reservations
+from contracts.problem.shape import check_concave, hopeless
 from contracts.problem.valuation import Valuation
 from contracts.program.exclusion import CLOSE, Candidate, Found, attempt, candidate_at, possible_improvement
 from contracts.program.first_moment import FirstMoment, prepare

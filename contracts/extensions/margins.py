@@ -29,7 +29,7 @@ import numpy as np
 
 from contracts import checks
 from contracts.contract import Contract
-from contracts.contract.design import check_concave, hopeless, null_contract
+from contracts.contract.design import null_contract
 from contracts.contract.verify import (
     OPTIMALITY_TOLERANCE,
     TOLERANCE,
@@ -42,6 +42,7 @@ from contracts.extension import ExtendedProblem
 from contracts.extensions.menu import MenuContract
 from contracts.problem import Problem
 from contracts.problem.reservation import reservation
+from contracts.problem.shape import check_concave, hopeless
 from contracts.program.concave_program import CONVERGED, SHARES, Found, Task, solve
 from contracts.program.first_moment import FirstMoment, Program, exclude, moments
 from contracts.program.mixture_program import menu_of, prefixes, prepare_mixture, witness_of

@@ -27,7 +27,7 @@ import numpy as np
 
 from contracts import checks
 from contracts.contract import Contract
-from contracts.contract.design import check_concave, hopeless, null_contract
+from contracts.contract.design import null_contract
 from contracts.contract.verify import Certificate, doubts, reservation_by_zooming, verify_menu
 from contracts.errors import Infeasible, InvalidInput
 from contracts.extension import ExtendedProblem
@@ -36,6 +36,7 @@ from contracts.problem import Problem
 from contracts.problem.objective import Objective, Outcome, Rawlsian
 from contracts.problem.objective import Slopes as Slopes
 from contracts.problem.reservation import reservation
+from contracts.problem.shape import check_concave, hopeless
 from contracts.program.concave_program import CONVERGED, Found, Task, solve
 from contracts.program.first_moment import FirstMoment, Program, exclude
 from contracts.program.mixture_program import menu_of, prefixes, prepare_mixture, witness_of

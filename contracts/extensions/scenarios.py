@@ -32,7 +32,7 @@ import numpy as np
 
 from contracts import checks
 from contracts.contract import Contract, Provenance
-from contracts.contract.design import check_concave, design_contract, hopeless
+from contracts.contract.design import design_contract
 from contracts.contract.verify import (
     Certificate,
     doubts,
@@ -56,6 +56,7 @@ from contracts.extensions.scenario_program import ScenarioSolution, leave_out, s
 from contracts.problem import Problem
 from contracts.problem.participants import Turnout
 from contracts.problem.reservation import reservation
+from contracts.problem.shape import check_concave, hopeless
 from contracts.program.exclusion import CLOSE, CONVERGED, best_of
 from contracts.program.first_moment import MIXTURE_ERROR, FirstMoment, Program, prepare
 from contracts.program.relaxation import relax

@@ -15,7 +15,7 @@ import numpy as np
 
 from contracts import checks
 from contracts.contract import Contract
-from contracts.contract.design import check_concave, contract_of, design_contract, hopeless
+from contracts.contract.design import contract_of, design_contract
 from contracts.contract.verify import (
     LATTICE_ERROR,
     OPTIMALITY_TOLERANCE,
@@ -29,6 +29,7 @@ from contracts.extensions.menu import MenuContract
 from contracts.extensions.tier_proof import loss_of, prove
 from contracts.extensions.tier_search import Found, Shape, search_shape
 from contracts.problem import Problem
+from contracts.problem.shape import check_concave, hopeless
 from contracts.program import exclusion
 from contracts.program.exclusion import CLOSE, Candidate, attempt, undecided
 from contracts.program.first_moment import FirstMoment, exclude, prepare

@@ -24,7 +24,7 @@ from scipy import interpolate, optimize
 
 from contracts import checks
 from contracts.contract import Contract
-from contracts.contract.design import check_concave, contract_of, design_contract, hopeless
+from contracts.contract.design import contract_of, design_contract
 from contracts.contract.verify import LATTICE_ERROR, TOLERANCE, Certificate, verify_menu
 from contracts.errors import Infeasible, InvalidInput
 from contracts.extension import ExtendedProblem
@@ -37,6 +37,7 @@ from contracts.problem.accuracy import AccuracyCurve
 from contracts.problem.outcomes import Law, believed_total, total_data
 from contracts.problem.population import Population
 from contracts.problem.reservation import Reservation
+from contracts.problem.shape import check_concave, hopeless
 from contracts.problem.valuation import Valuation
 from contracts.program.exclusion import Found, search
 from contracts.program.exponential_sum import fit_exponentials

@@ -21,6 +21,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from contracts.problem.objective import Rawlsian
 from contracts.problem.standard_form import StandardForm
 from contracts.records import frozen
 
@@ -80,6 +81,24 @@ class Asked(NamedTuple):
     stays: np.ndarray
     margin: np.ndarray
     level: np.ndarray | None = None
+
+
+def asked_of(form: StandardForm, outside: np.ndarray) -> Asked:
+    """What a problem asks of its menus.
+
+    Args:
+        form: its standard form.
+        outside: what each type gets by staying out, in its own units, shape (types,).
+    """
+    problem, relative = form.problem, form.relative
+    joining = np.broadcast_to(np.asarray(problem.outside.joining_cost, dtype=float), relative.shape)
+    stays, margin = np.full(form.rows, np.inf), np.zeros(form.rows)
+    np.minimum.at(stays, form.row, (outside + joining) / relative)
+    np.maximum.at(margin, form.row, problem.menu.preference_margin / relative)
+    level = None
+    if isinstance(problem.objective, Rawlsian):
+        level = joining + (outside if problem.objective.over == "gain" else 0.0)
+    return Asked(due=form.due(outside), stays=stays, margin=margin, level=level)
 
 
 def whole(form: StandardForm, *, stay: bool = False) -> Case:

@@ -152,6 +152,17 @@ TABLE: tuple[Refused, ...] = (
         lambda p: _distance(p) == "total-variation" and _objective(p, "welfare") and np.ptp(p.scales) > 0.0,
     ),
     Refused(
+        "the least utility as objective",
+        "outside utilities below zero",
+        "the level that everybody reaches is looked for from zero on",
+        lambda p: (
+            _objective(p, "rawlsian")
+            and getattr(p.objective, "over", "") == "utility"
+            and p.outside.utility is not None
+            and float(np.min(p.outside.utility)) < 0.0
+        ),
+    ),
+    Refused(
         "distribution costs",
         "scenarios",
         "types that choose alike cannot be offered one option without loss",

@@ -148,42 +148,50 @@ def _newton(accuracy, valuation, costs, contribution):
 
 
 def outside_utility(form: StandardForm) -> np.ndarray:
-    """What each type gets by staying out, in its own units, shape (types,).
+    """What each type gets by staying out, in its own units, shape (types,); see `outside_option`."""
+    return outside_option(form).utility
+
+
+def outside_option(form: StandardForm) -> Reservation:
+    """What each type does, and gets, by staying out.
 
     Given numbers where the problem gives them; else training alone, honestly, with no more data than it has, on
     the curve of the world that is best for it.
+
+    Returns:
+        Utilities in own units, and raw data collected (0 where utilities are given).
     """
-    given = form.problem.outside.utility
+    given, types = form.problem.outside.utility, form.relative.size
     if given is not None:
-        return np.broadcast_to(np.asarray(given, dtype=float), form.relative.shape).copy()
-    best = np.zeros(form.relative.size)
+        utility = np.broadcast_to(np.asarray(given, dtype=float), (types,)).copy()
+        return Reservation(utility=utility, contribution=np.zeros(types))
+    best, data = np.zeros(types), np.zeros(types)
     for curve in {id(world.plain.accuracy): world.plain for world in form.worlds}.values():
         population = Population(
-            costs=form.honest_costs, probabilities=_anybody(form.relative.size), participants=2
+            costs=form.honest_costs, probabilities=np.full(types, 1.0 / types), participants=2
         )
-        alone = reservation(dataclasses.replace(curve, population=population))
-        best = np.maximum(best, _within(curve, form, alone))
-    return best * form.relative
+        found = _within(curve, form, reservation(dataclasses.replace(curve, population=population)))
+        data = np.where(found.utility > best, found.contribution, data)
+        best = np.maximum(best, found.utility)
+    raw = data / (form.effective / (1.0 - form.problem.population.shading))
+    return Reservation(utility=best * form.relative, contribution=raw)
 
 
-def _anybody(types: int) -> np.ndarray:
-    return np.full(types, 1.0 / types)
-
-
-def _within(problem: Problem, form: StandardForm, alone: Reservation) -> np.ndarray:
+def _within(problem: Problem, form: StandardForm, alone: Reservation) -> Reservation:
     """The best that each type can do with the data it has, in units of rows."""
     most = form.reach[form.row]
     limited = alone.contribution > most
     if not limited.any():
-        return alone.utility
+        return alone
     costs, high = form.honest_costs[limited], most[limited]
-    low, best = 1e-9 * high, np.zeros(costs.size)
+    low, best, place = 1e-9 * high, np.zeros(costs.size), np.zeros(costs.size)
     for _ in range(ZOOMS):
         data = np.geomspace(low, high, GRID, axis=-1)
         profit = problem.value(data) - costs[:, None] * data
         top, rows = profit.argmax(axis=-1), np.arange(costs.size)
+        place = np.where(profit[rows, top] > best, data[rows, top], place)
         best = np.maximum(best, profit[rows, top])
         low, high = data[rows, np.maximum(top - 1, 0)], data[rows, np.minimum(top + 1, GRID - 1)]
-    utility = alone.utility.copy()
-    utility[limited] = best
-    return utility
+    utility, contribution = alone.utility.copy(), alone.contribution.copy()
+    utility[limited], contribution[limited] = best, place
+    return Reservation(utility=utility, contribution=contribution)

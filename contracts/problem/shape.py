@@ -36,3 +36,34 @@ def concave_from(problem: Problem) -> float:
     """The amount of data from which on accuracy is concave: the floor, unless the curve has inflections."""
     convex = shape_of(problem).convex
     return convex[-1][1] if convex else float(problem.accuracy.floor)
+
+
+def check_concave(problem: Problem) -> None:
+    """`check_shape` for designs that need a curve without inflections above its floor."""
+    check_shape(problem)
+    if hopeless(problem):
+        return
+    for low, high in shape_of(problem).convex:
+        raise InvalidInput(
+            f"accuracy is not concave between {low:g} and {high:g} data: expected a concave curve above its"
+            f" floor ({problem.accuracy.floor:g} data); fit a family, or tabulate its concave part"
+        )
+
+
+def hopeless(problem: Problem) -> bool:
+    """Whether all participants together could not afford the data with which accuracy leaves zero."""
+    return problem.most_data <= problem.accuracy.floor
+
+
+def check_shape(problem: Problem) -> None:
+    """Refuse numbers too extreme for floats, and curves that decrease."""
+    most = problem.most_data
+    if not 1e-250 < most < 1e250 or not np.isfinite(most):
+        raise InvalidInput(
+            f"participants * largest value / smallest cost = {most:g} data: expected between 1e-250 and 1e250;"
+            " choose other units"
+        )
+    if hopeless(problem):
+        return
+    for low, high in shape_of(problem).decreasing:
+        raise InvalidInput(f"accuracy decreases between {low:g} and {high:g} data: expected an increasing curve")

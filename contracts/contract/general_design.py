@@ -1,0 +1,139 @@
+"""Designing problems beyond the published program: groups, worlds, limits of the menu, other objectives."""
+
+from __future__ import annotations
+
+import time
+from typing import NamedTuple
+
+import numpy as np
+
+from contracts.contract.contract import Contract, Provenance
+from contracts.contract.stated import Stated
+from contracts.errors import Infeasible
+from contracts.problem.cases import STAYS, asked_of
+from contracts.problem.laws import trained
+from contracts.problem.shape import check_shape
+from contracts.program.goals import Goal, goal_of
+from contracts.program.search import Found, search
+from contracts.proof.evidence import Proof
+
+TIE = 1e-12  # of the objective's size: a menu no better than nothing is nothing
+
+
+class _Rows(NamedTuple):
+    """A menu by rows, with who stays out, and what it reaches."""
+
+    contribution: np.ndarray
+    utility: np.ndarray
+    service: np.ndarray
+    value: float
+    accuracy: float
+    reached: float
+
+
+def design_general(stated: Stated, *, global_gap: float, time_limit: float) -> Contract:
+    """The best contract of a problem, by a search over cases.
+
+    Args:
+        stated: the problem with its standard form.
+        global_gap: how far from optimal it may be, relative to the objective's size.
+        time_limit: seconds for the search.
+
+    Raises:
+        Infeasible: no contract gives everybody what it is due; the message names whom, and by how much.
+        InvalidInput: a curve decreases, or the numbers are too extreme.
+    """
+    began, form = time.perf_counter(), stated.form
+    for world in form.worlds:
+        check_shape(world.plain)
+    goal = goal_of(form, stated.outside)
+    found = search(form, asked_of(form, stated.outside), stated.outside, time_limit=time_limit, global_gap=min(
+        global_gap, 1e-6))  # fmt: skip
+    menus = [menu for menu in (_menu(stated, goal, found), _nothing(stated, goal)) if menu is not None]
+    menus = [menu for menu in menus if np.isfinite(menu.reached)]
+    if not menus:
+        raise Infeasible(found.reason or "no contract gives everybody what it is due")
+    best = max(menus, key=lambda menu: menu.reached - (0.0 if menu.contribution.any() else TIE * goal.unit))
+    return _contract(stated, best, found, began)
+
+
+def _menu(stated: Stated, goal: Goal, found: Found) -> _Rows | None:
+    if found.contribution is None or found.utility is None or found.case is None:
+        return None
+    return _measured(stated, goal, found.contribution, found.utility, found.case.service)
+
+
+def _nothing(stated: Stated, goal: Goal) -> _Rows | None:
+    """Nothing is asked and nothing given: a contract where nobody is due anything, or where all may stay out."""
+    rows = stated.form.rows
+    unserved = stated.due > 0.0
+    if unserved.any() and not stated.may_stay_out:
+        return None
+    service = np.where(unserved, STAYS, 0)
+    return _measured(stated, goal, np.zeros(rows), np.zeros(rows), service)
+
+
+def _measured(
+    stated: Stated, goal: Goal, contribution: np.ndarray, utility: np.ndarray, service: np.ndarray
+) -> _Rows:
+    form = stated.form
+    data = np.where(service == STAYS, 0.0, np.maximum(contribution, 0.0))
+    value = accuracy = target = 0.0
+    for world in form.worlds:
+        law = trained(form, world, data)
+        value += world.weight * law.expectation(world.plain.value)
+        accuracy += world.weight * law.expectation(world.plain.accuracy)
+        target += world.weight * law.expectation(world.plain.target)
+    reward = utility + form.costs * data
+    social = goal.social(utility, reward, service)
+    if goal.levelled:
+        social = _least(stated, utility, service)
+    return _Rows(data, utility, service, value, accuracy, goal.weight * target + social)
+
+
+def _least(stated: Stated, utility: np.ndarray, service: np.ndarray) -> float:
+    """How well off the worst off is, for objectives that look at nobody else."""
+    form, objective = stated.form, stated.form.problem.objective
+    own = form.relative * utility[form.row] - form.problem.outside.joining_cost
+    own = np.where(service[form.row] == STAYS, stated.outside, own)
+    return float((own - (stated.outside if getattr(objective, "over", "") == "gain" else 0.0)).min())
+
+
+def _contract(stated: Stated, menu: _Rows, found: Found, began: float) -> Contract:
+    form, problem = stated.form, stated.form.problem
+    data, stays = menu.contribution[form.row], menu.service[form.row] == STAYS
+    reward = form.relative * (menu.utility[form.row] + form.costs[form.row] * data)
+    reached = menu.reached
+    if problem.objective is None and not problem.target_is_value:
+        reached += problem.baseline
+    return Contract(
+        problem=problem,
+        contribution=data / form.effective,
+        expected_reward=np.where(stays, 0.0, reward),
+        reservation_utility=stated.outside,
+        objective=menu.value,
+        expected_accuracy=problem.baseline + menu.accuracy,
+        reached=reached,
+        reason=_reason(stated, menu, stays, found),
+        provenance=Provenance(
+            solver="interior-point",
+            expectation="mixture of exponentials",
+            excluded=int((menu.contribution == 0.0).sum()),
+            iterations=found.nodes,
+            seconds=time.perf_counter() - began,
+            fit_error=0.0,
+        ),
+        proof=Proof(cases=found.cases, global_cases=found.global_cases),
+    )
+
+
+def _reason(stated: Stated, menu: _Rows, stays: np.ndarray, found: Found) -> str:
+    names = stated.form.problem.population.names or ()
+    parts = []
+    if stays.any():
+        parts.append(f"better without {', '.join(names[i] for i in np.flatnonzero(stays))}, who stay out")
+    if not menu.contribution.any():
+        parts.append("nothing is asked, nothing given: no contract was found under which taking part pays")
+    if found.cut_short:
+        parts.append(f"the search ended after {found.nodes} cases, before all were looked at")
+    return "; ".join(parts)
