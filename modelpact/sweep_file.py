@@ -39,6 +39,7 @@ from modelpact.axes import WHOLE_TABLES, Axis
 from modelpact.problem_file import read_problem, read_toml
 from modelpact.sweeps import CHUNK, sweep
 from modelpact.terminal import PICTURES, Flag, document, progress, writable
+from modelpact.verdicts import UNPROVED
 
 if TYPE_CHECKING:
     import xarray
@@ -156,7 +157,7 @@ def sweep_command(
     """Design, verify and benchmark every combination of a sweep file's axes.
 
     An interrupted sweep continues when it is started again. Exits with 0 if every problem was solved and
-    certified, else with 1.
+    proved optimal, with 3 if every promise of every contract holds at least, else with 1.
 
     Parameters
     ----------
@@ -189,7 +190,9 @@ def sweep_command(
     print(document("sweep", summary) if json else _shown(summary) + "\n", end="")
     if plot is not None and not json:
         print(f"Wrote {plot}")
-    return 0 if summary["certified"] == summary["problems"] else 1
+    if summary["certified"] == summary["problems"]:
+        return 0
+    return UNPROVED if summary["holding"] == summary["problems"] else 1
 
 
 def summarise(data: xarray.Dataset) -> dict[str, Any]:
@@ -206,6 +209,7 @@ def summarise(data: xarray.Dataset) -> dict[str, Any]:
     return {
         "problems": int(solved.size),
         "solved": int(solved.sum()),
+        "holding": int(data["holds"].values.sum()),
         "certified": int(data["certified"].values.sum()),
         "largest_optimality_gap": float(np.nanmax(gaps)) if np.isfinite(gaps).any() else None,
         "objective": spread("objective"),

@@ -32,7 +32,7 @@ VECTORS = ("contribution", "expected_reward", "reservation_utility")
 SCALARS = ("objective", "expected_accuracy")
 PROOFS = ("witness", "global_witness", "tree")  # files of the first schema have them beside the menu
 COMMON = ("schema", *SCALARS, "names", *VECTORS, "reason", "problem", "provenance")
-SAME = 1e-6  # of the largest value: what a certificate's slacks may differ from the contract's
+SAME = 1e-6  # of a perfect model's value: what a certificate's slacks may differ from the contract's
 
 
 def encode(contract: Contract, certificate: Certificate | None = None) -> str:
@@ -116,7 +116,7 @@ def _check_certificate(contract: Contract, certificate: Certificate) -> None:
     if not certificate.holds:  # what is misstated may differ
         return
     signs = (contract.contribution > 0.0) | (contract.expected_reward > 0.0)
-    allowed = SAME * contract.problem.scales * contract.problem.largest_value / contract.problem.scales.mean()
+    allowed = SAME * contract.problem.scales
     for i in np.flatnonzero(signs & ~(np.abs(slack - gain) <= allowed)):
         raise InvalidInput(
             f"certificate: it is of another contract, where {contract.problem.population.names[i]} gains"  # type: ignore[index]

@@ -20,6 +20,8 @@ from contracts import (
 )
 from contracts.contract.proof_data import proof_from_data, proof_to_data
 from contracts.problem.data import problem_from_data, problem_to_data
+from contracts.problem.menu import Menu
+from contracts.problem.objective import Welfare
 from contracts.problem.scenario import Scenario
 from contracts.problem.standard_form import standard_form
 from contracts.proof.evidence import Cases, Mixtures, Proof
@@ -262,7 +264,9 @@ def form_fixture():
         Problem(
             population=population,
             accuracy=PowerLaw(),
-            valuation=LinearValuation(scale=100.0),
+            valuation=LinearValuation(scale=[90.0, 100.0, 120.0]),
+            menu=Menu(options=2),
+            objective=Welfare(coordinator=0.5),
             scenarios=[Scenario(weight=0.5), Scenario(weight=0.5, probabilities=[0.2, 0.8, 1.0])],
         )
     )
@@ -282,6 +286,25 @@ def test_every_proof_comes_back_to_the_bit(form):
     assert read.tree.row.dtype == int
     assert [prices.size for prices in read.cases.linear] == [6, 0, 2]
     assert proof_from_data({}, form).cases is None
+
+
+def test_contracts_of_any_problem_come_back(contract, form):
+    numbers = np.array([0.1, 1.0 / 3.0, 2.5])
+    columns = dict.fromkeys(("contribution", "expected_reward", "reservation_utility"), numbers)
+    rich = dataclasses.replace(
+        contract, problem=form.problem, reached=7.0 / 3.0, proof=evidence(form), **columns
+    )
+    slack = {
+        field.name: rich.information_rent
+        for field in dataclasses.fields(contract.certificate)
+        if isinstance(getattr(contract.certificate, field.name), np.ndarray)
+    }
+    certificate = dataclasses.replace(contract.certificate, **slack)
+    text = rich.to_json(certificate)
+    read = Contract.from_json(text)
+    assert read.to_json(certificate) == text
+    assert read.reached == rich.reached
+    assert read.contribution.tobytes() == numbers.tobytes()
 
 
 FIELDS = [
