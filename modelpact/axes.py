@@ -6,9 +6,9 @@
 ...     accuracy=PowerLaw(optimum=0.95, coefficient=2.0, exponent=0.5),
 ...     valuation=LinearValuation(scale=100.0),
 ... )
->>> changed(problem, {"population.participants": 50, "population.probabilities[0]": 0.2}).population
-Population(costs=array([0.2, 0.1]), probabilities=array([0.2, 0.8]), participants=50,
-    names=('type 1', 'type 2'))
+>>> varied = changed(problem, {"population.participants": 50, "population.probabilities[0]": 0.2}).population
+>>> varied.participants, varied.probabilities
+(50, array([0.2, 0.8]))
 >>> Axis.logarithmic("population.participants", 2, 2000, 4).labels
 (2, 20, 200, 2000)
 """
