@@ -52,6 +52,7 @@ from contracts.problem.valuation import (
     PowerValuation,
     Valuation,
 )
+from contracts.pytrees import register
 
 __all__ = [
     "AccuracyCurve",
@@ -128,6 +129,7 @@ __all__ = [
     "full_informations",
     "generated_turnout",
     "read_measurements",
+    "register",
     "reservation",
     "reservations",
     "rewards",

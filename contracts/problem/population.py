@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import jax
-import numpy as np
-
 from contracts import checks
 from contracts.errors import InvalidInput
+from contracts.numeric import batched
 from contracts.problem.participants import LARGEST, Turnout, as_turnout, generated_turnout
+from contracts.pytrees import register
 from contracts.records import frozen
 
 
+@register(meta=["names"])
 @frozen
 class Population:
     """Participants drawn independently from finitely many types.
@@ -44,10 +44,8 @@ class Population:
     names: Sequence[str] | None = None
 
     def __post_init__(self) -> None:
-        if not isinstance(self.costs, list | tuple | np.ndarray):
-            if isinstance(self.costs, int | float | str | dict):
-                raise InvalidInput(f"costs = {self.costs!r}: expected a list of numbers, one per type")
-            return  # placeholders and tracers of JAX
+        if batched(self.costs, 1) or batched(self.probabilities, 1) or batched(self.participants, 0):
+            return  # `contracts.contract.batch.unstack` checks each of the batch
         set_field = object.__setattr__
         costs = checks.array("costs", self.costs, low=0.0, open_low=True)
         set_field(self, "costs", costs)
@@ -78,11 +76,6 @@ class Population:
     def most_participants(self) -> int:
         """The largest number of participants that matters (all but 1e-17 of the probability)."""
         return self.participants.most if isinstance(self.participants, Turnout) else self.participants
-
-
-jax.tree_util.register_dataclass(
-    Population, data_fields=["costs", "probabilities", "participants"], meta_fields=["names"]
-)
 
 
 def _participants(given: Any) -> int | Turnout:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Any
 
-import jax
 import numpy as np
 
 from contracts import checks
@@ -13,12 +12,14 @@ from contracts.errors import InvalidInput
 from contracts.problem.accuracy import AccuracyCurve
 from contracts.problem.population import Population
 from contracts.problem.valuation import Valuation
+from contracts.pytrees import register
 from contracts.records import frozen, identity
 
 BELIEFS = ("interim", "ex-ante")
 TARGETS = ("accuracy", "value")
 
 
+@register(meta=["belief", "maximise"])
 @frozen
 class Problem:
     """A coordinator's problem.
@@ -45,7 +46,7 @@ class Problem:
     def __post_init__(self) -> None:
         for name, kind in (("population", Population), ("accuracy", AccuracyCurve), ("valuation", Valuation)):
             value = getattr(self, name)
-            if not isinstance(value, kind) and type(value) is not object:
+            if not isinstance(value, kind):
                 raise InvalidInput(f"{name} = {value!r}: expected a {kind.__name__}")
         checks.choice("belief", self.belief, BELIEFS)
         checks.choice("maximise", self.maximise, TARGETS)
@@ -70,7 +71,7 @@ class Problem:
         population = self.population
         return population.most_participants * self.largest_value / float(population.costs.min())
 
-    @cached_property
+    @property
     def family(self) -> tuple:
         """What losses depend on, as a hashable key: problems of one sweep share curves and mixtures."""
         return identity(self.accuracy), identity(self.valuation), self.target_is_value
@@ -88,8 +89,3 @@ class Problem:
     def target(self, data: Any) -> np.ndarray:
         """What the coordinator maximises in expectation, by the data the model is trained on."""
         return self.value(data) if self.target_is_value else self.accuracy(data)
-
-
-jax.tree_util.register_dataclass(
-    Problem, data_fields=["population", "accuracy", "valuation"], meta_fields=["belief", "maximise"]
-)

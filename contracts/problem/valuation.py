@@ -10,11 +10,11 @@ import dataclasses
 from abc import abstractmethod
 from typing import Any, ClassVar
 
-import jax
 import numpy as np
 
 from contracts import checks
 from contracts.numeric import library, parameter
+from contracts.pytrees import register
 from contracts.records import frozen
 
 
@@ -66,7 +66,7 @@ class Valuation:
         object.__setattr__(self, name, parameter(name, getattr(self, name), **interval))
 
 
-@jax.tree_util.register_dataclass
+@register
 @frozen
 class LinearValuation(Valuation):
     """Value `scale * accuracy`, the papers' choice.
@@ -98,7 +98,7 @@ class LinearValuation(Valuation):
         return self.scale * shortfall
 
 
-@jax.tree_util.register_dataclass
+@register
 @frozen
 class PowerValuation(Valuation):
     """Value `scale * accuracy**exponent`.
@@ -135,7 +135,7 @@ class PowerValuation(Valuation):
         return -self.scale * top**self.exponent * kept
 
 
-@jax.tree_util.register_dataclass
+@register
 @frozen
 class ExponentialUtility(Valuation):
     """Constant absolute risk aversion: `scale * (1 - exp(-r a)) / (1 - exp(-r))`.
@@ -170,7 +170,7 @@ class ExponentialUtility(Valuation):
         return -self.scale * xp.exp(-r * top) * xp.expm1(r * shortfall) / xp.expm1(-r)
 
 
-@jax.tree_util.register_dataclass
+@register
 @frozen
 class LogarithmicValuation(Valuation):
     """Value `scale * log(1 + k a) / log(1 + k)`.

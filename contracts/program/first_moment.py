@@ -18,6 +18,7 @@ Source: Wang et al., AAAI 2025 (arXiv 2412.11122); the chain and the gap variabl
 
 from __future__ import annotations
 
+import dataclasses
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -251,12 +252,9 @@ def prepare(problem: Problem, alone: Reservation | None = None) -> FirstMoment:
         data_unit = min(data_unit, 40.0 / (population.turnout.mean * float(rates.min())))
     curves, knee = None, concave_from(problem)
     if max(losses.target.relative_error, losses.value.relative_error) > MIXTURE_ERROR:
-        curves = Curves(
-            LossCurve(
-                problem=problem, of_value=problem.target_is_value, unit=(data_unit, target_unit), knee=knee
-            ),
-            LossCurve(problem=problem, of_value=True, unit=(data_unit, value_unit), knee=knee),
-        )
+        of_value = LossCurve(problem=problem, of_value=True, unit=(data_unit, value_unit), knee=knee)
+        of_target = dataclasses.replace(of_value, of_value=False, unit=(data_unit, target_unit))
+        curves = Curves(of_value if problem.target_is_value else of_target, of_value)
         rates = np.zeros(0)
     program = Program(
         costs=falling * data_unit / value_unit,
