@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -23,15 +24,32 @@ def reals(value: Any) -> np.ndarray | None:
     """
     try:
         if isinstance(value, np.ma.MaskedArray):
-            value = value.astype(float).filled(np.nan)
+            value = np.ma.filled(value.astype(float), np.nan)
         found = np.array(value)
-        if found.dtype == object and not any(isinstance(entry, bool | str | bytes) for entry in found.flat):
+        if found.dtype == object and all(map(_is_real, found.flat)):
             found = found.astype(np.float64)  # no entries, or whole numbers beyond 64 bits
     except Exception:  # what other libraries raise when asked for numbers
         return None
     if found.dtype.kind not in "iuf":
         return None
     return found if found.dtype.kind in "iu" else found.astype(np.float64, copy=False)
+
+
+def _is_real(entry: Any) -> bool:
+    return isinstance(entry, Real) and not isinstance(entry, bool)
+
+
+def numbers(name: str, value: Any) -> np.ndarray:
+    """Return `value` as a new array of real numbers, of any shape, finite or not, or raise.
+
+    >>> numbers("profile", [[1, 2], [3]])
+    Traceback (most recent call last):
+    contracts.errors.InvalidInput: profile = [[1, 2], [3]]: expected real numbers in rows of equal length
+    """
+    given = reals(value)
+    if given is None:
+        raise InvalidInput(f"{name} = {brief(value)}: expected real numbers in rows of equal length")
+    return given
 
 
 def _interval(low: float, high: float, open_low: bool, open_high: bool) -> str:
@@ -117,11 +135,7 @@ def array(
     Traceback (most recent call last):
     contracts.errors.InvalidInput: costs[1] = nan: expected a finite number > 0
     """
-    given = reals(value)
-    if given is None:
-        rows = " in rows of equal length" if ndim != 1 else ""
-        raise InvalidInput(f"{name} = {brief(value)}: expected real numbers{rows}")
-    result = given.astype(np.float64, copy=False)
+    result = numbers(name, value).astype(np.float64, copy=False)
     if result.ndim == 0 and ndim:
         raise InvalidInput(f"{name} = {brief(value)}: expected a list of numbers")
     if ndim is not None and result.ndim != ndim:

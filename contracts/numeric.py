@@ -7,7 +7,7 @@ differentiated, mapped and compiled.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from types import ModuleType
 from typing import Any
@@ -15,19 +15,24 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from contracts import checks
 
 
 def library(*values: Any) -> ModuleType:
     """Return `jax.numpy` if any value is a JAX array or tracer, else `numpy`."""
-    leaves = jax.tree_util.tree_leaves(values)
+    leaves = jax.tree_util.tree_leaves(values, is_leaf=_is_no_tree)
     return jnp if any(isinstance(leaf, jax.Array) for leaf in leaves) else np
+
+
+def _is_no_tree(value: Any) -> bool:
+    return isinstance(value, Iterable) and not isinstance(value, list | tuple | dict)
 
 
 def traced(*values: Any) -> bool:
     """Whether any value is a tracer, which has no numbers to check."""
-    return any(isinstance(value, jax.core.Tracer) for value in values)
+    return any(isinstance(value, Tracer) for value in values)
 
 
 def batched(value: Any, own: int) -> bool:

@@ -435,10 +435,15 @@ class CustomCurve(AccuracyCurve):
 
     Args:
         function: data -> accuracy, elementwise, traceable by JAX, zero or more at 0.
-        optimum: its supremum, in (0, 1].
+        optimum: what it never exceeds, in (0, 1]; at best its supremum. A larger number keeps every claim right,
+            but bounds are looser.
         floor: data up to which it is zero, >= 0.
 
-    A custom curve can be solved, batched and verified, but not stored in a file: tabulate it for that.
+    A custom curve can be solved, batched and verified, but not stored in a file: tabulate it for that. Since the
+    function may read what changes, every design and every check evaluates it anew.
+
+    Raises:
+        InvalidInput: the function fails on arrays, or exceeds the optimum.
 
     >>> float(CustomCurve(function=lambda x: 0.9 * x / (x + 20), optimum=0.9)(20.0))
     0.45
@@ -455,6 +460,17 @@ class CustomCurve(AccuracyCurve):
             raise InvalidInput(f"function = {self.function!r}: expected a function of the data")
         _set(self, "optimum", low=0.0, high=1.0, open_low=True)
         _set(self, "floor", low=0.0)
+        if not traced(self.optimum, self.floor):
+            self._bounded()
+
+    def _bounded(self) -> None:
+        data = np.r_[0.0, np.geomspace(1e-6, 1e15, 1024)]
+        try:
+            found = self.formula(data, np)
+        except Exception as error:
+            reason = checks.brief(str(error).partition("\n")[0])
+            raise InvalidInput(f"function fails on an array of data ({reason}): expected jax.numpy") from error
+        _below_optimum(data, found, self.optimum)
 
     def formula(self, data: Any, xp: Any) -> Any:
         """See `AccuracyCurve.formula`."""
@@ -528,6 +544,7 @@ def inspect(curve: AccuracyCurve, *, low: float | None = None, high: float = 1e9
     start = max(curve.floor, 1e-9 * high) if low is None else low
     x = np.geomspace(start, high, points)
     y = curve(x)
+    _below_optimum(x, y, curve.optimum)
     if not np.isfinite(y).all():
         raise InvalidInput(f"accuracy at {x[~np.isfinite(y)][0]:g} data is not finite")
     step = np.diff(y)
@@ -541,6 +558,14 @@ def inspect(curve: AccuracyCurve, *, low: float | None = None, high: float = 1e9
         decreasing=_ranges(step < -1e-13, x[:-1], x[1:]),
         convex=_ranges(bends, x[:-2], x[2:]),
     )
+
+
+def _below_optimum(data: np.ndarray, accuracy: np.ndarray, optimum: Any) -> None:
+    most = np.max(optimum)
+    for k in np.flatnonzero(accuracy > most + 1e-12)[:1]:
+        raise InvalidInput(
+            f"accuracy at {data[k]:g} data is {accuracy[k]:.9g}: expected at most the optimum {most:g}"
+        )
 
 
 def _ranges(flags: np.ndarray, left: np.ndarray, right: np.ndarray) -> tuple[tuple[float, float], ...]:

@@ -36,3 +36,10 @@ def concave_from(problem: Problem) -> float:
     """The amount of data from which on accuracy is concave: the floor, unless the curve has inflections."""
     convex = shape_of(problem).convex
     return convex[-1][1] if convex else float(problem.accuracy.floor)
+
+
+def early(problem: Problem, low: float) -> float:
+    """An amount of data, `low` or less, with which not everything is gained yet."""
+    while problem.value_loss(np.array(low)) < 0.1 * problem.largest_value and low > 1e-290:
+        low *= 1e-3
+    return low

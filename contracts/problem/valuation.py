@@ -142,7 +142,7 @@ class ExponentialUtility(Valuation):
 
     Args:
         scale: value of a perfect model, > 0.
-        risk_aversion: r, > 0, per unit of accuracy.
+        risk_aversion: r, in (0, 1e9], per unit of accuracy.
 
     >>> float(ExponentialUtility(scale=10.0, risk_aversion=2.0)(1.0))
     10.0
@@ -154,7 +154,7 @@ class ExponentialUtility(Valuation):
 
     def __post_init__(self) -> None:
         self._set("scale", low=0.0, open_low=True)
-        self._set("risk_aversion", low=0.0, open_low=True)
+        self._set("risk_aversion", low=0.0, high=1e9, open_low=True)
 
     def formula(self, accuracy: Any, xp: Any) -> Any:
         """See `Valuation.formula`."""
@@ -162,12 +162,14 @@ class ExponentialUtility(Valuation):
 
     def inverse_formula(self, value: Any, xp: Any) -> Any:
         """See `Valuation.inverse_formula`."""
-        return -xp.log1p(value / self.scale * xp.expm1(-self.risk_aversion)) / self.risk_aversion
+        # Where the last values differ by less than rounding, the least accuracy that has them.
+        share = value / self.scale * xp.expm1(-self.risk_aversion)
+        return xp.minimum(-xp.log1p(xp.maximum(share, -1.0 + 2.0**-53)) / self.risk_aversion, 1.0)
 
     def loss(self, top: Any, shortfall: Any, xp: Any) -> Any:
         """See `Valuation.loss`."""
         r = self.risk_aversion
-        return -self.scale * xp.exp(-r * top) * xp.expm1(r * shortfall) / xp.expm1(-r)
+        return self.scale * xp.exp(-r * (top - shortfall)) * xp.expm1(-r * shortfall) / xp.expm1(-r)
 
 
 @register
@@ -177,7 +179,7 @@ class LogarithmicValuation(Valuation):
 
     Args:
         scale: value of a perfect model, > 0.
-        sensitivity: k, > 0; the larger, the sooner further accuracy is worth little.
+        sensitivity: k, in (0, 1e100]; the larger, the sooner further accuracy is worth little.
 
     >>> round(float(LogarithmicValuation(scale=10.0, sensitivity=8.0)(0.25)), 6)
     5.0
@@ -189,7 +191,7 @@ class LogarithmicValuation(Valuation):
 
     def __post_init__(self) -> None:
         self._set("scale", low=0.0, open_low=True)
-        self._set("sensitivity", low=0.0, open_low=True)
+        self._set("sensitivity", low=0.0, high=1e100, open_low=True)
 
     def formula(self, accuracy: Any, xp: Any) -> Any:
         """See `Valuation.formula`."""
@@ -202,7 +204,7 @@ class LogarithmicValuation(Valuation):
     def loss(self, top: Any, shortfall: Any, xp: Any) -> Any:
         """See `Valuation.loss`."""
         k = self.sensitivity
-        return -self.scale * xp.log1p(-k * shortfall / (1.0 + k * top)) / xp.log1p(k)
+        return self.scale * xp.log1p(k * shortfall / (1.0 + k * (top - shortfall))) / xp.log1p(k)
 
 
 FAMILIES: dict[str, type[Valuation]] = {

@@ -27,7 +27,7 @@ import numpy as np
 from contracts.problem import Problem
 from contracts.problem.participants import LogPower, Turnout
 from contracts.problem.reservation import Reservation, reservation
-from contracts.problem.shape import concave_from
+from contracts.problem.shape import concave_from, early
 from contracts.program import gauss_program
 from contracts.program.exponential_sum import ExponentialSum, Losses, fit_exponentials, on_common_rates
 from contracts.program.gauss import Curves, LossCurve
@@ -355,7 +355,7 @@ def _mixtures(keyed: Keyed) -> Losses:
     problem, high = keyed.value, 10.0 ** keyed.key[-1]
     curve = problem.accuracy
     # Without a floor the range reaches down to 1e-9 of any `high` it stands for.
-    low = curve.floor if curve.floor > 0 else 1e-10 * high
+    low = curve.floor if curve.floor > 0 else early(problem, 1e-10 * high)
     of_value = fit_exponentials(problem.value_loss, low, high, rates=curve.natural_rates)
     if problem.target_is_value:
         return on_common_rates(of_value, of_value)

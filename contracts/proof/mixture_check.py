@@ -8,6 +8,7 @@ from functools import lru_cache
 import numpy as np
 
 from contracts.problem import Problem
+from contracts.problem.shape import early
 from contracts.proof.witness import Witness
 from contracts.records import Keyed
 
@@ -33,7 +34,7 @@ def _mixture_key(problem: Problem, witness: Witness) -> Keyed:
 def _measured_error(keyed: Keyed) -> float:
     problem, witness = keyed.value
     high = problem.most_data
-    low = problem.accuracy.floor if problem.accuracy.floor > 0 else 1e-9 * high
+    low = problem.accuracy.floor if problem.accuracy.floor > 0 else early(problem, 1e-9 * high)
     data = np.geomspace(low, high, 3001)
     each = np.exp(-np.multiply.outer(data, witness.rates))
     worst = 0.0
@@ -56,7 +57,7 @@ def below(problem: Problem, witness: Witness) -> Witness | None:
 def _shrunk(keyed: Keyed) -> tuple[np.ndarray, np.ndarray] | None:
     problem, witness = keyed.value
     high = problem.most_data
-    floor = max(problem.accuracy.floor, 1e-9 * high)
+    floor = max(problem.accuracy.floor, early(problem, 1e-9 * high))
     data = np.r_[np.linspace(0.0, 8.0 * floor, 4001), np.geomspace(8.0 * floor, high, 4001)]
     each = np.exp(-np.multiply.outer(data, witness.rates))
     mixtures = (witness.target_weights, witness.value_weights)
