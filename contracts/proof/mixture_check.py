@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from contracts.problem import Problem
+from contracts.problem.shape import early
 from contracts.records import Keyed, frozen
 
 T = TypeVar("T", bound=Any)
@@ -65,7 +66,11 @@ def _measured_error(keyed: Keyed) -> float:
         return np.inf
     high, floor = keyed.key[3], float(problem.accuracy.floor)
     # Mixtures fall, so that between 0 and the first point after it nothing is above what it is at 0.
-    data = np.geomspace(floor, high, 3001) if floor > 0.0 else np.r_[0.0, np.geomspace(1e-9 * high, high, 3001)]
+    data = (
+        np.geomspace(floor, high, 3001)
+        if floor > 0.0
+        else np.r_[0.0, np.geomspace(early(problem, 1e-9 * high), high, 3001)]
+    )
     each = np.exp(-np.multiply.outer(data, mixtures.rates))
     worst = 0.0
     weights = (mixtures.target_weights, mixtures.value_weights)
@@ -87,7 +92,7 @@ def _shrunk(keyed: Keyed) -> tuple[np.ndarray, np.ndarray] | None:
     if not _sound(mixtures):
         return None
     high = keyed.key[3]
-    floor = max(float(problem.accuracy.floor), 1e-9 * high)
+    floor = max(float(problem.accuracy.floor), early(problem, 1e-9 * high))
     data = np.r_[np.linspace(0.0, 8.0 * floor, 4001), np.geomspace(8.0 * floor, max(high, 8.0 * floor), 4001)]
     each = np.exp(-np.multiply.outer(data, mixtures.rates))
     weights = (mixtures.target_weights, mixtures.value_weights)
