@@ -1,6 +1,5 @@
 """Problems of every ingredient, with contracts and proofs that no solver of the project made."""
 
-import dataclasses
 import itertools
 from typing import NamedTuple
 
@@ -15,7 +14,6 @@ from contracts import (
     LinearValuation,
     Menu,
     NashBargaining,
-    Outside,
     Poisson,
     Population,
     Problem,
@@ -226,7 +224,10 @@ def outcomes(problem, raw, world, *, believer=None):
             for who in itertools.combinations_with_replacement(members, int(count)):
                 number = np.bincount(np.array(who, dtype=int), minlength=p.size)[members]
                 group.append(
-                    (float(number @ data[members]), chance * stats.multinomial.pmf(number, int(count), p[members]))
+                    (
+                        float(number @ data[members]),
+                        chance * stats.multinomial.pmf(number, int(count), p[members]),
+                    )
                 )
         found = [(a + b, c * d) for a, c in found for b, d in group]
     amounts, chances = np.array(found).T
@@ -286,4 +287,3 @@ def people_fixture():
 @pytest.fixture(name="menu_of", scope="session")
 def menu_of_fixture():
     return menu_of
-

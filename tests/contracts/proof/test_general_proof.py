@@ -173,7 +173,14 @@ def _constraints(form, case, link):
 
 @pytest.mark.parametrize(
     ("options", "apart", "due", "empty"),
-    [(1, 1, 1.0, True), (2, 1, 1.0, False), (2, 2, 1.0, True), (1, 1, 0.0, False), (1, 2, 0.0, True), (None, 2, 1.0, False)],
+    [
+        (1, 1, 1.0, True),
+        (2, 1, 1.0, False),
+        (2, 2, 1.0, True),
+        (1, 1, 0.0, False),
+        (1, 2, 0.0, True),
+        (None, 2, 1.0, False),
+    ],
 )
 def test_cases_with_more_options_than_are_allowed_are_empty(problem_of, options, apart, due, empty):
     form = standard_form(problem_of(menu=Menu(options=options)))
@@ -236,7 +243,14 @@ def test_a_proof_that_serves_everybody_says_so(solution, problem_of, menu_of):
 def test_a_contract_that_beats_a_bound_refutes_it():
     assert positive_gap(-0.9 * REFUTED, 1.0, 0.0) == 0.0
     assert positive_gap(0.5, 1.0, 0.0) == 0.5
-    for gap, rounding in ((-1.1 * REFUTED, 0.0), (np.nan, 0.0), (np.inf, 0.0), (-np.inf, 0.0), (0.0, np.inf), (0.0, np.nan)):
+    for gap, rounding in (
+        (-1.1 * REFUTED, 0.0),
+        (np.nan, 0.0),
+        (np.inf, 0.0),
+        (-np.inf, 0.0),
+        (0.0, np.inf),
+        (0.0, np.nan),
+    ):
         with pytest.raises(ProofRefused):
             positive_gap(gap, 1.0, rounding)
 
