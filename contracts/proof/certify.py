@@ -81,7 +81,8 @@ def certify(
     found = _promised(form, outside, proof, arrays, stated)
     if not found.certificate.holds:
         return dataclasses.replace(found.certificate, missing="a promise is broken")
-    bounded = _gaps(form, outside, proof, found)
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        bounded = _gaps(form, outside, proof, found)
     return _judged(found.certificate, bounded, proof, gap * unit_of(form))
 
 

@@ -116,12 +116,10 @@ def bound_by_cases(setting: Setting, cases: Cases, *, stay: bool) -> Bound:
     if any(len(column) != len(leaves) for column in columns):
         raise ProofRefused("the proof has not as many prices as cases")
     found = []
-    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        for case, *numbers_of in zip(leaves, *columns, strict=True):
-            bound = leaf_bound(setting, in_lots(setting.form, case), Leaf(*numbers_of))
-            if too_many_options(setting.form, case, setting.asked.due):
-                bound = Bound(-np.inf)
-            found.append(bound)
+    for case, *numbers_of in zip(leaves, *columns, strict=True):
+        bound = leaf_bound(setting, in_lots(setting.form, case), Leaf(*numbers_of))
+        empty = too_many_options(setting.form, case, setting.asked.due)
+        found.append(Bound(-np.inf) if empty else bound)
     # What is not a number stays none.
     return Bound(*(float(np.max(column)) for column in np.array(found, dtype=float).T))
 

@@ -146,8 +146,7 @@ def _by_tree(given: Given, tree: Tree) -> tuple[float, str]:
 
 
 def _bound(given: Given, witness: Witness) -> LossBound:
-    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        return lower_bound(given.problem, witness, given.due, given.contribution)
+    return lower_bound(given.problem, witness, given.due, given.contribution)
 
 
 def _most(given: Given) -> float:
