@@ -6,20 +6,9 @@ from contracts.contract.choice import Choice, choose, design_for_choice, suffici
 from contracts.contract.design import design_contract
 from contracts.contract.full_information import FullInformation, full_information, full_informations
 from contracts.contract.rewards import Rewards, rewards
-from contracts.contract.verify import Certificate, verify
+from contracts.contract.verify import verify
 from contracts.errors import BackendMissing, Infeasible, InvalidInput, ModelpactError, NotConverged
-from contracts.extensions.confidence_region import ConfidenceRegion, bootstrap_covariance, confidence_region
-from contracts.extensions.continuous import ContinuousContract, ContinuousProblem, EmpiricalCosts
-from contracts.extensions.kullback_leibler import WithinKullbackLeibler
-from contracts.extensions.margins import MarginContract, MarginProblem
-from contracts.extensions.objectives import ObjectiveContract, ObjectiveProblem
-from contracts.extensions.quality import QualityContract, QualityProblem, undetected_share
-from contracts.extensions.robust_contract import Breach, RobustContract
-from contracts.extensions.scenarios import ScenarioContract, ScenarioProblem
-from contracts.extensions.tastes import TasteContract, TasteProblem
-from contracts.extensions.tiers import TieredContract, TieredProblem
-from contracts.extensions.total_variation import WithinTotalVariation
-from contracts.extensions.uncertain_curve import UncertainContract, UncertainProblem
+from contracts.measured.confidence_region import ConfidenceRegion, bootstrap_covariance, confidence_region
 from contracts.measured.exponential_mixture import ExponentialMixture
 from contracts.measured.learning_curves import CurveFit, compare_families, fit_curve
 from contracts.measured.measurements import Measurements, read_measurements
@@ -42,6 +31,7 @@ from contracts.problem.participants import Binomial, FiniteTurnout, Poisson, Tur
 from contracts.problem.population import Population
 from contracts.problem.reservation import Reservation, reservation, reservations
 from contracts.problem.scenario import Scenario
+from contracts.problem.shading import undetected_share
 from contracts.problem.valuation import (
     ExponentialUtility,
     LinearValuation,
@@ -49,24 +39,22 @@ from contracts.problem.valuation import (
     PowerValuation,
     Valuation,
 )
+from contracts.proof.certificate import Certificate
+from contracts.pytrees import register
 
 __all__ = [
     "AccuracyCurve",
     "Arctan",
     "BackendMissing",
     "Binomial",
-    "Breach",
     "Certificate",
     "Choice",
     "ConfidenceRegion",
-    "ContinuousContract",
-    "ContinuousProblem",
     "Contract",
     "CurveFit",
     "CustomCurve",
     "DistributionCost",
     "Doubt",
-    "EmpiricalCosts",
     "Exponential",
     "ExponentialMixture",
     "ExponentialUtility",
@@ -77,8 +65,6 @@ __all__ = [
     "InvalidInput",
     "LinearValuation",
     "LogarithmicValuation",
-    "MarginContract",
-    "MarginProblem",
     "Measurements",
     "Menu",
     "ModelpactError",
@@ -86,36 +72,21 @@ __all__ = [
     "NashBargaining",
     "NotConverged",
     "Objective",
-    "ObjectiveContract",
-    "ObjectiveProblem",
     "Outside",
     "Poisson",
     "Population",
     "PowerLaw",
     "PowerValuation",
     "Problem",
-    "QualityContract",
-    "QualityProblem",
     "Rawlsian",
     "Reservation",
     "Rewards",
-    "RobustContract",
     "Scenario",
-    "ScenarioContract",
-    "ScenarioProblem",
     "Settlement",
     "Tabulated",
-    "TasteContract",
-    "TasteProblem",
-    "TieredContract",
-    "TieredProblem",
     "Turnout",
-    "UncertainContract",
-    "UncertainProblem",
     "Valuation",
     "Welfare",
-    "WithinKullbackLeibler",
-    "WithinTotalVariation",
     "attempt_contracts",
     "bootstrap_covariance",
     "choose",
@@ -129,6 +100,7 @@ __all__ = [
     "full_informations",
     "generated_turnout",
     "read_measurements",
+    "register",
     "reservation",
     "reservations",
     "rewards",

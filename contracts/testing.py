@@ -249,16 +249,18 @@ def assert_feasible(contract: Contract, *, tolerance: float = TOLERANCE) -> None
 
 
 def assert_holds(contract: Contract) -> None:
-    """Assert that `verify` finds nothing wrong, optimality included.
+    """Assert that `verify` finds nothing wrong: every promise holds, and optimality is proved.
 
     Raises:
-        AssertionError: with everything that does not hold.
+        AssertionError: with everything that does not hold, or what is missing of the proof.
 
     >>> assert_holds(example_contract())
     """
     certificate = verify(contract)
     if not certificate.holds:
         raise AssertionError("; ".join(certificate.violations))
+    if not certificate.optimal:
+        raise AssertionError(certificate.verdict)
 
 
 def _name(contract: Contract, i: int) -> str:

@@ -40,7 +40,7 @@ BASIS: Mapping[str, Reasons] = {
     ),
     "contracts.extension.ExtendedProblem": (*_CONTRACT, (OURS, "the extension of the problem")),
     "contracts.extension.ExtendedContract": (*_CONTRACT, (OURS, "the extension, its solution and its proof")),
-    "contracts.contract.verify.Certificate": (*_CONTRACT, (OURS, "verification and the proof of optimality")),
+    "contracts.proof.certificate.Certificate": (*_CONTRACT, (OURS, "verification and the proof of optimality")),
     "contracts.problem.accuracy.GeneralizationBound": (
         ("karimireddy2022mechanisms", "the learning bound as an accuracy curve"),
         ("mohri2018foundations", "the generalization bound it is made from"),

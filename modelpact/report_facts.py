@@ -9,10 +9,10 @@ import numpy as np
 from contracts.contract import Contract
 from contracts.contract.full_information import full_information
 from contracts.contract.rewards import Rewards
-from contracts.contract.verify import Certificate
 from contracts.errors import InvalidInput
 from contracts.problem.outcomes import total_data
 from contracts.problem.reservation import reservation
+from contracts.proof.certificate import Certificate
 from contracts.records import frozen
 
 SAME = 1e-6  # relative difference below which two options are one: far below what anybody can measure out
@@ -176,8 +176,9 @@ def _kinds(contract: Contract, certificate: Certificate) -> tuple[Kind, ...]:
 def _other_gain(contract: Contract, certificate: Certificate, i: int) -> float | None:
     """What type i would gain at most by an option that is not its own."""
     different = ~(_same(contract.contribution, i) & _same(contract.expected_reward, i))
-    envy = certificate.envy[i][different]
-    return _cleared(contract.utility[i] + envy.max(), certificate.tolerance) if envy.size else None
+    costs = contract.problem.population.costs
+    other = (contract.expected_reward - costs[i] * contract.contribution)[different]
+    return _cleared(float(other.max()), certificate.tolerance) if other.size else None
 
 
 def _cleared(number: float, noise: float) -> float:
@@ -261,17 +262,16 @@ CHECKS = ("individual rationality", "incentive compatibility", "feasibility", "o
 
 
 def _checks(certificate: Certificate) -> tuple[Check, ...]:
-    proved = certificate.global_gap if certificate.global_gap is not None else certificate.optimality_gap
     numbers = (
         float(certificate.participation_slack.min()),
         float(certificate.envy.max()),
         float(certificate.feasibility_slack.min()),
-        proved,
+        certificate.gap,
     )
     found = []
     for name, number in zip(CHECKS, numbers, strict=True):
         broken = tuple(v for v in certificate.violations if v.startswith(f"{name}:"))
-        holds = not broken and number is not None
+        holds = certificate.optimal if name == "optimality" else not broken and number is not None
         found.append(Check(name=name, number=number, holds=holds, violations=broken))
     named = {violation for check in found for violation in check.violations}
     rest = tuple(violation for violation in certificate.violations if violation not in named)

@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from contracts.contract import Contract
-from contracts.contract.verify import Certificate, verify
+from contracts.contract.verify import verify
 from contracts.errors import InvalidInput
 from contracts.json_text import write_json
 from contracts.problem import Problem
+from contracts.proof.certificate import Certificate
 from contracts.records import frozen
 from modelpact import report_pictures
 from modelpact.plain_numbers import amount, percent

@@ -205,13 +205,13 @@ def summarise(data: xarray.Dataset) -> dict[str, Any]:
         values = data[name].values[solved]
         return [float(values.min()), float(values.max())] if values.size else None
 
-    gaps = data["optimality_gap"].values
+    gaps = data["gap"].values
     return {
         "problems": int(solved.size),
         "solved": int(solved.sum()),
         "holding": int(data["holds"].values.sum()),
         "certified": int(data["certified"].values.sum()),
-        "largest_optimality_gap": float(np.nanmax(gaps)) if np.isfinite(gaps).any() else None,
+        "largest_gap": float(np.nanmax(gaps)) if np.isfinite(gaps).any() else None,
         "objective": spread("objective"),
         "information_cost": spread("information_cost"),
         "failed": len(failed),
@@ -221,8 +221,8 @@ def summarise(data: xarray.Dataset) -> dict[str, Any]:
 
 def _shown(summary: dict[str, Any]) -> str:
     lines = [f"{summary['problems']} problems: {summary['solved']} solved, {summary['certified']} certified"]
-    if summary["largest_optimality_gap"] is not None:
-        lines.append(f"largest optimality gap {summary['largest_optimality_gap']:.3g}")
+    if summary["largest_gap"] is not None:
+        lines.append(f"largest optimality gap {summary['largest_gap']:.3g}")
     for name in ("objective", "information_cost"):
         if summary[name]:
             lines.append(f"{name.replace('_', ' ')} from {summary[name][0]:.6g} to {summary[name][1]:.6g}")

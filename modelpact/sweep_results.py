@@ -14,7 +14,6 @@ from contracts.contract.full_information import full_informations
 from contracts.errors import BackendMissing, ModelpactError
 from contracts.problem import Problem
 from modelpact.axes import Axis
-from modelpact.verdicts import gaps, optimal
 
 if TYPE_CHECKING:
     import xarray
@@ -38,11 +37,11 @@ SCALARS = {
         " negative, for the benchmark keeps everybody in whoever comes, the contract on average",
         "cost",
     ),
-    "optimality_gap": (
-        "proved bound on how much better another contract can be, for the program as solved",
+    "as_solved_gap": (
+        "proved bound on how much better another contract can be, for what the proof's scope names",
         "of the target: cost, or 1 where accuracy is maximised and the valuation is not linear",
     ),
-    "global_gap": ("the same against the true curve, floor included", "as optimality_gap"),
+    "gap": ("the same against the true curve, floor included", "as as_solved_gap"),
     "holds": ("1 where every promise holds, 0 where one does not or the problem failed", "1"),
     "certified": ("1 where optimality is proved besides", "1"),
     "excluded": ("distinct costs, from the dearest down, that contribute nothing by design", "1"),
@@ -82,7 +81,6 @@ def compute(problems: Sequence[Problem | str], types: int) -> Columns:
 
 def _record(columns: Columns, k: int, contract: Contract, benchmark: Any) -> None:
     certificate = contract.certificate
-    solved_gap, gap = gaps(certificate)
     count = contract.contribution.size
     for name in BY_TYPE:
         columns[name][k, :count] = getattr(contract, name)
@@ -93,10 +91,10 @@ def _record(columns: Columns, k: int, contract: Contract, benchmark: Any) -> Non
         "full_information_error": benchmark.standard_error,
         "information_cost": benchmark.objective - contract.objective,
         "reached": contract.reached,
-        "optimality_gap": solved_gap,
-        "global_gap": gap,
+        "as_solved_gap": certificate.as_solved_gap,
+        "gap": certificate.gap,
         "holds": float(certificate.holds),
-        "certified": float(optimal(certificate)),
+        "certified": float(certificate.optimal),
         "excluded": float(contract.provenance.excluded),
     }
     for name, value in values.items():

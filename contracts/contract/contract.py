@@ -17,7 +17,7 @@ from contracts.records import frozen
 if TYPE_CHECKING:
     from contracts.contract.rewards import Rewards
     from contracts.contract.settlement import Settlement
-    from contracts.contract.verify import Certificate
+    from contracts.proof.certificate import Certificate
 
 
 @frozen

@@ -25,7 +25,7 @@ from contracts.problem.data_tables import brief, known, table_of
 from contracts.problem.standard_form import standard_form
 
 if TYPE_CHECKING:
-    from contracts.contract.verify import Certificate
+    from contracts.proof.certificate import Certificate
 
 SCHEMA, FIRST_SCHEMA = "modelpact/contract/2", "modelpact/contract/1"
 VECTORS = ("contribution", "expected_reward", "reservation_utility")

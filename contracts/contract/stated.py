@@ -60,6 +60,12 @@ class Stated:
         return self.form.simple and not self.may_stay_out
 
     @property
+    def divergence(self) -> bool:
+        """Whether the probabilities are known up to a Kullback-Leibler divergence."""
+        doubt = self.form.problem.population.doubt
+        return doubt is not None and doubt.distance == "kullback-leibler"
+
+    @property
     def beyond(self) -> list[str]:
         """What takes the problem beyond a plain one, in words."""
         problem = self.form.problem

@@ -27,7 +27,7 @@ from scipy import special, stats
 
 from contracts import checks
 from contracts.errors import InvalidInput
-from contracts.records import frozen
+from contracts.records import assembled, frozen
 
 LARGEST = 10**12
 MOST_ATOMS = 100_000
@@ -269,10 +269,8 @@ class FiniteTurnout(Turnout):
     @classmethod
     def checked(cls, counts: np.ndarray, mass: np.ndarray) -> FiniteTurnout:
         """A law whose counts are known to be sound; two need not meet."""
-        made = object.__new__(cls)
-        object.__setattr__(made, "counts", counts[mass > 0.0].astype(np.int64))
-        object.__setattr__(made, "probabilities", mass[mass > 0.0])
-        return made
+        kept = mass > 0.0
+        return assembled(cls, [("counts", counts[kept].astype(np.int64)), ("probabilities", mass[kept])])
 
     def __str__(self) -> str:
         return f"{self.least} to {self.most} (mean {self.mean:g})"

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import jax
 import numpy as np
 
 from contracts import checks
 from contracts.errors import InvalidInput
+from contracts.numeric import batched
 from contracts.problem.doubt import Doubt
 from contracts.problem.participants import LARGEST, Turnout, as_turnout, generated_turnout
+from contracts.pytrees import register
 from contracts.records import frozen
 
 
+@register(meta=["names", "groups", "shading", "doubt"])
 @frozen
 class Population:
     """Participants drawn independently from finitely many types, in one group or in several.
@@ -71,10 +73,8 @@ class Population:
     doubt: Doubt | None = None
 
     def __post_init__(self) -> None:
-        if not isinstance(self.costs, list | tuple | np.ndarray):
-            if isinstance(self.costs, int | float | str | dict):
-                raise InvalidInput(f"costs = {self.costs!r}: expected a list of numbers, one per type")
-            return  # placeholders and tracers of JAX
+        if batched(self.costs, 1) or batched(self.probabilities, 1) or batched(self.participants, 0):
+            return  # `contracts.contract.batch.unstack` checks each of the batch
         set_field = object.__setattr__
         costs = checks.array("costs", self.costs, low=0.0, open_low=True)
         types = costs.size
@@ -182,13 +182,6 @@ class Population:
         """Whether there is one group, of data that are all alike, without limits or doubt."""
         alike = self.qualities is None and self.capacities is None and self.shading == 0.0
         return alike and self.groups is None and self.doubt is None
-
-
-jax.tree_util.register_dataclass(
-    Population,
-    data_fields=["costs", "probabilities", "participants", "qualities", "capacities"],
-    meta_fields=["names", "groups", "shading", "doubt"],
-)
 
 
 def _size(participants: int | Turnout) -> str:

@@ -18,6 +18,7 @@ import numpy as np
 from contracts.problem import Problem
 from contracts.problem.participants import Turnout
 from contracts.proof.outcome_gradients import ContinuedLoss, expected_loss, type_losses
+from contracts.proof.soundness import ROUNDING
 from contracts.proof.witness import Witness
 from contracts.records import Keyed
 
@@ -182,16 +183,35 @@ def _idle_by_count(problem: Problem, p: np.ndarray, excluded: int, nobody: float
     return idle, each
 
 
-def lower_bound(
-    problem: Problem, witness: Witness, alone: np.ndarray, contribution: np.ndarray
-) -> tuple[float, float, float]:
-    """Weak duality: a lower bound on the loss, the contract's loss in the same program, and by how much both
-    may be off for each unit of relative error of the mixture."""
+class LossBound(NamedTuple):
+    """What weak duality says of the loss of every contract.
+
+    Attributes:
+        bound: no contract loses less.
+        loss: what the given contract loses, in the same program.
+        sensitivity: by how much both may be off for each unit of relative error of the mixture.
+        rounding: by how much the bound may be off since floats are rounded.
+    """
+
+    bound: float
+    loss: float
+    sensitivity: float
+    rounding: float
+
+
+def lower_bound(problem: Problem, witness: Witness, alone: np.ndarray, contribution: np.ndarray) -> LossBound:
+    """Weak duality: a lower bound on the loss of every contract.
+
+    Args:
+        problem: the problem.
+        witness: prices, finite and >= 0, and the point.
+        alone: what each type is due at least, shape (types,).
+        contribution: of the given contract, shape (types,).
+    """
     costs, p, row = distinct_rows(problem)
     n, value_top = problem.population.participants, problem.largest_value
     f = by_row(alone, row)
-    y = np.maximum(witness.feasibility_multipliers, 0.0)
-    w = np.maximum(witness.participation_multipliers, 0.0)
+    y, w = witness.feasibility_multipliers, witness.participation_multipliers
     m, u, k = witness.contribution, witness.utility, witness.excluded
     if not witness.rates.size:
         return _bound_over_outcomes(problem, witness, f, contribution)
@@ -206,33 +226,61 @@ def lower_bound(
     losses = type_losses_by_mixture(problem, witness.value_weights, mix, m, p) - value_excess
     slack = value_top - losses - costs * m - u
     lagrangian = witness.target_weights @ powers - excess - y @ slack - w @ (u - f)
-    by_m = -(witness.target_weights * mix.rates * slopes) @ mix.tilted + y * costs
-    by_m = by_m + type_loss_gradient(problem, witness.value_weights, mix, m, p, y)
-    bound = lagrangian + least_change(problem, costs, by_m, y - w, witness, f[0])
+    by_target = -(witness.target_weights * mix.rates * slopes) @ mix.tilted
+    by_losses = type_loss_gradient(problem, witness.value_weights, mix, m, p, y)
+    change = least_change(problem, costs, by_target + by_losses, y, w, witness, f)
     given = transforms(witness.rates, by_row(contribution, row), p)
     loss = float(witness.target_weights @ mean_power(n, given.log_phi) - excess)
-    return float(bound), loss, loss + float(y.sum()) * value_top
+    terms = witness.target_weights @ powers + abs(excess) + loss + w @ (np.abs(u) + np.abs(f))
+    terms = terms + y @ (value_top + np.abs(losses) + costs * m + np.abs(u)) + change.terms
+    bound = float(lagrangian + change.value)
+    return LossBound(bound, loss, loss + float(y.sum()) * value_top, float(terms) * ROUNDING)
+
+
+class Change(NamedTuple):
+    """How far a linearised Lagrangian can change, and the sum of the absolute terms of which that is made."""
+
+    value: float
+    terms: float
 
 
 def least_change(
-    problem: Problem, costs: np.ndarray, by_m: np.ndarray, by_u: np.ndarray, witness: Witness, first: float
-) -> float:
-    """The least that the linearised Lagrangian can change from the witness's point to any contract."""
-    residual, point = by_gaps(costs, by_m, by_u, witness.contribution, witness.utility, first, witness.excluded)
-    # Every contract has m_I <= V / c_I (the sum of the gaps of the chain) and e <= V.
+    problem: Problem,
+    costs: np.ndarray,
+    by_losses: np.ndarray,
+    y: np.ndarray,
+    w: np.ndarray,
+    witness: Witness,
+    f: np.ndarray,
+) -> Change:
+    """The least that the linearised Lagrangian can change from the witness's point to any contract.
+
+    Args:
+        problem: the problem.
+        costs: of the rows, shape (rows,).
+        by_losses: gradient of the loss and of the priced losses by m, shape (rows,), <= 0.
+        y, w: the prices, shape (rows,).
+        witness: whose point it is.
+        f: what each row is due at least, shape (rows,).
+    """
+    place = witness.contribution, witness.utility, f[0], witness.excluded
+    residual, point = by_gaps(costs, by_losses + y * costs, y - w, *place)
+    size, _ = by_gaps(costs, y * costs - by_losses, y + w, *place)
+    # Every contract has c_I m_I <= V - f_I (m_I is the sum of the gaps of the chain) and u_1 <= V.
     top = problem.largest_value
-    lowest = min(0.0, float(residual[:-1].min(initial=0.0))) * top / costs[-1]
-    return float(lowest - residual @ point + min(0.0, float(residual[-1])) * top)
+    most, gain = max(top - float(f[-1]), 0.0) / float(costs[-1]), max(top - float(f[0]), 0.0)
+    lowest = min(0.0, float(residual[:-1].min(initial=0.0))) * most
+    change = float(lowest - residual @ point + min(0.0, float(residual[-1])) * gain)
+    return Change(change, float(size[:-1].max(initial=0.0) * most + size @ np.abs(point) + size[-1] * gain))
 
 
 def _bound_over_outcomes(
     problem: Problem, witness: Witness, f: np.ndarray, contribution: np.ndarray
-) -> tuple[float, float, float]:
-    """The same bound with expectations over the law of the outcomes, for curves of any shape."""
+) -> LossBound:
+    """The same bound with expectations over the law of the outcomes, for any curve concave above its floor."""
     costs, p, row = distinct_rows(problem)
     n, top = problem.population.participants, problem.largest_value
-    y = np.maximum(witness.feasibility_multipliers, 0.0)
-    w = np.maximum(witness.participation_multipliers, 0.0)
+    y, w = witness.feasibility_multipliers, witness.participation_multipliers
     m, u, k = witness.contribution, witness.utility, witness.excluded
     target, value = ContinuedLoss(problem, problem.target_is_value), ContinuedLoss(problem, True)
     target_top = problem.largest_target
@@ -243,9 +291,14 @@ def _bound_over_outcomes(
     losses, gradient = type_losses(value, problem.belief, m, p, n, y)
     slack = top - losses + value_excess - costs * m - u
     lagrangian = mean - excess - y @ slack - w @ (u - f)
-    bound = lagrangian + least_change(problem, costs, by_m + gradient + y * costs, y - w, witness, f[0])
+    change = least_change(problem, costs, by_m + gradient, y, w, witness, f)
     loss, _ = expected_loss(target, by_row(contribution, row), p, n)
-    return float(bound), float(loss - excess), float(loss + y.sum() * top)
+    terms = abs(mean) + abs(excess) + abs(loss) + w @ (np.abs(u) + np.abs(f)) + change.terms
+    terms = terms + y @ (top + np.abs(losses) + np.abs(value_excess) + costs * m + np.abs(u))
+    sensitivity = float(loss + y.sum() * top)
+    return LossBound(
+        float(lagrangian + change.value), float(loss - excess), sensitivity, float(terms) * ROUNDING
+    )
 
 
 def by_gaps(

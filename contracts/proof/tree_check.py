@@ -22,6 +22,7 @@ from scipy import stats
 
 from contracts.problem import Problem
 from contracts.proof.duality import by_row, distinct_rows
+from contracts.proof.soundness import ROUNDING, ProofRefused, numbers, prices
 from contracts.proof.witness import Tree
 from contracts.records import Keyed
 
@@ -60,38 +61,49 @@ class Case(NamedTuple):
     high: np.ndarray
 
 
-def tree_bound(problem: Problem, tree: Tree, alone: np.ndarray) -> float | None:
-    """What no contract's target exceeds, in the problem's units; None if the tree is none."""
+def tree_bound(problem: Problem, tree: Tree, alone: np.ndarray) -> float:
+    """What no contract's target exceeds, in the problem's units.
+
+    Args:
+        problem: the problem.
+        tree: the proof.
+        alone: what each type is due at least, shape (types,).
+
+    Raises:
+        ProofRefused: the cases form no tree, a number cannot be one of a proof, or the bound is no number.
+    """
     costs, p, row = distinct_rows(problem)
     n = problem.population.participants
-    if (
-        not isinstance(n, int)
-        or not _is_tree(tree, costs.size)
-        or comb(n + costs.size - 1, costs.size - 1) > MOST_OUTCOMES
-    ):
-        return None
+    if not isinstance(n, int) or comb(n + costs.size - 1, costs.size - 1) > MOST_OUTCOMES:
+        raise ProofRefused("the proof by cases has too many outcomes to look at")
+    _check_tree(tree, costs.size)
     f, top = by_row(alone, row), problem.largest_value
+    if (f < 0.0).any():
+        raise ProofRefused("the proof by cases needs outside options that are worth something")
     high = np.maximum(top - f, 0.0) / costs
     cases = _leaves(tree, Case(np.zeros(costs.size), high))
     group = _everybody(p, n, problem.belief)
     tables = _tables(problem)
-    prices = zip(tree.contribution, tree.feasibility_multipliers, tree.participation_multipliers, strict=True)
-    bounds = [_bound(case, group, tables, costs, f, *leaf) for case, leaf in zip(cases, prices, strict=True)]
-    return max(0.0, *bounds)
+    leaves = zip(tree.contribution, tree.feasibility_multipliers, tree.participation_multipliers, strict=True)
+    bounds = [_bound(case, group, tables, costs, f, *leaf) for case, leaf in zip(cases, leaves, strict=True)]
+    largest = float(np.max(bounds))  # what is not a number stays none
+    if not largest < np.inf:
+        raise ProofRefused("the proof by cases bounds nothing (its prices are too large)")
+    return max(0.0, largest)
 
 
-def _is_tree(tree: Tree, rows: int) -> bool:
-    """Whether the cases, read depth first, form exactly one tree with as many leaves as there are prices."""
-    kinds = np.asarray(tree.row)
+def _check_tree(tree: Tree, rows: int) -> None:
+    """The cases, read depth first, form exactly one tree with as many leaves as there are prices."""
+    kinds, threshold = np.asarray(tree.row), np.asarray(tree.threshold, dtype=float)
     leaves = int((kinds < 0).sum())
-    shape = (leaves, rows)
-    arrays = (tree.contribution, tree.feasibility_multipliers, tree.participation_multipliers)
-    if any(a.shape != shape or not np.isfinite(a).all() for a in arrays) or not leaves:
-        return False
-    if kinds.shape != tree.threshold.shape or (kinds >= rows).any() or not np.isfinite(tree.threshold).all():
-        return False
+    numbers("points of the proof by cases", tree.contribution, (leaves, rows))
+    prices("feasibility, by cases", tree.feasibility_multipliers, (leaves, rows))
+    prices("participation, by cases", tree.participation_multipliers, (leaves, rows))
+    numbers("thresholds of the proof by cases", threshold, kinds.shape)
     open_cases = 1 + np.cumsum(np.where(kinds < 0, -1, 1))
-    return bool((open_cases[:-1] > 0).all() and open_cases[-1] == 0)
+    sound = kinds.ndim == 1 and leaves > 0 and bool((kinds < rows).all())
+    if not sound or not (open_cases[:-1] > 0).all() or open_cases[-1] != 0:
+        raise ProofRefused("the proof by cases is none (its cases form no tree)")
 
 
 def _leaves(tree: Tree, whole: Case) -> list[Case]:
@@ -265,18 +277,21 @@ def _bound(
     small = _smaller(case, group, of_value, costs, f)
     if small is None:
         return -np.inf
-    y, w = np.maximum(y, 0.0), np.maximum(w, 0.0)
     lowest, highest = group.counts @ small.low, group.counts @ small.high
     at = group.counts @ m
     weights = group.belief @ y + (group.probability if of_target is None else 0.0)
     intercept, slope = _line(of_value, at, lowest, highest)
     constant = float(weights @ intercept) - float(w @ f)
+    terms = float(weights @ (np.abs(intercept) + np.abs(slope) * highest) + w @ np.abs(f))
     by_m = group.counts.T @ (weights * slope) - y * costs
     if of_target is not None:
         intercept, slope = _line(of_target, at, lowest, highest)
         constant += float(group.probability @ intercept)
+        terms += float(group.probability @ (np.abs(intercept) + np.abs(slope) * highest))
         by_m = by_m + group.counts.T @ (group.probability * slope)
-    return constant + _linear_program(by_m, w - y, small, costs, f, float(of_value.level[-1]))
+    top = float(of_value.level[-1])
+    terms += float(y @ (costs * small.high) + (w + y).sum() * (top + np.abs(f).max()))
+    return constant + _linear_program(by_m, w - y, small, costs, f, top) + ROUNDING * terms
 
 
 def _smaller(case: Case, group: Group, table: Table, costs: np.ndarray, f: np.ndarray) -> Case | None:

@@ -63,7 +63,7 @@ def test_every_point_is_the_contract_of_its_problem(data):
     known = full_information(problem).objective
     assert float(point["information_cost"]) == pytest.approx(known - contract.objective, abs=1e-8)
     assert (data["certified"] == 1).all()
-    assert float(data["optimality_gap"].max()) < 1e-8
+    assert float(data["as_solved_gap"].max()) < 1e-8
 
 
 def test_a_file_gives_the_same_data_back_and_is_not_computed_again(tmp_path, data, monkeypatch):

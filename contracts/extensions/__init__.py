@@ -1,1 +1,0 @@
-"""Problems beyond the published contract, each with its own program and certificate."""

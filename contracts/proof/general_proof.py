@@ -1,0 +1,186 @@
+"""What a proof by cases says of problems of any ingredients.
+
+The cases follow from where the proof splits, starting from the case of all contracts; each has a bound by its prices
+(`contracts.proof.leaf_bound`), and what no case exceeds no contract does.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from contracts.problem.cases import Asked
+from contracts.problem.objective import Rawlsian
+from contracts.problem.standard_form import StandardForm
+from contracts.proof.ambiguity import divergence
+from contracts.proof.evidence import Cases, Proof
+from contracts.proof.expectations import stated_crowds
+from contracts.proof.leaf_bound import Bound, Leaf, Setting, leaf_bound, lowest_top
+from contracts.proof.leaves import in_lots, leaves_of, too_many_options
+from contracts.proof.losses import Crowd
+from contracts.proof.mixture_check import Exponentials, below, mixture_error
+from contracts.proof.outside_options import may_stay_out
+from contracts.proof.plain_proof import CONTINUED, MIXTURE_ERROR, SERVING, Bounded, positive_gap
+from contracts.proof.promises import Menu
+from contracts.proof.reached import unit_of
+from contracts.proof.soundness import ProofRefused, numbers
+
+NEAR = 1e-9  # relative: how far outside of its ball a member may be
+
+
+def general_gaps(form: StandardForm, outside: np.ndarray, proof: Proof, menu: Menu, reached: float) -> Bounded:
+    """What the proofs by cases of a contract say.
+
+    Args:
+        form: the standard form.
+        outside: what each type gets by staying out, in own units, shape (types,).
+        proof: the proof; its parts for plain problems say nothing here.
+        menu: the contract's menu.
+        reached: what it reaches of the objective.
+    """
+    gaps: list[float] = []
+    solved: list[tuple[float, str]] = []
+    complaints: list[str] = []
+    if any(part is not None for part in (proof.witness, proof.global_witness, proof.tree)):
+        complaints.append("prices of the plain problem prove nothing about this one")
+    for cases, relaxed in ((proof.cases, False), (proof.global_cases, True)):
+        if cases is None:
+            continue
+        try:
+            gap, scope = _gap(at_member(form, proof), outside, cases, reached, relaxed)
+        except ProofRefused as refusal:
+            complaints.append(str(refusal))
+            continue
+        gaps += [gap] * (not scope)
+        solved.append((gap, scope))
+    gap = min(gaps, default=None)
+    first, scope = solved[0] if solved else (gap, "")
+    return Bounded(gap, first, scope, tuple(complaints))
+
+
+def at_member(form: StandardForm, proof: Proof) -> StandardForm:
+    """The form at the member of a Kullback-Leibler ball at which the proof bounds all contracts.
+
+    Raises:
+        ProofRefused: it is no member.
+    """
+    doubt = form.problem.population.doubt
+    if doubt is None or doubt.distance != "kullback-leibler" or proof.member is None:
+        return form
+    world = form.worlds[0]
+    stated = world.plain.population.probabilities
+    member = numbers("probabilities of the proof", proof.member, stated.shape)
+    inside = (member >= 0.0).all() and abs(float(member.sum()) - 1.0) <= NEAR
+    if not inside or not divergence(member, stated) <= doubt.radius * (1.0 + NEAR):
+        raise ProofRefused("the probabilities of the proof are no member of the ball")
+    population = dataclasses.replace(world.plain.population, probabilities=member)
+    moved = dataclasses.replace(
+        world,
+        probabilities=np.bincount(form.row, weights=member, minlength=form.rows),
+        plain=dataclasses.replace(world.plain, population=population),
+    )
+    return dataclasses.replace(form, worlds=(moved,))
+
+
+def _gap(
+    form: StandardForm, outside: np.ndarray, cases: Cases, reached: float, relaxed: bool
+) -> tuple[float, str]:
+    """The gap that a proof leaves, and what it is about ("" for all contracts on the true curve)."""
+    setting, error = _setting(form, outside, cases, relaxed)
+    stay = may_stay_out(form.problem)
+    scopes = []
+    if not relaxed and any(world.plain.accuracy.floor > 0.0 for world in form.worlds):
+        scopes.append(CONTINUED)
+    try:
+        bound = bound_by_cases(setting, cases, stay=stay)
+    except ProofRefused:
+        if not stay:
+            raise
+        bound = bound_by_cases(setting, cases, stay=False)
+        scopes.append(SERVING)
+    gap = bound.value - reached + error * bound.sensitivity + bound.rounding
+    if scopes and -np.inf < gap < 0.0:  # a contract beyond the scope may be better
+        gap = 0.0
+    return positive_gap(gap, unit_of(form), bound.rounding), ", ".join(scopes)
+
+
+def bound_by_cases(setting: Setting, cases: Cases, *, stay: bool) -> Bound:
+    """What no contract exceeds: the largest of what no contract of a leaf exceeds.
+
+    Raises:
+        ProofRefused: the proof is none.
+    """
+    leaves = leaves_of(setting.form, cases, stay=stay)
+    columns = cases.contribution, cases.utility, cases.level, cases.feasibility, cases.linear
+    if any(len(column) != len(leaves) for column in columns):
+        raise ProofRefused("the proof has not as many prices as cases")
+    found = []
+    for case, *numbers_of in zip(leaves, *columns, strict=True):
+        bound = leaf_bound(setting, in_lots(setting.form, case), Leaf(*numbers_of))
+        empty = too_many_options(setting.form, case, setting.asked.due)
+        found.append(Bound(-np.inf) if empty else bound)
+    # What is not a number stays none.
+    return Bound(*(float(np.max(column)) for column in np.array(found, dtype=float).T))
+
+
+def _setting(form: StandardForm, outside: np.ndarray, cases: Cases, relaxed: bool) -> tuple[Setting, float]:
+    """What all leaves have in common, the mixtures checked against the curves; and their relative error."""
+    asked, top = asked_of(form, outside), lowest_top(form)
+    crowds = [Crowd(world.plain, world.probabilities, form.group, world.laws) for world in form.worlds]
+    by_type = [
+        crowd._replace(probabilities=_of_types(form, crowd, row_crowd))
+        for crowd, row_crowd in zip(stated_crowds(form), crowds, strict=True)
+    ]
+    most = float((np.maximum(top - asked.due, 0.0) / form.costs).max())
+    mixtures, error = [], 0.0
+    for given, world in zip(_mixtures(cases, len(form.worlds)), form.worlds, strict=True):
+        data = most * sum(law.most for law in world.laws)
+        if relaxed:
+            shrunk = below(world.plain, given, data)
+            if shrunk is None:
+                raise ProofRefused("the proof against the true curve has a mixture that is not below its loss")
+            mixtures.append(shrunk)
+            continue
+        error = max(error, mixture_error(world.plain, given, data))
+        mixtures.append(given)
+    if not error <= MIXTURE_ERROR:
+        raise ProofRefused(f"the proof's mixture differs from the curve by {error:.3g} (relative)")
+    return Setting(form, asked, outside, crowds, by_type, mixtures, top), error
+
+
+def _of_types(form: StandardForm, stated: Crowd, rows: Crowd) -> np.ndarray:
+    """Probabilities of types within their rows, as stated, at those of the rows that the program is about."""
+    total = np.bincount(form.row, weights=stated.probabilities, minlength=form.rows)
+    size = np.bincount(form.row, minlength=form.rows)
+    share = np.where(
+        total[form.row] > 0.0,
+        stated.probabilities / np.where(total > 0, total, 1.0)[form.row],
+        1.0 / size[form.row],
+    )
+    return share * rows.probabilities[form.row]
+
+
+def _mixtures(cases: Cases, worlds: int) -> list[Exponentials]:
+    mixtures = cases.mixtures
+    rates = numbers("rates of the proof", mixtures.rates, np.shape(mixtures.rates))
+    shape = (worlds, *rates.shape)
+    target = numbers("weights of the proof", mixtures.target_weights, shape)
+    value = numbers("weights of the proof", mixtures.value_weights, shape)
+    return [
+        Exponentials(rates=rates, target_weights=one, value_weights=other)
+        for one, other in zip(target, value, strict=True)
+    ]
+
+
+def asked_of(form: StandardForm, outside: np.ndarray) -> Asked:
+    """What the linear constraints of cases need, recomputed from the problem."""
+    problem, relative = form.problem, form.relative
+    joining = np.broadcast_to(np.asarray(problem.outside.joining_cost, dtype=float), relative.shape)
+    stays, margin = np.full(form.rows, np.inf), np.zeros(form.rows)
+    np.minimum.at(stays, form.row, (outside + joining) / relative)
+    np.maximum.at(margin, form.row, problem.menu.preference_margin / relative)
+    level = None
+    if isinstance(problem.objective, Rawlsian):
+        level = joining + (outside if problem.objective.over == "gain" else 0.0)
+    return Asked(due=form.due(outside), stays=stays, margin=margin, level=level)
