@@ -220,7 +220,10 @@ def _participants(given: Any, groups: tuple[str, ...] | None) -> Any:
             raise InvalidInput(
                 f"participants = {given!r:.60}: expected one number or law, as there are no groups"
             )
-        return _number_or_law("participants", given, low=2)
+        law = _number_or_law("participants", given, low=2)
+        if as_turnout(law).most < 2:
+            raise InvalidInput("participants: two never meet: expected some probability of two or more")
+        return law
     if isinstance(given, tuple) and len(given) == len(groups):
         given = dict(zip(groups, given, strict=True))
     if not isinstance(given, Mapping):

@@ -281,7 +281,8 @@ def test_curves_that_are_no_mixture(law, belief):
         (lambda: Binomial(trials=1, probability=0.5), "trials = 1: expected a whole number from 2"),
         (lambda: Binomial(trials=4, probability=0.0), "probability = 0.0"),
         (lambda: Binomial(trials=10**12, probability=0.5), "expected a variance of at most"),
-        (lambda: FiniteTurnout(counts=[0, 1], probabilities=[0.5, 0.5]), "two participants never meet"),
+        (lambda: FiniteTurnout(counts=[0], probabilities=[1.0]), "nobody ever comes"),
+        (lambda: named(FiniteTurnout(counts=[0, 1], probabilities=[0.5, 0.5])), "two never meet"),
         (lambda: FiniteTurnout(counts=[2, 2], probabilities=[0.5, 0.5]), r"counts\[1\] = 2 occurs twice"),
         (
             lambda: FiniteTurnout(counts=[2.5], probabilities=[1.0]),
@@ -296,7 +297,7 @@ def test_curves_that_are_no_mixture(law, belief):
         (lambda: named(lambda z: 1 - (1 - z) ** 0.5), "do not vanish up to 131072"),
         (lambda: named(lambda z: z.missing), "fails on complex numbers"),
         (lambda: named(lambda z: z * np.nan), "not finite"),
-        (lambda: named(lambda z: z), "two participants never meet"),
+        (lambda: named(lambda z: z), "two never meet"),
         (lambda: named("ten"), "participants = 'ten': expected a whole number from 2"),
         (lambda: design_contract(make(Poisson(mean=5)), solver="conic"), "uncertain number of participants"),
     ],
