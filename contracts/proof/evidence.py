@@ -37,7 +37,8 @@ class Cases:
         kind: LEAF, BOUNDS, LINK, REACH or SERVICE, shape (cases,).
         index: the row or link split at (0 for leaves), shape (cases,).
         threshold: of splits of BOUNDS, in data, shape (cases,).
-        contribution, utility: the point of each leaf at which its Lagrangian is linearised, shape (leaves, rows).
+        contribution, utility: the point of each leaf at which its Lagrangian is linearised, shape (leaves,
+            rows).
         level: the level z there, shape (leaves,); 0 where the objective has none.
         feasibility: prices of t_i <= T_i in each world, >= 0, shape (leaves, worlds, rows).
         linear: prices of each leaf's linear constraints, in the order of `linear_constraints`, >= 0.
