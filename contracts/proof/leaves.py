@@ -1,4 +1,4 @@
-"""The cases of a proof: read from its splits, so that together they hold every contract whatever the proof says."""
+"""The cases of a proof, read from its splits: together they hold every contract, whatever the proof says."""
 
 from __future__ import annotations
 
@@ -91,8 +91,8 @@ def in_lots(form: StandardForm, case: Case) -> Case:
 def too_many_options(form: StandardForm, case: Case, due: np.ndarray) -> bool:
     """Whether a case is known to have more options than are allowed.
 
-    Neighbours that do not share an option have two. The dearest of a group that are served may share the option to
-    bring nothing and get nothing, which does not count, if they are due nothing.
+    Neighbours that do not share an option have two. The dearest of a group that are served may share the option
+    to bring nothing and get nothing, which does not count, if they are due nothing.
     """
     most = form.problem.menu.options
     if most is None:

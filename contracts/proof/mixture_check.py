@@ -36,7 +36,7 @@ def _losses(problem: Problem, data: np.ndarray) -> tuple[np.ndarray, np.ndarray]
 
 
 def mixture_error(problem: Problem, mixtures: Any, most: float = 0.0) -> float:
-    """The largest relative difference between mixtures and the losses above the floor; infinite if they are none.
+    """The largest relative difference between mixtures and losses above the floor; infinite if they are none.
 
     Args:
         problem: the problem.

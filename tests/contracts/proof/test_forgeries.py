@@ -71,7 +71,7 @@ def with_menu(contract, contribution, reward) -> Contract:
 
 
 def by_themselves(contract) -> Contract:
-    """A contract that holds and is worse: everybody brings what it would use alone, and gets the model of that."""
+    """A contract that holds and is worse: everybody brings what it would use alone, for the model of that."""
     alone = reservation(contract.problem)
     return with_menu(
         contract, alone.contribution, alone.utility + contract.problem.population.costs * alone.contribution

@@ -27,7 +27,7 @@ def unit(case):
 
 
 def by_themselves(case, menu_of):
-    """A contract that holds and is worse: everybody brings what it would use alone, and gets the model of that."""
+    """A contract that holds and is worse: everybody brings what it would use alone, for the model of that."""
     form = standard_form(case.problem)
     alone = reservation(form.worlds[0].plain)
     x, u = np.zeros((2, form.rows))
