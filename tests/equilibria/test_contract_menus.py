@@ -105,7 +105,7 @@ def test_a_designed_contract_is_a_bayesian_equilibrium_and_its_certificates_agre
         valuation=contracts.LinearValuation(scale=100.0),
     )
     contract = design.design_contract(problem)
-    proved = contracts.contract.verify(contract)
+    proved = contracts.verify(contract)
     certificate = contract_menu(contract).certificate(tolerance=proved.tolerance)
     assert proved.holds
     assert certificate.holds
