@@ -158,7 +158,7 @@ def test_more_types_than_a_batch_holds_and_curves_that_are_no_mixture_are_solved
 def test_a_problem_that_fails_does_not_stop_the_others():
     from contracts import CustomCurve
 
-    wavy = CustomCurve(function=lambda x: 1.1 * x / (x + 100.0) - x / (x + 1e4) * 0.3, optimum=0.95)
+    wavy = CustomCurve(function=lambda x: 1.1 * x / (x + 100.0) - x / (x + 1e4) * 0.3, optimum=1.0)
     stated = [two_types(10), two_types(10, accuracy=wavy), two_types(20)]
     first, failed, last = attempt_contracts(stated)
     assert isinstance(failed, InvalidInput)
