@@ -22,7 +22,7 @@ from contracts import (
     design_contract,
     verify,
 )
-from contracts.contract.design import null_contract
+from contracts.contract.plain_design import null_contract
 from contracts.problem.outcomes import total_data
 from contracts.problem.reservation import reservation
 from contracts.proof.witness import Tree
