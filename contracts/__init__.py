@@ -40,6 +40,7 @@ from contracts.problem.valuation import (
     Valuation,
 )
 from contracts.proof.certificate import Certificate
+from contracts.pytrees import register
 
 __all__ = [
     "AccuracyCurve",
@@ -99,6 +100,7 @@ __all__ = [
     "full_informations",
     "generated_turnout",
     "read_measurements",
+    "register",
     "reservation",
     "reservations",
     "rewards",

@@ -8,11 +8,48 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from numbers import Real
 from typing import Any
 
 import numpy as np
 
 from contracts.errors import InvalidInput
+
+
+def reals(value: Any) -> np.ndarray | None:
+    """Real numbers as a new array of float64 (of int64 for whole ones), whatever holds them; None if none do.
+
+    Lists, ranges, and whatever NumPy reads as an array (a series of pandas, an array of JAX) are accepted; sets,
+    tables, texts, generators, truth values, ragged lists and tracers of JAX are not.
+    """
+    try:
+        if isinstance(value, np.ma.MaskedArray):
+            value = np.ma.filled(value.astype(float), np.nan)
+        found = np.array(value)
+        if found.dtype == object and all(map(_is_real, found.flat)):
+            found = found.astype(np.float64)  # no entries, or whole numbers beyond 64 bits
+    except Exception:  # what other libraries raise when asked for numbers
+        return None
+    if found.dtype.kind not in "iuf":
+        return None
+    return found if found.dtype.kind in "iu" else found.astype(np.float64, copy=False)
+
+
+def _is_real(entry: Any) -> bool:
+    return isinstance(entry, Real) and not isinstance(entry, bool)
+
+
+def numbers(name: str, value: Any) -> np.ndarray:
+    """Return `value` as a new array of real numbers, of any shape, finite or not, or raise.
+
+    >>> numbers("profile", [[1, 2], [3]])
+    Traceback (most recent call last):
+    contracts.errors.InvalidInput: profile = [[1, 2], [3]]: expected real numbers in rows of equal length
+    """
+    given = reals(value)
+    if given is None:
+        raise InvalidInput(f"{name} = {brief(value)}: expected real numbers in rows of equal length")
+    return given
 
 
 def _interval(low: float, high: float, open_low: bool, open_high: bool) -> str:
@@ -49,13 +86,10 @@ def number(
     contracts.errors.InvalidInput: scale = -2: expected a finite number > 0
     """
     expected = _interval(low, high, open_low, open_high)
-    array = np.asarray(value) if not isinstance(value, str | bytes) else np.asarray("")
-    if isinstance(value, bool) or array.ndim != 0 or array.dtype.kind not in "iuf":
-        raise InvalidInput(f"{name} = {value!r}: expected {expected}")
-    result = float(array)
-    if not _inside(np.asarray(result), low, high, open_low, open_high):
-        raise InvalidInput(f"{name} = {value}: expected {expected}")
-    return result
+    given = reals(value)
+    if given is None or given.ndim != 0 or not _inside(given, low, high, open_low, open_high):
+        raise InvalidInput(f"{name} = {brief(value)}: expected {expected}")
+    return float(given)
 
 
 def integer(name: str, value: Any, *, low: int = 0, high: int | None = None) -> int:
@@ -66,11 +100,13 @@ def integer(name: str, value: Any, *, low: int = 0, high: int | None = None) -> 
     contracts.errors.InvalidInput: participants = 10.5: expected a whole number >= 1
     """
     expected = f"a whole number >= {low}" if high is None else f"a whole number from {low} to {high}"
-    given = np.asarray(value) if not isinstance(value, str | bytes | bool) else np.asarray("")
-    whole = given.ndim == 0 and given.dtype.kind in "iuf" and math.isfinite(given) and given == np.floor(given)
-    if not whole or given < low or (high is not None and given > high):
-        raise InvalidInput(f"{name} = {value!r}: expected {expected}")
-    return int(given)
+    given = reals(value)
+    if given is None or given.ndim != 0 or not (np.isfinite(given) and given == np.floor(given)):
+        raise InvalidInput(f"{name} = {brief(value)}: expected {expected}")
+    whole = int(value) if isinstance(value, int) else int(given)
+    if whole < low or (high is not None and whole > high):
+        raise InvalidInput(f"{name} = {brief(value)}: expected {expected}")
+    return whole
 
 
 def array(
@@ -99,15 +135,9 @@ def array(
     Traceback (most recent call last):
     contracts.errors.InvalidInput: costs[1] = nan: expected a finite number > 0
     """
-    try:
-        result = np.array(value)
-    except (ValueError, TypeError) as error:
-        raise InvalidInput(f"{name}: expected numbers in rows of equal length") from error
-    if result.size == 0 and result.dtype == object:
-        result = result.astype(float)
-    if result.dtype.kind not in "iuf":
-        raise InvalidInput(f"{name} = {_brief(value)}: expected real numbers")
-    result = result.astype(np.float64)
+    result = numbers(name, value).astype(np.float64, copy=False)
+    if result.ndim == 0 and ndim:
+        raise InvalidInput(f"{name} = {brief(value)}: expected a list of numbers")
     if ndim is not None and result.ndim != ndim:
         raise InvalidInput(f"{name} has {result.ndim} dimensions: expected {ndim}")
     if result.size == 0 and not empty:
@@ -147,10 +177,14 @@ def choice(name: str, value: Any, accepted: Sequence[str]) -> str:
     contracts.errors.InvalidInput: belief = 'exante': expected one of 'interim', 'ex-ante'
     """
     if not isinstance(value, str) or value not in accepted:
-        raise InvalidInput(f"{name} = {value!r}: expected one of {', '.join(map(repr, accepted))}")
+        raise InvalidInput(f"{name} = {brief(value)}: expected one of {', '.join(map(repr, accepted))}")
     return value
 
 
-def _brief(value: Any, limit: int = 60) -> str:
-    text = repr(value)
+def brief(value: Any, limit: int = 60) -> str:
+    """A value on one line."""
+    try:
+        text = " ".join(repr(value).split())
+    except Exception:  # such as whole numbers of more digits than Python prints
+        text = f"a {type(value).__name__} that cannot be shown"
     return text if len(text) <= limit else text[: limit - 3] + "..."

@@ -17,9 +17,8 @@ from typing import Any
 import numpy as np
 from scipy import integrate, optimize
 
-from contracts.checks import integer
+from contracts.checks import brief, integer
 from contracts.errors import InvalidInput
-from equilibria.game import brief
 from equilibria.inverse_moments import log_generating, shortfall
 from equilibria.mixed import equal_share_rule, expected_saving
 from equilibria.participation import ParticipationGame

@@ -23,9 +23,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from contracts.checks import array, number
+from contracts.checks import array, brief, number
 from contracts.errors import InvalidInput
-from equilibria.game import BestResponses, Game, brief
+from equilibria.game import BestResponses, Game
 
 #: Evaluations are made in blocks of this size, so that one compilation serves them all.
 BLOCK = 512

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from scipy import optimize
 
-from contracts.checks import array
+from contracts.checks import array, brief
 from contracts.errors import InvalidInput
-from equilibria.game import BestResponses, Game, brief
+from equilibria.game import BestResponses, Game
 from equilibria.participation import ParticipationGame
 from equilibria.rule import Rule
 from equilibria.welfare import welfare_optimum

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from contracts.checks import integer, number
+from contracts.checks import brief, integer, number, numbers
 from contracts.errors import InvalidInput
-from equilibria.game import Game, brief
+from equilibria.game import Game
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -143,7 +143,7 @@ def _turns(game: Game, order: str | Sequence[int], seed: int) -> Iterator[Any]:
             )
         fixed = np.arange(game.players)
     else:
-        fixed = np.atleast_1d(np.asarray(order))
+        fixed = np.atleast_1d(numbers("order", order))
         if fixed.dtype.kind not in "iu" or not np.array_equal(np.sort(fixed), np.arange(game.players)):
             raise InvalidInput(
                 f"order = {brief(order)}: expected every player from 0 to {game.players - 1} once"

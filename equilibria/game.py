@@ -18,12 +18,6 @@ from jaxtyping import Float
 from contracts.checks import number
 
 
-def brief(value: Any, limit: int = 60) -> str:
-    """A value as one short line, for messages."""
-    text = " ".join(repr(value).split())
-    return text if len(text) <= limit else text[: limit - 3] + "..."
-
-
 @dataclass(frozen=True, kw_only=True, eq=False)
 class BestResponses:
     """The best unilateral deviation of every player from one profile.

@@ -15,9 +15,8 @@ import numpy as np
 from jaxtyping import Float
 from scipy import optimize
 
-from contracts.checks import array
+from contracts.checks import array, brief
 from contracts.errors import InvalidInput
-from equilibria.game import brief
 from equilibria.inverse_moments import BLOCK, NODES, WEIGHTS, log_factor, log_generating, shortfall
 from equilibria.participation import ParticipationGame
 from equilibria.pooled import EqualShareRule

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from contracts.checks import array, number
+from contracts.checks import array, brief, number
 from contracts.errors import InvalidInput
-from equilibria.game import BestResponses, Game, brief
+from equilibria.game import BestResponses, Game
 from equilibria.participation import ParticipationGame
 from equilibria.table import all_coalitions, require_memory
 
@@ -63,7 +63,10 @@ class NormalFormGame(Game):
         Raises:
             InvalidInput: not one known action for each player.
         """
-        given = np.asarray(value)
+        try:
+            given = np.asarray(value)
+        except ValueError:  # ragged
+            given = np.zeros(0)
         if given.shape != (self.players,) or given.dtype.kind not in "iub":
             raise InvalidInput(f"profile = {brief(value)}: expected {self.players} action numbers")
         chosen = given.astype(np.int64)

@@ -23,9 +23,9 @@ from typing import Any
 
 import numpy as np
 
-from contracts.checks import array, number
+from contracts.checks import array, brief, number
 from contracts.errors import InvalidInput
-from equilibria.game import BestResponses, Game, brief
+from equilibria.game import BestResponses, Game
 from equilibria.pooled import PooledRule
 from equilibria.pure import PureEquilibria, pure_equilibria
 from equilibria.rule import Rule

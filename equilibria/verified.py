@@ -26,9 +26,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from contracts.checks import array, integer, number
+from contracts.checks import array, brief, integer, number
 from contracts.errors import Infeasible, InvalidInput
-from equilibria.game import brief
 from equilibria.guarantee import Guarantee, guarantee_of
 from equilibria.rule import Rule
 from equilibria.welfare import WelfareOptimum, welfare_optimum

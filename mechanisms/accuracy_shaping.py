@@ -78,7 +78,7 @@ class StandardRule:
 
     def __call__(self, contributions: ArrayLike) -> np.ndarray:
         """Return the value each agent receives; a batch of contributions may stand in front."""
-        given = np.asarray(contributions, dtype=np.float64)
+        given = checks.numbers("contributions", contributions).astype(np.float64, copy=False)
         return np.broadcast_to(self.sharing.worth(given.sum(axis=-1))[..., None], given.shape)
 
     def equilibrium(self) -> SharingEquilibrium:
@@ -123,7 +123,7 @@ class AccuracyShaping:
         >>> AccuracyShaping(sharing=sharing)([4.0, 20.0]).round(4)  # 4 of its own; the joint model
         array([0.8 , 0.96])
         """
-        given = np.asarray(contributions, dtype=np.float64)
+        given = checks.numbers("contributions", contributions).astype(np.float64, copy=False)
         alone, worth = self.sharing.alone, self.sharing.worth
         beyond = worth(alone) + self._pay * np.maximum(given - alone, 0)
         joint = worth(given.sum(axis=-1))[..., None]

@@ -21,7 +21,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from contracts.checks import choice, integer, number
+from contracts.checks import choice, integer, number, numbers
 from contracts.errors import InvalidInput
 from mechanisms.aggregation.geometry import squared_distances
 from mechanisms.aggregation.updates import as_updates, namespace
@@ -266,7 +266,7 @@ def flip_labels(labels: Any, *, classes: int) -> np.ndarray:
     array([9, 8, 0])
     """
     count = integer("classes", classes, low=2)
-    given = np.asarray(labels)
+    given = numbers("labels", labels)
     if given.dtype.kind not in "iu" or ((given < 0) | (given >= count)).any():
         raise InvalidInput(f"labels: expected whole numbers from 0 to {count - 1}")
     return count - 1 - given

@@ -39,7 +39,7 @@ class DataSharing:
 
     def received(self, data: ArrayLike) -> np.ndarray:
         """Return the accuracy that an amount of data gives."""
-        accuracies = _evaluate("accuracy", self.accuracy, np.asarray(data, dtype=np.float64))
+        accuracies = _evaluate("accuracy", self.accuracy, checks.numbers("data", data))
         if (accuracies < 0).any() or (accuracies > 1).any():
             raise InvalidInput("accuracy: expected values in [0, 1]")
         return accuracies

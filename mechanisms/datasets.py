@@ -201,7 +201,7 @@ def split(
     count = checks.integer("participants", participants, low=1, high=len(train))
     seed = checks.integer("seed", seed, high=LARGEST_SEED)
     concentration = checks.number("concentration", concentration, low=0, open_low=True)
-    noise = checks.array("label_noise", np.atleast_1d(np.asarray(label_noise)), low=0, high=1)
+    noise = checks.array("label_noise", np.atleast_1d(checks.numbers("label_noise", label_noise)), low=0, high=1)
     if len(noise) not in (1, count):
         raise InvalidInput(f"label_noise has length {len(noise)}: expected 1 or {count}")
     mean_size = None

@@ -119,7 +119,7 @@ def over_runs(figures: ArrayLike, *, confidence: float = 0.95) -> Interval:
     >>> over_runs([0.9, 1.0, 0.8, float("nan")])
     0.900 [0.652, 1.148] (95%, 3 runs, undefined in 1 more)
     """
-    values = np.asarray(figures, dtype=np.float64)
+    values = checks.numbers("figures", figures)
     confidence = checks.number("confidence", confidence, low=0, high=1, open_low=True, open_high=True)
     if values.ndim != 1 or len(values) == 0:
         raise InvalidInput(f"figures has shape {values.shape}: expected (runs,), at least one")

@@ -238,7 +238,7 @@ def _mean(updates: np.ndarray, sizes: np.ndarray) -> np.ndarray:
 
 
 def _shaped(name: str, value: Any, shape: tuple[int, ...]) -> np.ndarray:
-    result = np.asarray(value, dtype=np.float64)
+    result = checks.numbers(name, value).astype(np.float64, copy=False)
     if result.shape != shape:
         raise InvalidInput(f"{name} has shape {result.shape}: expected {shape}")
     return result

@@ -130,6 +130,13 @@ def test_proofs_take_nothing_from_what_they_prove():
 
 
 @pytest.mark.parametrize("floor", FLOORS)
+def test_trees_are_registered_by_our_own_helper_alone(floor):
+    paths = [path for path in (ROOT / floor).rglob("*.py") if path != ROOT / "contracts/pytrees.py"]
+    assert not [path.name for path in paths if "register_pytree" in (text := path.read_text())
+                or "register_dataclass" in text or "register_static" in text]  # fmt: skip
+
+
+@pytest.mark.parametrize("floor", FLOORS)
 def test_heavy_libraries_are_imported_only_when_used(floor):
     heavy = "{'cvxpy', 'pulp', 'matplotlib', 'sklearn', 'xarray', 'dask', 'distributed', 'pandas'}"
     code = f"import sys, {floor}; print(sorted({heavy} & set(sys.modules)))"

@@ -22,6 +22,7 @@ from __future__ import annotations
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -110,7 +111,7 @@ def unstack(problem: Problem) -> list[Problem]:
             valuation of shape (*batch) (tabulated curves: (*batch, points)).
 
     Raises:
-        InvalidInput: shapes that do not broadcast, single-precision arrays, or a value out of range.
+        InvalidInput: shapes that do not broadcast, or a value out of range.
 
     >>> from contracts import LinearValuation, Population, PowerLaw
     >>> curve = PowerLaw(optimum=[0.9, 0.95, 1.0], coefficient=1.0, exponent=0.5)
@@ -122,11 +123,9 @@ def unstack(problem: Problem) -> list[Problem]:
     leaves, structure = jax.tree_util.tree_flatten_with_path(problem)
     names = ["".join(str(key) for key in path).lstrip(".") for path, _ in leaves]
     values = [np.asarray(leaf) for _, leaf in leaves]
-    vectors = {"population.costs", "population.probabilities", "accuracy.data", "accuracy.accuracy"}
+    vectors = {"population.costs", "population.probabilities"}
+    vectors |= {f"accuracy.{name}" for name in ("data", "accuracy", "weights", "rates")}
     own = [int(name in vectors) for name in names]
-    for name, value in zip(names, values, strict=True):
-        if value.dtype == np.float32:
-            raise InvalidInput(f"{name} is float32: expected float64 (make it under jax.enable_x64(True))")
     shapes = [value.shape[: value.ndim - k] for value, k in zip(values, own, strict=True)]
     try:
         batch = np.broadcast_shapes(*shapes)
@@ -143,12 +142,18 @@ def unstack(problem: Problem) -> list[Problem]:
             value[index] if k else np.asarray(value[index]).item() for value, k in zip(wide, own, strict=True)
         ]
         try:
-            singles.append(jax.tree_util.tree_unflatten(structure, parts))
+            singles.append(_checked(jax.tree_util.tree_unflatten(structure, parts)))
         except InvalidInput as error:
             raise InvalidInput(
                 f"problem {tuple(map(int, np.unravel_index(index, batch)))} of the batch: {error}"
             ) from error
     return singles
+
+
+def _checked(problem: Problem) -> Problem:
+    """The problem made by its constructors, which check it."""
+    parts = {name: replace(getattr(problem, name)) for name in ("population", "accuracy", "valuation")}
+    return replace(problem, **parts)
 
 
 def _guarded(function: Callable[..., Any], *arguments: Any) -> Any:

@@ -10,8 +10,7 @@ import numpy as np
 from contracts import checks
 from contracts.errors import InvalidInput
 from contracts.problem.population import Population
-from contracts.problem.scenario import Scenario
-from contracts.problem.standard_form import scenario_population
+from contracts.problem.scenario import Scenario, scenario_population
 from contracts.records import frozen
 
 if TYPE_CHECKING:

@@ -5,19 +5,20 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-import jax
 import numpy as np
 from scipy import optimize
 
 from contracts import checks
 from contracts.errors import InvalidInput
+from contracts.numeric import batched
 from contracts.problem.accuracy import AccuracyCurve
+from contracts.pytrees import register
 from contracts.records import frozen
 
 RATES_PER_DECADE = 8
 
 
-@jax.tree_util.register_dataclass
+@register
 @frozen
 class ExponentialMixture(AccuracyCurve):
     """Accuracy `optimum - sum(weights * exp(-rates * data))`, never below zero.
@@ -38,8 +39,8 @@ class ExponentialMixture(AccuracyCurve):
     rates: Any
 
     def __post_init__(self) -> None:
-        if not isinstance(self.weights, np.ndarray | list | tuple):
-            return  # placeholders and tracers of JAX
+        if batched(self.optimum, 0) or batched(self.weights, 1) or batched(self.rates, 1):
+            return  # tracers, or a batch that is checked when it is taken apart
         weights = checks.array("weights", self.weights, low=0.0, open_low=True)
         object.__setattr__(self, "weights", weights)
         object.__setattr__(

@@ -25,7 +25,8 @@ from scipy import optimize
 
 from contracts import checks
 from contracts.errors import InvalidInput
-from contracts.numeric import library, parameter
+from contracts.numeric import batched, filled, library, parameter, traced
+from contracts.pytrees import register
 from contracts.records import frozen
 
 MOST_DECADES = 300  # of data before accuracy leaves zero: what floats can hold
@@ -34,12 +35,31 @@ MOST_DECADES = 300  # of data before accuracy leaves zero: what floats can hold
 class AccuracyCurve:
     """A learning curve; subclasses give its optimum, its floor and how far it falls short.
 
+    A family of your own is a frozen dataclass registered by `contracts.register` (not by JAX's own functions,
+    with which JAX takes curves of different classes for each other). Its formula may depend on nothing but its
+    fields, which may be numbers, arrays or, named in `meta`, anything hashable.
+
     Attributes:
         family: the name by which files call the family.
-        optimum: the accuracy approached with unlimited data (subclasses define it).
+        settled: whether equal fields mean equal curves for ever, so that results may be remembered and compiled.
+        optimum: the accuracy approached with unlimited data, never exceeded (subclasses define it).
+
+    >>> from dataclasses import dataclass
+    >>> from contracts import register
+    >>> @register
+    ... @dataclass(frozen=True, kw_only=True, eq=False)
+    ... class Hyperbola(AccuracyCurve):
+    ...     optimum: float
+    ...     half: float
+    ...     floor = 0.0
+    ...     def shortfall(self, data, xp):
+    ...         return self.optimum * self.half / (data + self.half)
+    >>> float(Hyperbola(optimum=0.8, half=50.0)(50.0))
+    0.4
     """
 
     family: ClassVar[str]
+    settled: ClassVar[bool] = True
     optimum: Any
 
     @property
@@ -78,7 +98,7 @@ class AccuracyCurve:
         }
 
 
-@jax.tree_util.register_dataclass
+@register
 @frozen
 class PowerLaw(AccuracyCurve):
     """Accuracy `optimum - coefficient * data**-exponent`, never below zero; the default family.
@@ -103,7 +123,7 @@ class PowerLaw(AccuracyCurve):
         _set(self, "optimum", low=0.0, high=1.0, open_low=True)
         _set(self, "coefficient", low=0.0, open_low=True)
         _set(self, "exponent", low=0.0, high=2.0, open_low=True)
-        if not any(isinstance(v, jax.Array) for v in (self.optimum, self.coefficient, self.exponent)):
+        if not traced(self.optimum, self.coefficient, self.exponent):
             self._reachable()
 
     def _reachable(self) -> None:
@@ -125,7 +145,7 @@ class PowerLaw(AccuracyCurve):
         return self.coefficient * xp.maximum(data, 0.5 * self.floor) ** -self.exponent
 
 
-@jax.tree_util.register_dataclass
+@register
 @frozen
 class GeneralizationBound(AccuracyCurve):
     r"""The papers' learning bound, `optimum - (sqrt(2k(2 + ln(x/k))) + 4)/sqrt(x)` with complexity k.
@@ -181,7 +201,7 @@ def _bound_loss(data: Any, complexity: Any, xp: Any) -> Any:
     return (xp.sqrt(inside) + 4.0) / xp.sqrt(data)
 
 
-@jax.tree_util.register_dataclass
+@register
 @frozen
 class Exponential(AccuracyCurve):
     """Accuracy `optimum * (1 - exp(-rate * data))`.
@@ -217,7 +237,7 @@ class Exponential(AccuracyCurve):
         return self.optimum * xp.exp(-self.rate * data)
 
 
-@jax.tree_util.register_dataclass
+@register
 @frozen
 class Arctan(AccuracyCurve):
     """Accuracy `optimum * (2/pi) * arctan(data / scale)`.
@@ -270,7 +290,7 @@ class Interpolated(AccuracyCurve):
         return xp.concatenate([xp.zeros(1), x]), xp.concatenate([xp.zeros(1), y])
 
 
-@jax.tree_util.register_dataclass
+@register
 @frozen
 class Tabulated(Interpolated):
     """A smooth increasing concave curve through given points (Schumaker's quadratic spline).
@@ -296,8 +316,8 @@ class Tabulated(Interpolated):
     accuracy: Any
 
     def __post_init__(self) -> None:
-        if not isinstance(self.data, np.ndarray | list | tuple):
-            return
+        if batched(self.data, 1) or batched(self.accuracy, 1):
+            return  # tracers, or a batch that is checked when it is taken apart
         data, accuracy = _points(self.data, self.accuracy)
         x, y = np.r_[0.0, data], np.r_[0.0, accuracy]
         secants = np.diff(y) / np.diff(x)
@@ -341,7 +361,7 @@ def _schumaker_cell(t: Any, left: Any, right: Any, y0: Any, y1: Any, s0: Any, s1
     return xp.where(t < knot, before, after)
 
 
-@jax.tree_util.register_dataclass
+@register
 @frozen
 class MonotoneTabulated(Interpolated):
     """A smooth increasing curve through given points, concave or not (monotone cubic interpolation).
@@ -369,8 +389,8 @@ class MonotoneTabulated(Interpolated):
     accuracy: Any
 
     def __post_init__(self) -> None:
-        if not isinstance(self.data, np.ndarray | list | tuple):
-            return
+        if batched(self.data, 1) or batched(self.accuracy, 1):
+            return  # tracers, or a batch that is checked when it is taken apart
         data, accuracy = _points(self.data, self.accuracy)
         object.__setattr__(self, "data", data)
         object.__setattr__(self, "accuracy", accuracy)
@@ -408,22 +428,29 @@ def _points(data: Any, accuracy: Any) -> tuple[np.ndarray, np.ndarray]:
     return data, accuracy
 
 
+@register(meta=["function"])
 @frozen
 class CustomCurve(AccuracyCurve):
     """Any user function of the data, written with `jax.numpy` (or with operators only).
 
     Args:
         function: data -> accuracy, elementwise, traceable by JAX, zero or more at 0.
-        optimum: its supremum, in (0, 1].
+        optimum: what it never exceeds, in (0, 1]; at best its supremum. A larger number keeps every claim right,
+            but bounds are looser.
         floor: data up to which it is zero, >= 0.
 
-    A custom curve can be solved, batched and verified, but not stored in a file: tabulate it for that.
+    A custom curve can be solved, batched and verified, but not stored in a file: tabulate it for that. Since the
+    function may read what changes, every design and every check evaluates it anew.
+
+    Raises:
+        InvalidInput: the function fails on arrays, or exceeds the optimum.
 
     >>> float(CustomCurve(function=lambda x: 0.9 * x / (x + 20), optimum=0.9)(20.0))
     0.45
     """
 
     family = "custom"
+    settled = False
     function: Callable[[Any], Any]
     optimum: Any = 1.0
     floor: Any = 0.0
@@ -433,16 +460,24 @@ class CustomCurve(AccuracyCurve):
             raise InvalidInput(f"function = {self.function!r}: expected a function of the data")
         _set(self, "optimum", low=0.0, high=1.0, open_low=True)
         _set(self, "floor", low=0.0)
+        if not traced(self.optimum, self.floor):
+            self._bounded()
+
+    def _bounded(self) -> None:
+        data = np.r_[0.0, np.geomspace(1e-6, 1e15, 1024)]
+        try:
+            found = self.formula(data, np)
+        except Exception as error:
+            reason = checks.brief(str(error).partition("\n")[0])
+            raise InvalidInput(f"function fails on an array of data ({reason}): expected jax.numpy") from error
+        _below_optimum(data, found, self.optimum)
 
     def formula(self, data: Any, xp: Any) -> Any:
         """See `AccuracyCurve.formula`."""
         if xp is np:
             data = np.asarray(data, dtype=np.float64)
-            # Filled up to a power of two: JAX compiles every operation anew for every shape.
-            filled = np.full(1 << max(data.size - 1, 4095).bit_length(), data.flat[0] if data.size else 0.0)
-            filled[: data.size] = data.ravel()
             with jax.enable_x64(True):
-                found = np.asarray(self.function(jnp.asarray(filled)), dtype=np.float64)
+                found = np.asarray(self.function(jnp.asarray(filled(data, 4096))), dtype=np.float64)
             return found[: data.size].reshape(data.shape)[()]
         return self.function(data)
 
@@ -457,8 +492,6 @@ class CustomCurve(AccuracyCurve):
             " tabulate it first: Tabulated(data=..., accuracy=...)"
         )
 
-
-jax.tree_util.register_dataclass(CustomCurve, data_fields=["optimum", "floor"], meta_fields=["function"])
 
 FAMILIES: dict[str, type[AccuracyCurve]] = {
     cls.family: cls for cls in (PowerLaw, GeneralizationBound, Exponential, Arctan, Tabulated, MonotoneTabulated)
@@ -511,6 +544,7 @@ def inspect(curve: AccuracyCurve, *, low: float | None = None, high: float = 1e9
     start = max(curve.floor, 1e-9 * high) if low is None else low
     x = np.geomspace(start, high, points)
     y = curve(x)
+    _below_optimum(x, y, curve.optimum)
     if not np.isfinite(y).all():
         raise InvalidInput(f"accuracy at {x[~np.isfinite(y)][0]:g} data is not finite")
     step = np.diff(y)
@@ -524,6 +558,14 @@ def inspect(curve: AccuracyCurve, *, low: float | None = None, high: float = 1e9
         decreasing=_ranges(step < -1e-13, x[:-1], x[1:]),
         convex=_ranges(bends, x[:-2], x[2:]),
     )
+
+
+def _below_optimum(data: np.ndarray, accuracy: np.ndarray, optimum: Any) -> None:
+    most = np.max(optimum)
+    for k in np.flatnonzero(accuracy > most + 1e-12)[:1]:
+        raise InvalidInput(
+            f"accuracy at {data[k]:g} data is {accuracy[k]:.9g}: expected at most the optimum {most:g}"
+        )
 
 
 def _ranges(flags: np.ndarray, left: np.ndarray, right: np.ndarray) -> tuple[tuple[float, float], ...]:

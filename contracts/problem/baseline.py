@@ -16,17 +16,17 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-import jax
 import numpy as np
 from scipy import optimize
 
 from contracts.errors import InvalidInput
 from contracts.problem.accuracy import AccuracyCurve
 from contracts.problem.valuation import Valuation
+from contracts.pytrees import register
 from contracts.records import frozen
 
 
-@jax.tree_util.register_dataclass
+@register
 @frozen
 class AboveBaseline(AccuracyCurve):
     """What a curve adds to a baseline; its own floor ends where the curve reaches the baseline.
@@ -91,7 +91,7 @@ def _reaches(curve: AccuracyCurve, baseline: float) -> float:
     return float(np.exp(root))
 
 
-@jax.tree_util.register_dataclass
+@register
 @frozen
 class WorthAboveBaseline(Valuation):
     """What models are worth beyond one of the baseline's accuracy, by the accuracy they add to it.

@@ -40,6 +40,7 @@ class Case:
         reach: whether the dearer of two can deliver what the cheaper one owes: UNDECIDED, REACHABLE or BLOCKED,
             shape (rows - 1,).
         service: whether each row is SERVED, STAYS out or EITHER, shape (rows,).
+        shared, apart: pairs (a, b), a < b, of rows of different groups that share an option, or do not.
     """
 
     low: np.ndarray
@@ -47,6 +48,8 @@ class Case:
     link: np.ndarray
     reach: np.ndarray
     service: np.ndarray
+    shared: tuple[tuple[int, int], ...] = ()
+    apart: tuple[tuple[int, int], ...] = ()
 
 
 class Linear(NamedTuple):
@@ -132,6 +135,9 @@ def linear_constraints(form: StandardForm, case: Case, asked: Asked) -> Linear:
         _own(found, case, asked, i, float(form.costs[i]))
     for a, b in neighbours(form, case):
         _between(found, form, case, asked, a, b)
+    for a, b in case.shared:
+        if case.service[a] == case.service[b] == SERVED:
+            _alike(found, form, a, b)
     for i in np.flatnonzero(case.service == STAYS):
         _keep_out(found, form, case, asked, int(i))
     if asked.level is not None:
@@ -229,6 +235,14 @@ def _pooled(form: StandardForm, case: Case, k: int) -> bool:
     return bool(both and form.group[k] == form.group[k + 1] and case.link[k] == SHARED)
 
 
+def _alike(found: _Rows, form: StandardForm, a: int, b: int) -> None:
+    """Two rows of different groups have one option: the same data for the same reward."""
+    ours, theirs = float(form.costs[a]), float(form.costs[b])
+    for sign in (1.0, -1.0):
+        found.add(x={a: sign, b: -sign})
+        found.add(u={a: sign, b: -sign}, x={a: sign * ours, b: -sign * theirs})
+
+
 def _keep_out(found: _Rows, form: StandardForm, case: Case, asked: Asked, i: int) -> None:
     """Whoever is to stay out would not rather take the option of the nearest served neighbours."""
     mates = np.flatnonzero((case.service == SERVED) & (form.group == form.group[i]))
@@ -237,3 +251,48 @@ def _keep_out(found: _Rows, form: StandardForm, case: Case, asked: Asked, i: int
         found.add(
             u={int(j): -1.0}, x={int(j): -float(form.costs[j] - form.costs[i])}, least=-float(asked.stays[i])
         )
+
+
+def classes(form: StandardForm, case: Case) -> np.ndarray:
+    """A number for each row, the same for those that are known to share an option, shape (rows,)."""
+    number = np.arange(form.rows)
+    links = [(k, k + 1) for k in range(form.rows - 1) if _pooled(form, case, k)]
+    for a, b in [*links, *case.shared]:
+        number[number == number[b]] = number[a]
+    return number
+
+
+def known_options(form: StandardForm, case: Case, due: np.ndarray) -> int:
+    """How many options a case is known to have at least.
+
+    Rows that do not share an option have different ones: whoever is on either side of two neighbours apart in
+    its group, and pairs of different groups that are apart. One of them may be to bring nothing and get nothing,
+    which does not count, if somebody who is due nothing may have it.
+
+    Args:
+        form: the standard form.
+        case: the case.
+        due: what each row is due at least, shape (rows,).
+    """
+    number = classes(form, case)
+    both = (case.service[:-1] == SERVED) & (case.service[1:] == SERVED)
+    breaks = np.cumsum(np.r_[0, both & (case.link == APART)])
+    chosen: list[int] = []
+    for i in np.flatnonzero(case.service == SERVED):
+        if all(_differ(form, case, number, breaks, int(i), j) for j in chosen):
+            chosen.append(int(i))
+    idle = [j for j in chosen if due[j] <= 0.0 and case.low[j] <= 0.0]
+    return len(chosen) - (1 if idle else 0)
+
+
+def _differ(form: StandardForm, case: Case, number: np.ndarray, breaks: np.ndarray, i: int, j: int) -> bool:
+    """Whether two rows are known to have different options."""
+    if number[i] == number[j]:
+        return False
+    for a in np.flatnonzero(number == number[i]):
+        for b in np.flatnonzero(number == number[j]):
+            if form.group[a] == form.group[b] and breaks[a] != breaks[b]:
+                return True
+            if (min(a, b), max(a, b)) in case.apart:
+                return True
+    return False

@@ -27,7 +27,7 @@ from scipy import special, stats
 
 from contracts import checks
 from contracts.errors import InvalidInput
-from contracts.records import frozen
+from contracts.records import assembled, frozen
 
 LARGEST = 10**12
 MOST_ATOMS = 100_000
@@ -153,7 +153,7 @@ class Binomial(Turnout):
     """So many are invited, and each comes with some probability on its own.
 
     Args:
-        trials: how many may come, a whole number >= 2.
+        trials: how many may come, a whole number >= 1 (>= 2 where there are no groups).
         probability: with which each of them comes, in (0, 1]; with 1 all come, as with `participants = trials`.
 
     >>> Binomial(trials=40, probability=0.5).mean
@@ -164,7 +164,7 @@ class Binomial(Turnout):
     probability: float
 
     def __post_init__(self) -> None:
-        trials = checks.integer("trials", self.trials, low=2, high=LARGEST)
+        trials = checks.integer("trials", self.trials, low=1, high=LARGEST)
         object.__setattr__(self, "trials", trials)
         chance = checks.number("probability", self.probability, low=0.0, high=1.0, open_low=True)
         object.__setattr__(self, "probability", chance)
@@ -212,6 +212,8 @@ class Binomial(Turnout):
 
     def others(self) -> Turnout:
         """One trial less."""
+        if self.trials == 1:
+            return FixedTurnout(count=0)
         if self.trials == 2:
             one = self.probability
             return FiniteTurnout.checked(np.array([0, 1]), np.array([1.0 - one, one]))
@@ -241,7 +243,7 @@ class FiniteTurnout(Turnout):
         probabilities: of each, in [0, 1], summing to 1.
 
     Raises:
-        InvalidInput: as the message says; also where two never meet ("nobody collaborates alone").
+        InvalidInput: as the message says; also where nobody ever comes.
 
     >>> FiniteTurnout(counts=[10, 30], probabilities=[0.5, 0.5]).others().mean
     24.0
@@ -260,8 +262,8 @@ class FiniteTurnout(Turnout):
             raise InvalidInput(f"counts[{order[i + 1]}] = {counts[order[i]]:g} occurs twice")
         if counts.size > MOST_ATOMS:
             raise InvalidInput(f"counts has length {counts.size}: expected at most {MOST_ATOMS}")
-        if not mass[counts >= 2].sum() > 0.0:
-            raise InvalidInput("counts: two participants never meet: expected some probability of a count >= 2")
+        if not mass[counts >= 1].sum() > 0.0:
+            raise InvalidInput("counts: nobody ever comes: expected some probability of a count >= 1")
         counts, mass = counts[order].astype(np.int64), mass[order]
         object.__setattr__(self, "counts", counts[mass > 0.0])
         object.__setattr__(self, "probabilities", mass[mass > 0.0])
@@ -269,10 +271,8 @@ class FiniteTurnout(Turnout):
     @classmethod
     def checked(cls, counts: np.ndarray, mass: np.ndarray) -> FiniteTurnout:
         """A law whose counts are known to be sound; two need not meet."""
-        made = object.__new__(cls)
-        object.__setattr__(made, "counts", counts[mass > 0.0].astype(np.int64))
-        object.__setattr__(made, "probabilities", mass[mass > 0.0])
-        return made
+        kept = mass > 0.0
+        return assembled(cls, [("counts", counts[kept].astype(np.int64)), ("probabilities", mass[kept])])
 
     def __str__(self) -> str:
         return f"{self.least} to {self.most} (mean {self.mean:g})"

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import jax
 import numpy as np
 
 from contracts import checks
 from contracts.errors import InvalidInput
+from contracts.numeric import batched
 from contracts.problem.doubt import Doubt
 from contracts.problem.participants import LARGEST, Turnout, as_turnout, generated_turnout
+from contracts.pytrees import register
 from contracts.records import frozen
 
 
+@register(meta=["names", "groups", "shading", "doubt"])
 @frozen
 class Population:
     """Participants drawn independently from finitely many types, in one group or in several.
@@ -71,10 +73,8 @@ class Population:
     doubt: Doubt | None = None
 
     def __post_init__(self) -> None:
-        if not isinstance(self.costs, list | tuple | np.ndarray):
-            if isinstance(self.costs, int | float | str | dict):
-                raise InvalidInput(f"costs = {self.costs!r}: expected a list of numbers, one per type")
-            return  # placeholders and tracers of JAX
+        if batched(self.costs, 1) or batched(self.probabilities, 1) or batched(self.participants, 0):
+            return  # `contracts.contract.batch.unstack` checks each of the batch
         set_field = object.__setattr__
         costs = checks.array("costs", self.costs, low=0.0, open_low=True)
         types = costs.size
@@ -184,13 +184,6 @@ class Population:
         return alike and self.groups is None and self.doubt is None
 
 
-jax.tree_util.register_dataclass(
-    Population,
-    data_fields=["costs", "probabilities", "participants", "qualities", "capacities"],
-    meta_fields=["names", "groups", "shading", "doubt"],
-)
-
-
 def _size(participants: int | Turnout) -> str:
     return str(participants) if isinstance(participants, Turnout) else f"{participants:,}"
 
@@ -227,7 +220,10 @@ def _participants(given: Any, groups: tuple[str, ...] | None) -> Any:
             raise InvalidInput(
                 f"participants = {given!r:.60}: expected one number or law, as there are no groups"
             )
-        return _number_or_law("participants", given, low=2)
+        law = _number_or_law("participants", given, low=2)
+        if as_turnout(law).most < 2:
+            raise InvalidInput("participants: two never meet: expected some probability of two or more")
+        return law
     if isinstance(given, tuple) and len(given) == len(groups):
         given = dict(zip(groups, given, strict=True))
     if not isinstance(given, Mapping):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Any
 
-import jax
 import numpy as np
 
 from contracts import checks
@@ -16,14 +15,16 @@ from contracts.problem.menu import Menu
 from contracts.problem.objective import Objective
 from contracts.problem.outside import Outside
 from contracts.problem.population import Population
-from contracts.problem.scenario import Scenario, checked_weights
+from contracts.problem.scenario import Scenario, checked_weights, in_population
 from contracts.problem.valuation import Valuation
+from contracts.pytrees import register
 from contracts.records import frozen, identity
 
 BELIEFS = ("interim", "ex-ante")
 TARGETS = ("accuracy", "value")
 
 
+@register(meta=["belief", "maximise", "baseline", "outside", "menu", "objective", "scenarios", "currency"])
 @frozen
 class Problem:
     """A coordinator's problem, made of independent ingredients; each but the first three may be left out.
@@ -70,7 +71,7 @@ class Problem:
     def __post_init__(self) -> None:
         for name, kind in (("population", Population), ("accuracy", AccuracyCurve), ("valuation", Valuation)):
             value = getattr(self, name)
-            if not isinstance(value, kind) and type(value) is not object:
+            if not isinstance(value, kind):
                 raise InvalidInput(f"{name} = {value!r}: expected a {kind.__name__}")
         checks.choice("belief", self.belief, BELIEFS)
         checks.choice("maximise", self.maximise, TARGETS)
@@ -116,7 +117,13 @@ class Problem:
                 raise InvalidInput(f"scenarios[{k}] = {scenario!r:.60}: expected a Scenario")
         if scenarios:
             checked_weights(scenarios)
-        return scenarios
+        return tuple(self._scenario(k, scenario) for k, scenario in enumerate(scenarios))
+
+    def _scenario(self, k: int, scenario: Scenario) -> Scenario:
+        try:
+            return in_population(scenario, self.population)
+        except InvalidInput as error:
+            raise InvalidInput(f"scenarios[{k}]: {error}") from error
 
     @property
     def plain(self) -> bool:
@@ -159,7 +166,7 @@ class Problem:
         population = self.population
         return population.most_participants * self.largest_value / float(population.costs.min())
 
-    @cached_property
+    @property
     def family(self) -> tuple:
         """What losses depend on, as a hashable key: problems of one sweep share curves and mixtures."""
         return identity(self.accuracy), identity(self.valuation), self.target_is_value
@@ -177,10 +184,3 @@ class Problem:
     def target(self, data: Any) -> np.ndarray:
         """What the coordinator maximises in expectation, by the data the model is trained on."""
         return self.value(data) if self.target_is_value else self.accuracy(data)
-
-
-jax.tree_util.register_dataclass(
-    Problem,
-    data_fields=["population", "accuracy", "valuation"],
-    meta_fields=["belief", "maximise", "baseline", "outside", "menu", "objective", "scenarios", "currency"],
-)

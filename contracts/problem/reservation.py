@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from contracts.numeric import compiled
 from contracts.problem import Problem
 from contracts.problem.population import Population
 from contracts.problem.standard_form import StandardForm
@@ -122,7 +123,8 @@ def _maximise(problem: Problem, costs: np.ndarray, most: np.ndarray) -> np.ndarr
 
 def _polish(problem: Problem, costs: np.ndarray, contribution: np.ndarray) -> np.ndarray:
     with jax.enable_x64(True):
-        better = np.asarray(_newton(problem.accuracy, problem.valuation, jnp.asarray(costs), contribution))
+        newton = _newton(problem.accuracy)
+        better = np.asarray(newton(problem.accuracy, problem.valuation, jnp.asarray(costs), contribution))
     near = np.isfinite(better) & (np.abs(better - contribution) <= 1e-4 * contribution)
     return np.where(near, better, contribution)
 
@@ -138,7 +140,7 @@ def _marginal_profit(accuracy, valuation, m, cost):
 _profit_slopes = jax.vmap(jax.value_and_grad(_marginal_profit, argnums=2), (None, None, 0, 0))
 
 
-@jax.jit
+@compiled
 def _newton(accuracy, valuation, costs, contribution):
     def step(_, m):
         value, slope = _profit_slopes(accuracy, valuation, m, costs)

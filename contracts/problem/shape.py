@@ -67,3 +67,10 @@ def check_shape(problem: Problem) -> None:
         return
     for low, high in shape_of(problem).decreasing:
         raise InvalidInput(f"accuracy decreases between {low:g} and {high:g} data: expected an increasing curve")
+
+
+def early(problem: Problem, low: float) -> float:
+    """An amount of data, `low` or less, with which not everything is gained yet."""
+    while problem.value_loss(np.array(low)) < 0.1 * problem.largest_value and low > 1e-290:
+        low *= 1e-3
+    return low

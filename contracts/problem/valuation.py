@@ -10,11 +10,11 @@ import dataclasses
 from abc import abstractmethod
 from typing import Any, ClassVar
 
-import jax
 import numpy as np
 
 from contracts import checks
 from contracts.numeric import library, parameter
+from contracts.pytrees import register
 from contracts.records import frozen
 
 
@@ -66,7 +66,7 @@ class Valuation:
         object.__setattr__(self, name, parameter(name, getattr(self, name), **interval))
 
 
-@jax.tree_util.register_dataclass
+@register
 @frozen
 class LinearValuation(Valuation):
     """Value `scale * accuracy`, the papers' choice.
@@ -98,7 +98,7 @@ class LinearValuation(Valuation):
         return self.scale * shortfall
 
 
-@jax.tree_util.register_dataclass
+@register
 @frozen
 class PowerValuation(Valuation):
     """Value `scale * accuracy**exponent`.
@@ -135,14 +135,14 @@ class PowerValuation(Valuation):
         return -self.scale * top**self.exponent * kept
 
 
-@jax.tree_util.register_dataclass
+@register
 @frozen
 class ExponentialUtility(Valuation):
     """Constant absolute risk aversion: `scale * (1 - exp(-r a)) / (1 - exp(-r))`.
 
     Args:
         scale: value of a perfect model, > 0.
-        risk_aversion: r, > 0, per unit of accuracy.
+        risk_aversion: r, in (0, 1e9], per unit of accuracy.
 
     >>> float(ExponentialUtility(scale=10.0, risk_aversion=2.0)(1.0))
     10.0
@@ -154,7 +154,7 @@ class ExponentialUtility(Valuation):
 
     def __post_init__(self) -> None:
         self._set("scale", low=0.0, open_low=True)
-        self._set("risk_aversion", low=0.0, open_low=True)
+        self._set("risk_aversion", low=0.0, high=1e9, open_low=True)
 
     def formula(self, accuracy: Any, xp: Any) -> Any:
         """See `Valuation.formula`."""
@@ -162,22 +162,24 @@ class ExponentialUtility(Valuation):
 
     def inverse_formula(self, value: Any, xp: Any) -> Any:
         """See `Valuation.inverse_formula`."""
-        return -xp.log1p(value / self.scale * xp.expm1(-self.risk_aversion)) / self.risk_aversion
+        # Where the last values differ by less than rounding, the least accuracy that has them.
+        share = value / self.scale * xp.expm1(-self.risk_aversion)
+        return xp.minimum(-xp.log1p(xp.maximum(share, -1.0 + 2.0**-53)) / self.risk_aversion, 1.0)
 
     def loss(self, top: Any, shortfall: Any, xp: Any) -> Any:
         """See `Valuation.loss`."""
         r = self.risk_aversion
-        return -self.scale * xp.exp(-r * top) * xp.expm1(r * shortfall) / xp.expm1(-r)
+        return self.scale * xp.exp(-r * (top - shortfall)) * xp.expm1(-r * shortfall) / xp.expm1(-r)
 
 
-@jax.tree_util.register_dataclass
+@register
 @frozen
 class LogarithmicValuation(Valuation):
     """Value `scale * log(1 + k a) / log(1 + k)`.
 
     Args:
         scale: value of a perfect model, > 0.
-        sensitivity: k, > 0; the larger, the sooner further accuracy is worth little.
+        sensitivity: k, in (0, 1e100]; the larger, the sooner further accuracy is worth little.
 
     >>> round(float(LogarithmicValuation(scale=10.0, sensitivity=8.0)(0.25)), 6)
     5.0
@@ -189,7 +191,7 @@ class LogarithmicValuation(Valuation):
 
     def __post_init__(self) -> None:
         self._set("scale", low=0.0, open_low=True)
-        self._set("sensitivity", low=0.0, open_low=True)
+        self._set("sensitivity", low=0.0, high=1e100, open_low=True)
 
     def formula(self, accuracy: Any, xp: Any) -> Any:
         """See `Valuation.formula`."""
@@ -202,7 +204,7 @@ class LogarithmicValuation(Valuation):
     def loss(self, top: Any, shortfall: Any, xp: Any) -> Any:
         """See `Valuation.loss`."""
         k = self.sensitivity
-        return -self.scale * xp.log1p(-k * shortfall / (1.0 + k * top)) / xp.log1p(k)
+        return self.scale * xp.log1p(k * shortfall / (1.0 + k * (top - shortfall))) / xp.log1p(k)
 
 
 FAMILIES: dict[str, type[Valuation]] = {

@@ -18,6 +18,7 @@ Source: Wang et al., AAAI 2025 (arXiv 2412.11122); the chain and the gap variabl
 
 from __future__ import annotations
 
+import dataclasses
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -26,7 +27,7 @@ import numpy as np
 from contracts.problem import Problem
 from contracts.problem.participants import LogPower, Turnout
 from contracts.problem.reservation import Reservation, reservation
-from contracts.problem.shape import concave_from
+from contracts.problem.shape import concave_from, early
 from contracts.program import gauss_program
 from contracts.program.exponential_sum import ExponentialSum, Losses, fit_exponentials, on_common_rates
 from contracts.program.gauss import Curves, LossCurve
@@ -251,12 +252,9 @@ def prepare(problem: Problem, alone: Reservation | None = None) -> FirstMoment:
         data_unit = min(data_unit, 40.0 / (population.turnout.mean * float(rates.min())))
     curves, knee = None, concave_from(problem)
     if max(losses.target.relative_error, losses.value.relative_error) > MIXTURE_ERROR:
-        curves = Curves(
-            LossCurve(
-                problem=problem, of_value=problem.target_is_value, unit=(data_unit, target_unit), knee=knee
-            ),
-            LossCurve(problem=problem, of_value=True, unit=(data_unit, value_unit), knee=knee),
-        )
+        of_value = LossCurve(problem=problem, of_value=True, unit=(data_unit, value_unit), knee=knee)
+        of_target = dataclasses.replace(of_value, of_value=False, unit=(data_unit, target_unit))
+        curves = Curves(of_value if problem.target_is_value else of_target, of_value)
         rates = np.zeros(0)
     program = Program(
         costs=falling * data_unit / value_unit,
@@ -357,7 +355,7 @@ def _mixtures(keyed: Keyed) -> Losses:
     problem, high = keyed.value, 10.0 ** keyed.key[-1]
     curve = problem.accuracy
     # Without a floor the range reaches down to 1e-9 of any `high` it stands for.
-    low = curve.floor if curve.floor > 0 else 1e-10 * high
+    low = curve.floor if curve.floor > 0 else early(problem, 1e-10 * high)
     of_value = fit_exponentials(problem.value_loss, low, high, rates=curve.natural_rates)
     if problem.target_is_value:
         return on_common_rates(of_value, of_value)

@@ -21,6 +21,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from contracts.numeric import compiled, filled
 from contracts.problem import Problem
 from contracts.problem.accuracy import AccuracyCurve
 from contracts.problem.outcomes import merge
@@ -106,13 +107,10 @@ class LossCurve:
     def __call__(self, data: Any, order: int = 0) -> np.ndarray:
         """The loss (order 0) or its derivative of order 1 or 2 at `data`, any shape."""
         data_unit, loss_unit = self.unit
-        problem = self.problem
         x = np.asarray(data, dtype=float) * data_unit
         inside = np.maximum(x, self.knee)
-        if order == 0:  # what promises are held against
-            value = self.truth(inside)
-        else:
-            value = _derivative(problem.accuracy, problem.valuation, inside, order, self.of_value)
+        # The truth itself is what promises are held against.
+        value = self.truth(inside) if order == 0 else self._derivative(inside, order)
         if self.knee > 0.0:
             line = (value + self._slope * (x - self.knee), self._slope, 0.0)[order]
             value = np.where(x < self.knee, line, value)
@@ -121,7 +119,7 @@ class LossCurve:
     @cached_property
     def _slope(self) -> float:
         knee = np.array([self.knee])
-        tangent = float(_derivative(self.problem.accuracy, self.problem.valuation, knee, 1, self.of_value)[0])
+        tangent = float(self._derivative(knee, 1)[0])
         if self.knee <= self.problem.accuracy.floor:
             return tangent
         # An earlier rise of the curve may leave the tangent: then as steep a line as keeps above the loss.
@@ -135,21 +133,21 @@ class LossCurve:
         optimum = float(self.problem.accuracy.optimum)
         return np.minimum(self.problem.accuracy.shortfall(data, np), optimum)
 
+    @cached_property
+    def _compiled(self) -> Callable[..., Any]:
+        return _evaluate(self.problem.accuracy)
+
+    def _derivative(self, data: np.ndarray, order: int) -> np.ndarray:
+        curve, valuation = self.problem.accuracy, self.problem.valuation
+        with jax.enable_x64(True):
+            row = jnp.asarray(filled(data, 64))
+            found = np.asarray(self._compiled(curve, valuation, row, order, self.of_value))
+        return found[: data.size].reshape(data.shape)
+
     @property
     def without_data(self) -> float:
         """The loss of a model trained on nothing, in the loss's unit."""
         return float(self.truth(np.zeros(1))[0]) / self.unit[1]
-
-
-def _derivative(
-    curve: AccuracyCurve, valuation: Any, data: np.ndarray, order: int, of_value: bool
-) -> np.ndarray:
-    # Padded to a power of two, so that the number of points does not decide on a new compilation.
-    padded = np.full(1 << int(np.ceil(np.log2(max(data.size, 64)))), data.flat[0])
-    padded[: data.size] = data.ravel()
-    with jax.enable_x64(True):
-        found = np.asarray(_evaluate(curve, valuation, jnp.asarray(padded), order, of_value))
-    return found[: data.size].reshape(data.shape)
 
 
 def _target_loss(curve: AccuracyCurve, _: Any, x: Any) -> Any:
@@ -160,20 +158,11 @@ def _value_loss(curve: AccuracyCurve, valuation: Any, x: Any) -> Any:
     return valuation.loss(curve.optimum, _target_loss(curve, valuation, x), jnp)
 
 
-def _orders(loss: Callable[..., Any]) -> dict[int, Callable[..., Any]]:
-    slope = jax.grad(loss, argnums=2)
-    each = {1: slope, 2: jax.grad(slope, argnums=2)}
-    return {order: jax.vmap(function, (None, None, 0)) for order, function in each.items()}
-
-
-# Made once, not as closures in every trace: with those, derivatives were wrong in some long runs (for a
-# reason unknown; JAX has had errors of mistaking one function for another that is gone).
-ORDERS = {False: _orders(_target_loss), True: _orders(_value_loss)}
-
-
-@partial(jax.jit, static_argnames=("order", "of_value"))
+@partial(compiled, static=("order", "of_value"))
 def _evaluate(curve: AccuracyCurve, valuation: Any, x: Any, order: int, of_value: bool) -> Any:
-    return ORDERS[of_value][order](curve, valuation, x)
+    slope = jax.grad(_value_loss if of_value else _target_loss, argnums=2)
+    derivative = slope if order == 1 else jax.grad(slope, argnums=2)
+    return jax.vmap(derivative, (None, None, 0))(curve, valuation, x)
 
 
 class Curves(NamedTuple):

@@ -1,8 +1,9 @@
 r"""Doubt about the probabilities: what every member of a ball around the stated ones promises at least.
 
 - **Total variation**: all q with half sum_j |q_j - p_j| <= radius. One member is worst for everything at once.
-- **Kullback-Leibler**: all q with sum_j q_j log(q_j / p_j) <= radius, in nats; what is impossible stays so. No member
-  is worst; the mean of each rate's transform is bounded over the ball by duality (Donsker and Varadhan 1975).
+- **Kullback-Leibler**: all q with sum_j q_j log(q_j / p_j) <= radius, in nats; what is impossible stays so. No
+  member is worst; the mean of each rate's transform is bounded over the ball by duality (Donsker and Varadhan
+  1975).
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """What was found when a contract was checked: two statements, never mixed.
 
-**Every promise holds**: individual rationality, incentive compatibility, feasibility in every world, the limits of
-the menu and of capacities, and every stated number. **It is optimal**: a bound on all contracts that the problem
-allows, on the true curve, is proved within the gap asked for. Neither follows from the other, and what is proved
-only of some contracts, or of another curve, is kept apart under its own name.
+**Every promise holds**: individual rationality, incentive compatibility, feasibility in every world, the limits
+of the menu and of capacities, and every stated number. **It is optimal**: a bound on all contracts that the
+problem allows, on the true curve, is proved within the gap asked for. Neither follows from the other, and what
+is proved only of some contracts, or of another curve, is kept apart under its own name.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ class Certificate:
         gap: proved bound on how much better any contract can be, on the true curve, in units of the objective
             (of value; of accuracy if that is maximised and the valuation is not linear); None if none is proved.
         as_solved_gap: the same for the contracts and the curve that `scope` names; None if none is proved.
-        scope: what `as_solved_gap` is about, such as "the curve continued below its floor"; "" if `gap` says all.
+        scope: what `as_solved_gap` is about, such as "the curve continued below its floor"; "" if `gap` says
+            all.
         missing: in one line why `optimal` is not proved; "" if it is.
         participation_slack: what each type gains over staying out, shape (types,), in its own units; individual
             rationality needs >= 0 (the margin asked for).

@@ -1,4 +1,4 @@
-"""The certificate of a contract: every promise recomputed from the problem, and what its proof says of all others.
+"""The certificate of a contract: every promise recomputed, and what its proof says of all other contracts.
 
 No number of the contract or of its proof is trusted, and nothing here is shared with what solves problems.
 """
@@ -81,7 +81,8 @@ def certify(
     found = _promised(form, outside, proof, arrays, stated)
     if not found.certificate.holds:
         return dataclasses.replace(found.certificate, missing="a promise is broken")
-    bounded = _gaps(form, outside, proof, found)
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        bounded = _gaps(form, outside, proof, found)
     return _judged(found.certificate, bounded, proof, gap * unit_of(form))
 
 
@@ -185,7 +186,7 @@ def _about(form: StandardForm, menu: Menu) -> list[str]:
 def _gaps(form: StandardForm, outside: np.ndarray, proof: Proof, found: _Found) -> Bounded:
     by_cases = proof.cases is not None or proof.global_cases is not None
     if by_cases or not _one_plain_world(form):
-        return general_gaps(form, outside, proof, found.menu, found.reached)
+        return general_gaps(form, outside, proof, found.reached)
     due = form.due(outside)[form.row]
     complete = not may_stay_out(form.problem)
     try:

@@ -1,8 +1,9 @@
 """What promises and objectives are at worst, where the probabilities are in doubt.
 
-What incentive compatibility means there: options are counted at their worst. Once rewards are laid down as caps they
-are worth what was promised at the worst member of the ball and more elsewhere, and there a type may prefer another
-option; no rule is worth the same under all probabilities. The certificate says by how much, where types are few.
+What incentive compatibility means there: options are counted at their worst. Once rewards are laid down as caps
+they are worth what was promised at the worst member of the ball and more elsewhere, and there a type may prefer
+another option; no rule is worth the same under all probabilities. The certificate says by how much,
+where types are few.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ def doubted(
     ]
     elsewhere = [found.envy for found in looked if np.isfinite(found.envy)]
     if elsewhere:
-        name = "largest envy under caps elsewhere in the ball (own units; above zero: incentives there are not exact)"
+        name = "largest envy under caps elsewhere in the ball (own units; above zero: not exact there)"
         extended[name] = max(elsewhere)
         about[0] += f"; under caps elsewhere in the ball the largest envy is {max(elsewhere):.3g}"
     return Doubted([found.world for found in looked], unequal(form, menu), about, extended)

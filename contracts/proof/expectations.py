@@ -1,13 +1,13 @@
 """What models are worth in expectation under a menu, world by world.
 
-Over the law of the total data, group by group: exactly where outcomes are few (for participants known by name there
-is one), else on a lattice; or, where that would take long, by the proof's mixtures once they are found to stand for
-the curve.
+Over the law of the total data, group by group: exactly where outcomes are few (for participants known by name
+there is one), else on a lattice; or, where that would take long, by the proof's mixtures once they are found to
+stand for the curve.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import fft
@@ -154,11 +154,11 @@ def _on_lattice(first: Law, second: Law) -> Law:
     low = float(first.data[0] + second.data[0])
     width = float(first.data[-1] + second.data[-1]) - low
     step = width / (CELLS - 4)
-    powers = [
-        fft.rfft(_split((law.data - law.data[0]) / step, law.probabilities), 2 * CELLS)
-        for law in (first, second)
-    ]
-    mass = np.maximum(np.asarray(fft.irfft(powers[0] * powers[1], 2 * CELLS)), 0.0)
+    spectrum: Any = 1.0
+    for law in (first, second):
+        single = _split((law.data - law.data[0]) / step, law.probabilities)
+        spectrum = spectrum * np.asarray(fft.rfft(single, 2 * CELLS))
+    mass = np.maximum(np.asarray(fft.irfft(spectrum, 2 * CELLS)), 0.0)
     kept = mass > 1e-18
     data = low + step * np.flatnonzero(kept)
     return Law(data=data, probabilities=mass[kept] / mass[kept].sum(), step=step)

@@ -1,7 +1,7 @@
 """What a proof by cases says of problems of any ingredients.
 
-The cases follow from where the proof splits, starting from the case of all contracts; each has a bound by its prices
-(`contracts.proof.leaf_bound`), and what no case exceeds no contract does.
+The cases follow from where the proof splits, starting from the case of all contracts; each has a bound by its
+prices (`contracts.proof.leaf_bound`), and what no case exceeds no contract does.
 """
 
 from __future__ import annotations
@@ -22,22 +22,20 @@ from contracts.proof.losses import Crowd
 from contracts.proof.mixture_check import Exponentials, below, mixture_error
 from contracts.proof.outside_options import may_stay_out
 from contracts.proof.plain_proof import CONTINUED, MIXTURE_ERROR, SERVING, Bounded, positive_gap
-from contracts.proof.promises import Menu
 from contracts.proof.reached import unit_of
 from contracts.proof.soundness import ProofRefused, numbers
 
 NEAR = 1e-9  # relative: how far outside of its ball a member may be
 
 
-def general_gaps(form: StandardForm, outside: np.ndarray, proof: Proof, menu: Menu, reached: float) -> Bounded:
+def general_gaps(form: StandardForm, outside: np.ndarray, proof: Proof, reached: float) -> Bounded:
     """What the proofs by cases of a contract say.
 
     Args:
         form: the standard form.
         outside: what each type gets by staying out, in own units, shape (types,).
         proof: the proof; its parts for plain problems say nothing here.
-        menu: the contract's menu.
-        reached: what it reaches of the objective.
+        reached: what the contract reaches of the objective.
     """
     gaps: list[float] = []
     solved: list[tuple[float, str]] = []
@@ -116,12 +114,10 @@ def bound_by_cases(setting: Setting, cases: Cases, *, stay: bool) -> Bound:
     if any(len(column) != len(leaves) for column in columns):
         raise ProofRefused("the proof has not as many prices as cases")
     found = []
-    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        for case, *numbers_of in zip(leaves, *columns, strict=True):
-            bound = leaf_bound(setting, in_lots(setting.form, case), Leaf(*numbers_of))
-            if too_many_options(setting.form, case, setting.asked.due):
-                bound = Bound(-np.inf)
-            found.append(bound)
+    for case, *numbers_of in zip(leaves, *columns, strict=True):
+        bound = leaf_bound(setting, in_lots(setting.form, case), Leaf(*numbers_of))
+        empty = too_many_options(setting.form, case, setting.asked.due)
+        found.append(Bound(-np.inf) if empty else bound)
     # What is not a number stays none.
     return Bound(*(float(np.max(column)) for column in np.array(found, dtype=float).T))
 

@@ -1,12 +1,12 @@
 r"""What no contract of a case exceeds, by weak duality, whatever the prices.
 
-With prices y >= 0 of every row's reward in every world and l >= 0 of the case's linear constraints the Lagrangian
+With prices y >= 0 of rows' rewards in every world and l >= 0 of the case's linear constraints the Lagrangian
 
     sum_w weight_w c E_w target + S(u, t) + z + sum_{i,w} y_{i,w} (T_{i,w}(x) - u_i - cost_i x_i)
         + l (A (x, u, z) - least)
 
-is concave in contributions x, utilities u and the level z of who is worst off, so that its linearisation at any point
-bounds the objective of every contract of the case; and every contract has 0 <= x_i <= (V - due_i)/cost_i and
+is concave in contributions x, utilities u and the level z of who is worst off, so that its linearisation at any
+point bounds the objective of every contract of the case; and each has 0 <= x_i <= (V - due_i)/cost_i and
 due_i <= u_i <= V. Good prices leave nothing to be gained in that box.
 """
 
@@ -60,7 +60,7 @@ class Leaf(NamedTuple):
 
 
 class Bound(NamedTuple):
-    """What no contract exceeds; by how much more for each unit of relative error of the mixtures, and by rounding."""
+    """What no contract exceeds, and how far off that may be, by errors of mixtures and by rounding."""
 
     value: float
     sensitivity: float = 0.0
@@ -157,7 +157,7 @@ def _point(setting: Setting, case: Case, leaf: Leaf) -> tuple[np.ndarray, np.nda
 def _add_world(
     total: _Sum, setting: Setting, k: int, x: np.ndarray, u: np.ndarray, y: np.ndarray, nothing: np.ndarray
 ) -> float:
-    """The coordinator's part and the priced rewards of one world; how the bound depends on the mixture's error."""
+    """The coordinator's part and the priced rewards of one world; returns how mixtures' errors matter."""
     crowd, mixture, costs = setting.crowds[k], setting.mixtures[k], setting.form.costs
     weight = weight_of(setting.form) * setting.form.worlds[k].weight
     losses = expected_losses(crowd, mixture.rates, mixture.target_weights, mixture.value_weights, x, nothing, y)

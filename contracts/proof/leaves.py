@@ -1,4 +1,4 @@
-"""The cases of a proof: read from its splits, so that together they hold every contract whatever the proof says."""
+"""The cases of a proof, read from its splits: together they hold every contract, whatever the proof says."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from contracts.problem.cases import (
     SHARED,
     STAYS,
     Case,
+    known_options,
     whole,
 )
 from contracts.problem.standard_form import StandardForm
-from contracts.proof.evidence import BOUNDS, LEAF, LINK, REACH, SERVICE, Cases
+from contracts.proof.evidence import BOUNDS, LEAF, LINK, PAIR, REACH, SERVICE, Cases
 from contracts.proof.soundness import ProofRefused, numbers
 
 NEAR = 1e-9  # of a lot, or of a bound: amounts that differ by less are one
@@ -35,13 +36,17 @@ def leaves_of(form: StandardForm, cases: Cases, *, stay: bool) -> list[Case]:
         ProofRefused: the splits form no tree, or split at what there is not.
     """
     kind = np.asarray(cases.kind)
-    if kind.ndim != 1 or not np.isin(kind, (LEAF, BOUNDS, LINK, REACH, SERVICE)).all():
+    if kind.ndim != 1 or not np.isin(kind, (LEAF, BOUNDS, LINK, REACH, SERVICE, PAIR)).all():
         raise ProofRefused("the proof has splits of no known kind")
     threshold = numbers("thresholds of the proof", cases.threshold, kind.shape)
     index = numbers("splits of the proof", cases.index, kind.shape).astype(int)
     places = np.where((kind == LINK) | (kind == REACH), form.rows - 1, form.rows)
+    places = np.where(kind == PAIR, form.rows**2, places)
     if ((kind != LEAF) & ((index < 0) | (index >= places))).any():
         raise ProofRefused("the proof splits at a row that does not exist")
+    first, second = np.divmod(index[kind == PAIR], form.rows)
+    if (first >= second).any() or (form.group[first] == form.group[second]).any():
+        raise ProofRefused("the proof splits at a pair of rows that are not of two groups")
     waiting, found = [whole(form, stay=stay)], []
     for split in range(kind.size):
         if not waiting:
@@ -62,6 +67,10 @@ def _branches(case: Case, kind: int, index: int, threshold: float) -> tuple[Case
         high, low = case.high.copy(), case.low.copy()
         high[index], low[index] = min(high[index], threshold), max(low[index], threshold)
         return dataclasses.replace(case, high=high), dataclasses.replace(case, low=low)
+    if kind == PAIR:
+        pair = divmod(index, case.low.size)
+        shared, apart = (*case.shared, pair), (*case.apart, pair)
+        return dataclasses.replace(case, shared=shared), dataclasses.replace(case, apart=apart)
     name, values = {
         LINK: ("link", (SHARED, APART)),
         REACH: ("reach", (REACHABLE, BLOCKED)),
@@ -89,21 +98,6 @@ def in_lots(form: StandardForm, case: Case) -> Case:
 
 
 def too_many_options(form: StandardForm, case: Case, due: np.ndarray) -> bool:
-    """Whether a case is known to have more options than are allowed.
-
-    Neighbours that do not share an option have two. The dearest of a group that are served may share the option to
-    bring nothing and get nothing, which does not count, if they are due nothing.
-    """
+    """Whether a case is known to have more options than are allowed."""
     most = form.problem.menu.options
-    if most is None:
-        return False
-    number = 0
-    for group in np.unique(form.group):
-        served = np.flatnonzero((form.group == group) & (case.service == SERVED))
-        if not served.size:
-            continue
-        adjacent = served[:-1][np.diff(served) == 1]
-        apart = int((case.link[adjacent] == APART).sum())
-        nothing = due[served[0]] <= 0.0 and case.low[served[0]] <= 0.0
-        number += apart + (0 if nothing else 1)
-    return number > most
+    return most is not None and known_options(form, case, due) > most

@@ -5,9 +5,10 @@ With phi_g(s) = sum_{i in g} p_i e^{-s x_i} and the generating functions G_g of 
     E e^{-s X} = prod_g G_g(phi_g),
     E_i e^{-s X} = e^{-s x_i} G_g'(phi_g)/G_g'(1) prod_{h != g} G_h(phi_h)        (i of group g)
 
-and every derivative follows from d log phi_g / d x_j = -s P_j with the tilted probabilities P_j. Where nobody brings
-data the true loss is the whole value, which on a curve with a floor is less than the mixture's: among contracts in
-which some bring nothing for certain, that outcome has a known probability and is counted as what it is.
+and every derivative follows from d log phi_g / d x_j = -s P_j with the tilted probabilities P_j. Where nobody
+brings data the true loss is the whole value, which on a curve with a floor is less than the mixture's: among
+contracts in which some bring nothing for certain, that outcome has a known probability and is counted as what
+it is.
 
 Formulas of the program are written down elsewhere, on purpose.
 """

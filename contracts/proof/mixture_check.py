@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from contracts.problem import Problem
+from contracts.problem.shape import early
 from contracts.records import Keyed, frozen
 
 T = TypeVar("T", bound=Any)
@@ -35,7 +36,7 @@ def _losses(problem: Problem, data: np.ndarray) -> tuple[np.ndarray, np.ndarray]
 
 
 def mixture_error(problem: Problem, mixtures: Any, most: float = 0.0) -> float:
-    """The largest relative difference between mixtures and the losses above the floor; infinite if they are none.
+    """The largest relative difference between mixtures and losses above the floor; infinite if they are none.
 
     Args:
         problem: the problem.
@@ -58,6 +59,11 @@ def _sound(mixtures: Any) -> bool:
     return alike and all(bool((np.isfinite(values) & (values >= 0.0)).all()) for values in arrays)
 
 
+def _powers(data: np.ndarray, rates: np.ndarray) -> np.ndarray:
+    with np.errstate(over="ignore"):
+        return np.exp(-np.multiply.outer(data, rates))
+
+
 @lru_cache(maxsize=1024)
 def _measured_error(keyed: Keyed) -> float:
     problem, mixtures = keyed.value
@@ -65,13 +71,16 @@ def _measured_error(keyed: Keyed) -> float:
         return np.inf
     high, floor = keyed.key[3], float(problem.accuracy.floor)
     # Mixtures fall, so that between 0 and the first point after it nothing is above what it is at 0.
-    data = np.geomspace(floor, high, 3001) if floor > 0.0 else np.r_[0.0, np.geomspace(1e-9 * high, high, 3001)]
-    each = np.exp(-np.multiply.outer(data, mixtures.rates))
+    start = floor if floor > 0.0 else early(problem, 1e-9 * high)
+    data = np.geomspace(start, high, 3001)
+    data = data if floor > 0.0 else np.r_[0.0, data]
+    each = _powers(data, mixtures.rates)
     worst = 0.0
     weights = (mixtures.target_weights, mixtures.value_weights)
     for loss, weight in zip(_losses(problem, data), weights, strict=True):
         matters = loss > 1e-13 * loss[0]
-        worst = float(np.maximum(worst, np.abs((each @ weight)[matters] / loss[matters] - 1.0).max()))
+        with np.errstate(over="ignore", invalid="ignore"):
+            worst = float(np.maximum(worst, np.abs((each @ weight)[matters] / loss[matters] - 1.0).max()))
     return worst if np.isfinite(worst) else np.inf
 
 
@@ -87,18 +96,15 @@ def _shrunk(keyed: Keyed) -> tuple[np.ndarray, np.ndarray] | None:
     if not _sound(mixtures):
         return None
     high = keyed.key[3]
-    floor = max(float(problem.accuracy.floor), 1e-9 * high)
+    floor = max(float(problem.accuracy.floor), early(problem, 1e-9 * high))
     data = np.r_[np.linspace(0.0, 8.0 * floor, 4001), np.geomspace(8.0 * floor, max(high, 8.0 * floor), 4001)]
-    each = np.exp(-np.multiply.outer(data, mixtures.rates))
+    each = _powers(data, mixtures.rates)
     weights = (mixtures.target_weights, mixtures.value_weights)
     # Where the loss is too small for a float, so must the mixture be.
     tiny = np.finfo(float).tiny
-    ratios = np.array(
-        [
-            (each @ w / np.maximum(loss, tiny)).max()
-            for w, loss in zip(weights, _losses(problem, data), strict=True)
-        ]
-    )
+    with np.errstate(over="ignore", invalid="ignore"):
+        pairs = zip(weights, _losses(problem, data), strict=True)
+        ratios = np.array([(each @ w / np.maximum(loss, tiny)).max() for w, loss in pairs])
     if not (ratios <= MOST_ABOVE).all():
         return None
     target, value = (w / max(1.0, float(ratio)) for w, ratio in zip(weights, ratios, strict=True))

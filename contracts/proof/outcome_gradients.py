@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from contracts.numeric import compiled, filled
 from contracts.problem import Problem
 from contracts.problem.accuracy import AccuracyCurve
 from contracts.problem.outcomes import Law, rare, total_data
@@ -28,6 +29,7 @@ class ContinuedLoss:
     def __init__(self, problem: Problem, of_value: bool):
         self.problem, self.of_value = problem, of_value
         self.floor = float(problem.accuracy.floor)
+        self.slopes = _slopes(problem.accuracy)
 
     def __call__(self, data: np.ndarray) -> np.ndarray:
         """The loss at `data`, any shape."""
@@ -43,12 +45,10 @@ class ContinuedLoss:
 
     def slope(self, data: np.ndarray) -> np.ndarray:
         """Its derivative at `data`, shape (n,), constant below the floor."""
-        size = 1 << int(np.ceil(np.log2(max(data.size, 64))))
-        padded = np.full(size, max(float(data.flat[0]), self.floor))
-        padded[: data.size] = np.maximum(data, self.floor)
+        padded = filled(np.maximum(data, self.floor), 64)
         with jax.enable_x64(True):
             curve, valuation = self.problem.accuracy, self.problem.valuation
-            return np.asarray(_slopes(curve, valuation, jnp.asarray(padded), self.of_value))[: data.size]
+            return np.asarray(self.slopes(curve, valuation, jnp.asarray(padded), self.of_value))[: data.size]
 
 
 def _missing(curve: AccuracyCurve, _: Valuation, x: jax.Array) -> jax.Array:
@@ -59,17 +59,10 @@ def _worth_missing(curve: AccuracyCurve, valuation: Valuation, x: jax.Array) -> 
     return valuation.loss(curve.optimum, _missing(curve, valuation, x), jnp)
 
 
-# Made once, not in every trace: see `contracts.program.gauss.ORDERS`.
-SLOPES = {
-    of_value: jax.vmap(jax.grad(loss, argnums=2), (None, None, 0))
-    for of_value, loss in ((False, _missing), (True, _worth_missing))
-}
-
-
-@partial(jax.jit, static_argnames="of_value")
+@partial(compiled, static=["of_value"])
 def _slopes(curve: AccuracyCurve, valuation: Valuation, data: jax.Array, of_value: bool) -> jax.Array:
-    """Compiled once for each kind of curve and valuation, not once for each proof."""
-    return SLOPES[of_value](curve, valuation, data)
+    slope = jax.grad(_worth_missing if of_value else _missing, argnums=2)
+    return jax.vmap(slope, (None, None, 0))(curve, valuation, data)
 
 
 def expected_loss(

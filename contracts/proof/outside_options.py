@@ -16,8 +16,8 @@ POINTS = (1500, 60, 60, 60, 60)  # of the grid, and of the grids into which its 
 def may_stay_out(problem: Problem) -> bool:
     """Whether a contract may leave types outside of the deal altogether.
 
-    Where staying out means training alone on the same curve, and joining is free, an option that asks for what one
-    would use alone and gives the model of that is as good, so that nothing is lost by serving everybody.
+    Where staying out means training alone on the same curve, and joining is free, an option that asks for what
+    one would use alone and gives the model of that is as good, so that nothing is lost by serving everybody.
     """
     return problem.outside.utility is not None or bool(np.any(problem.outside.joining_cost))
 
@@ -51,10 +51,10 @@ def reservation_by_zooming(
         costs: of a datum, shape (types,); by default those of the problem's types.
         most: the most data that each has, shape (types,); by default any amount.
     """
-    costs = problem.population.costs if costs is None else costs
-    most = np.full(costs.size, np.inf) if most is None else most
-    key = (*problem.family, costs.tobytes(), most.tobytes())
-    return _zoomed(Keyed(key, (problem, costs, most))).copy()
+    each = np.asarray(problem.population.costs if costs is None else costs)
+    limits = np.full(each.size, np.inf) if most is None else most
+    key = (*problem.family, each.tobytes(), limits.tobytes())
+    return _zoomed(Keyed(key, (problem, each, limits))).copy()
 
 
 # Contracts of one sweep share curves and costs: what depends on these alone is remembered.

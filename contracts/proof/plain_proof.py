@@ -1,4 +1,4 @@
-"""What the proofs of a plain problem say: by prices for the program as solved, by prices for a relaxation, by cases.
+"""What proofs of a plain problem say: by prices for the program as solved or for a relaxation, and by cases.
 
 Each is looked at on its own; what one of them proves stands, whatever is wrong with the others.
 """
@@ -6,6 +6,7 @@ Each is looked at on its own; what one of them proves stands, whatever is wrong 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -65,11 +66,10 @@ def plain_gaps(given: Given, proof: Proof) -> Bounded:
     gaps: list[float] = []
     solved: list[tuple[float, str]] = []
     complaints: list[str] = []
-    for part, method in (
-        (proof.witness, _by_witness),
-        (proof.global_witness, _by_relaxation),
-        (proof.tree, _by_tree),
-    ):
+    methods: dict[str, Callable[..., tuple[float, str]]]
+    methods = {"witness": _by_witness, "global_witness": _by_relaxation, "tree": _by_tree}
+    for name, method in methods.items():
+        part = getattr(proof, name)
         if part is None:
             continue
         try:
@@ -146,8 +146,7 @@ def _by_tree(given: Given, tree: Tree) -> tuple[float, str]:
 
 
 def _bound(given: Given, witness: Witness) -> LossBound:
-    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        return lower_bound(given.problem, witness, given.due, given.contribution)
+    return lower_bound(given.problem, witness, given.due, given.contribution)
 
 
 def _most(given: Given) -> float:

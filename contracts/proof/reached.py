@@ -1,4 +1,4 @@
-"""What a menu reaches of the objective, recomputed; and S, the part that is not the coordinator's, linearised."""
+"""What a menu reaches of the objective, recomputed; and S, the part besides the coordinator's, linearised."""
 
 from __future__ import annotations
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-# What sums of floats are allowed, relative to the sum of their absolute terms: exponentials of up to 700 lose three
-# digits of sixteen, and nothing is summed over more than some thousand terms.
+# What sums of floats are allowed, relative to the sum of their absolute terms: exponentials of up to 700 lose
+# three digits of sixteen, and nothing is summed over more than some thousand terms.
 ROUNDING = 1e-12
 OUTSIDE = 1e-6  # how far outside of its range, relative to the range, a point may lie and be taken for inside
 

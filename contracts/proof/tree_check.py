@@ -84,9 +84,8 @@ def tree_bound(problem: Problem, tree: Tree, alone: np.ndarray) -> float:
     cases = _leaves(tree, Case(np.zeros(costs.size), high))
     group = _everybody(p, n, problem.belief)
     tables = _tables(problem)
-    prices = zip(tree.contribution, tree.feasibility_multipliers, tree.participation_multipliers, strict=True)
-    with np.errstate(over="ignore", invalid="ignore"):
-        bounds = [_bound(case, group, tables, costs, f, *leaf) for case, leaf in zip(cases, prices, strict=True)]
+    leaves = zip(tree.contribution, tree.feasibility_multipliers, tree.participation_multipliers, strict=True)
+    bounds = [_bound(case, group, tables, costs, f, *leaf) for case, leaf in zip(cases, leaves, strict=True)]
     largest = float(np.max(bounds))  # what is not a number stays none
     if not largest < np.inf:
         raise ProofRefused("the proof by cases bounds nothing (its prices are too large)")

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache
 from typing import Any
 
 import jax
@@ -25,6 +25,7 @@ import numpy as np
 
 from contracts.checks import number
 from contracts.errors import InvalidInput
+from contracts.pytrees import register
 from mechanisms.aggregation.geometry import combine, row_keys
 from mechanisms.aggregation.selection import as_weights, smallest
 from mechanisms.aggregation.updates import as_updates, malicious_count, nonnegative, run_rule
@@ -32,11 +33,7 @@ from mechanisms.aggregation.updates import as_updates, malicious_count, nonnegat
 Measure = Callable[[Any, Any, Any], Any]
 
 
-@partial(
-    jax.tree_util.register_dataclass,
-    data_fields=["parameters", "update", "inputs", "labels"],
-    meta_fields=["loss", "error_rate"],
-)
+@register(meta=["loss", "error_rate"])
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Defender:
     """Who judges updates: a model, data to try it on, and an update of its own.

@@ -134,7 +134,7 @@ def deliver(
             f"method = {method!r} is unsafe, {UNSAFE_METHODS[method]}: expected a safe method, or "
             "allow_unsafe=True"
         )
-    promises = checks.array("accuracies", np.atleast_1d(np.asarray(accuracies)), low=0, high=1)
+    promises = checks.array("accuracies", np.atleast_1d(checks.numbers("accuracies", accuracies)), low=0, high=1)
     if len(held_out) == 0:
         raise InvalidInput("held_out has no samples: expected at least one")
     if held_out.inputs.shape[1] != full.model.features:

@@ -15,6 +15,7 @@ from contracts import (
     InvalidInput,
     LinearValuation,
     LogarithmicValuation,
+    MonotoneTabulated,
     Population,
     PowerLaw,
     Problem,
@@ -157,7 +158,7 @@ def test_more_types_than_a_batch_holds_and_curves_that_are_no_mixture_are_solved
 def test_a_problem_that_fails_does_not_stop_the_others():
     from contracts import CustomCurve
 
-    wavy = CustomCurve(function=lambda x: 1.1 * x / (x + 100.0) - x / (x + 1e4) * 0.3, optimum=0.8)
+    wavy = CustomCurve(function=lambda x: 1.1 * x / (x + 100.0) - x / (x + 1e4) * 0.3, optimum=1.0)
     stated = [two_types(10), two_types(10, accuracy=wavy), two_types(20)]
     first, failed, last = attempt_contracts(stated)
     assert isinstance(failed, InvalidInput)
@@ -189,6 +190,23 @@ def test_every_leaf_may_carry_a_batch():
         assert_same(contract, design_contract(single))
 
 
+def test_single_precision_becomes_double():
+    population = Population(
+        costs=jnp.asarray([[0.02, 0.01], [0.03, 0.01]], dtype=jnp.float32),
+        probabilities=jnp.asarray([0.5, 0.5], dtype=jnp.float32),
+        participants=10,
+    )
+    for single in unstack(Problem(population=population, accuracy=CURVES[0], valuation=VALUATIONS[0])):
+        assert single.population.costs.dtype == np.float64
+        assert single.population.probabilities.tolist() == [0.5, 0.5]
+
+
+def test_curves_of_a_batch_are_checked_as_single_ones_are():
+    curve = MonotoneTabulated(data=jnp.asarray([10.0, 20.0]), accuracy=jnp.asarray([[0.1, 0.5], [0.5, 0.1]]))
+    with pytest.raises(InvalidInput, match=r"problem \(1,\) of the batch: accuracy\[1\] = 0.1 is below"):
+        unstack(two_types(accuracy=curve, valuation=VALUATIONS[0]))
+
+
 def test_bad_batches_are_refused_in_one_line():
     curve = PowerLaw(optimum=[0.9, 0.8, 0.7])
     with pytest.raises(InvalidInput, match="do not broadcast"):
@@ -196,13 +214,6 @@ def test_bad_batches_are_refused_in_one_line():
     # As many scales as types are one for each type.
     with pytest.raises(InvalidInput, match=r"accuracy.optimum has shape \(3,\): expected a number"):
         two_types(accuracy=curve, valuation=LinearValuation(scale=[1.0, 2.0]))
-    single = Population(
-        costs=jnp.asarray([0.02, 0.01], dtype=jnp.float32),
-        probabilities=jnp.asarray([0.5, 0.5], dtype=jnp.float32),
-        participants=10,
-    )
-    with pytest.raises(InvalidInput, match="float32"):
-        unstack(Problem(population=single, accuracy=CURVES[0], valuation=VALUATIONS[0]))
     with jax.enable_x64(True):
         wrong = Population(
             costs=jnp.asarray([[0.02, 0.01], [0.02, -0.01]]),

@@ -38,7 +38,14 @@ def test_design_prints_the_menu_and_writes_contract_and_picture(tmp_path, capsys
     assert main(["design", str(CLINICS), "--output", str(output), "--plot", str(plot)]) == 0
     out, err = capsys.readouterr()
     assert err == ""
-    for text in ("rural practice", "screening centre", "power-law", "everything holds", str(output), str(plot)):
+    for text in (
+        "rural practice",
+        "screening centre",
+        "power-law",
+        "every promise holds",
+        str(output),
+        str(plot),
+    ):
         assert text in out
     assert "\x1b" not in out
     assert plot.read_bytes().startswith(b"\x89PNG")
@@ -58,7 +65,7 @@ def test_design_prints_the_contract_file_on_request(contract_file, capsys):
 
 def test_verify_accepts_what_design_wrote(contract_file, capsys):
     assert main(["verify", str(contract_file)]) == 0
-    assert "everything holds" in capsys.readouterr().out
+    assert capsys.readouterr().out.startswith("every promise holds; no contract is better by more than ")
     assert main(["verify", str(contract_file), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["holds"] is True
 
@@ -91,7 +98,7 @@ def test_one_changed_number_fails_verification_and_says_who_by_how_much(
     path.write_text(json.dumps(document))
     assert main(["verify", str(path)]) == 1
     out, err = capsys.readouterr()
-    assert "everything holds" not in out
+    assert "every promise holds" not in out
     assert err.startswith("modelpact: ")
     assert who in err
 
@@ -105,6 +112,103 @@ def test_settle_says_who_receives_which_model(contract_file, capsys):
     settled = json.loads(capsys.readouterr().out)
     assert settled["counts"] == [3, 2, 2, 2, 1]
     assert max(settled["accuracy"]) <= settled["trained_accuracy"]
+
+
+def test_participants_may_be_given_by_name(contract_file, capsys):
+    assert main(["settle", str(contract_file), "--counts", "3,2,2,2,1", "--json"]) == 0
+    by_position = capsys.readouterr().out
+    named = "type 1=3, type 3=2,type 2=2,type 5=1,type 4=2"
+    assert main(["settle", str(contract_file), "--counts", named, "--json"]) == 0
+    assert capsys.readouterr().out == by_position
+    assert main(["settle", str(contract_file), "--counts", "type 1=10", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["counts"] == [10, 0, 0, 0, 0]
+
+
+@pytest.fixture(scope="module")
+def unproved(contract_file) -> Path:
+    """The same contract without its proof."""
+    document = json.loads(contract_file.read_text())
+    path = contract_file.with_name("unproved.json")
+    path.write_text(json.dumps(document | {"proof": {}}))
+    return path
+
+
+def test_promises_without_a_proof_of_optimality_are_told_apart(unproved, capsys):
+    assert main(["verify", str(unproved)]) == 3
+    out, err = capsys.readouterr()
+    assert out.startswith("every promise holds; optimality not proved: ")
+    assert err.startswith("modelpact: optimality is not proved: ")
+    assert err.count("\n") == 1
+    assert main(["verify", str(unproved), "--promises"]) == 0
+    assert main(["verify", str(unproved), "--json"]) == 3
+
+
+def test_settling_says_first_what_was_checked(contract_file, unproved, capsys):
+    assert main(["settle", str(contract_file), "--counts", "3,2,2,2,1"]) == 0
+    out, err = capsys.readouterr()
+    assert out.startswith("Checked: ")
+    assert err == ""
+    assert main(["settle", str(unproved), "--counts", "3,2,2,2,1"]) == 0
+    out, err = capsys.readouterr()
+    assert out.splitlines()[0].startswith("Checked: every promise holds; optimality not proved: ")
+    assert main(["settle", str(unproved), "--counts", "3,2,2,2,1", "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out)["counts"] == [3, 2, 2, 2, 1]
+    assert "optimality is not proved" in err
+
+
+def test_nothing_is_settled_where_a_promise_is_broken(contract_file, tmp_path, capsys):
+    document = json.loads(contract_file.read_text())
+    document["expected_reward"][4] *= 0.9
+    path = tmp_path / "forged.json"
+    path.write_text(json.dumps(document))
+    assert main(["settle", str(path), "--counts", "3,2,2,2,1"]) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "type 5" in err
+
+
+def test_how_long_a_proof_is_sought_is_up_to_the_user(tmp_path, capsys):
+    problem = str(PAPER / "two-types.toml")
+    assert main(["design", problem, "--global-gap", "0.01", "--time-limit", "1"]) == 0
+    refused(capsys, ["design", problem, "--global-gap", "0"], "global_gap = 0")
+    refused(capsys, ["design", problem, "--time-limit", "-1"], "time_limit = -1")
+
+
+RICH = """
+currency = "EUR"
+[population]
+names = ["rural", "city", "Aachen"]
+groups = ["clinics", "clinics", "Aachen"]
+costs = [0.3, 0.2, 0.1]
+probabilities = [0.4, 0.6, 1.0]
+participants = {clinics = 4, Aachen = 1}
+[accuracy]
+family = "exponential"
+optimum = 0.9
+rate = 0.01
+[valuation]
+family = "linear"
+scale = [90.0, 100.0, 150.0]
+[outside]
+joining_cost = 1.0
+"""
+
+
+def test_a_problem_of_many_ingredients_is_designed_verified_and_settled(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("problem.toml").write_text(RICH)
+    assert main(["design", "problem.toml", "--output", "contract.json"]) == 0
+    out = capsys.readouterr().out
+    assert "clinics: 4, Aachen: 1 participants" in out
+    assert " EUR" in out
+    assert main(["verify", "contract.json"]) == 0
+    capsys.readouterr()
+    assert main(["settle", "contract.json", "--counts", "Aachen=1,rural=4", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["counts"] == [4, 0, 1]
+    refused(
+        capsys, ["settle", "contract.json", "--counts", "4,0,0"], "counts of Aachen sum to 0: expected the 1"
+    )
 
 
 def test_a_lottery_is_drawn_by_its_seed(contract_file, capsys):
@@ -168,6 +272,12 @@ def test_bad_commands_are_refused_in_one_line(capsys, arguments, message):
         ("3,2,2,2,1.5", "expected whole numbers separated by commas"),
         ("3,2,2,4,-1", "counts[4] = -1"),
         ("three", "expected whole numbers separated by commas"),
+        ("type 1=3,type 7=7", "no type is called 'type 7': did you mean 'type"),
+        ("type 1=3,type 1=7", "'type 1' is given twice"),
+        ("type 1=3,7", "no type is called ''"),
+        ("type 1=three", "expected whole numbers separated by commas, such as 3,2,2,2,1 or Aachen=1,rural=3"),
+        ("type 1=3", "counts sum to 3: expected the 10 participants"),
+        ("type 1=11,type 2=-1", "counts[1] = -1"),
         ("", "counts"),
     ],
 )

@@ -67,6 +67,11 @@ OPTIONS = {
     "currency",
     "audit",
     "draws",
+    "global_gap",
+    "promises",
+    "rigorous",
+    "scenario",
+    "time_limit",
 }
 SLOW = {"sweep", "conflict", "run"}
 SOME = [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in COMMANDS]
@@ -146,7 +151,8 @@ def test_json_is_one_document_and_nothing_else(command, folder, capsys):
     assert main([command, *LINES[command], "--json"]) == 0
     out, err = capsys.readouterr()
     found = json.loads(out)
-    assert found["schema"] == f"modelpact/{KINDS.get(command, command)}/1"
+    version = 2 if command == "design" else 1
+    assert found["schema"] == f"modelpact/{KINDS.get(command, command)}/{version}"
     assert err == ""
     assert set(found) - {"schema"} == documented(command)
 
