@@ -281,8 +281,15 @@ def known_options(form: StandardForm, case: Case, due: np.ndarray) -> int:
     for i in np.flatnonzero(case.service == SERVED):
         if all(_differ(form, case, number, breaks, int(i), j) for j in chosen):
             chosen.append(int(i))
-    idle = [j for j in chosen if due[j] <= 0.0 and case.low[j] <= 0.0]
+    idle = [j for j in chosen if _may_be_idle(form, case, breaks, due, j)]
     return len(chosen) - (1 if idle else 0)
+
+
+def _may_be_idle(form: StandardForm, case: Case, breaks: np.ndarray, due: np.ndarray, row: int) -> bool:
+    """Whether a row may bring nothing and get nothing: as the dearest of its group, or sharing with them."""
+    mates = np.flatnonzero((form.group == form.group[row]) & (case.service == SERVED))
+    mates = mates[mates <= row]
+    return bool((due[mates] <= 0.0).all() and (case.low[mates] <= 0.0).all() and breaks[mates[0]] == breaks[row])
 
 
 def _differ(form: StandardForm, case: Case, number: np.ndarray, breaks: np.ndarray, i: int, j: int) -> bool:
