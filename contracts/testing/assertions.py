@@ -19,7 +19,8 @@ from contracts.problem.standard_form import StandardForm, World, standard_form
 from contracts.problem.valuation import LinearValuation
 
 TOLERANCE = 1e-7
-EDGE = 1e-9  # relative: data at the edge of what can be delivered cannot be delivered
+EDGE = 1e-7  # relative: data at the edge of what can be delivered cannot be delivered
+NOTHING = 1e-9  # of the best possible model's value: less is no reward
 MOST_ATOMS = 400_000
 
 
@@ -172,7 +173,7 @@ def _menu(contract: Any) -> _Menu:
     may_stay = outside.utility is not None or bool(np.any(outside.joining_cost))
     largest = max(world.plain.largest_value for world in form.worlds)
     scale = form.relative * largest
-    nothing = (contribution == 0.0) & (np.abs(reward) <= EDGE * scale)
+    nothing = (contribution == 0.0) & (np.abs(reward) <= NOTHING * scale)
     return _Menu(
         form=form,
         contribution=contribution,

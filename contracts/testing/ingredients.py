@@ -20,6 +20,7 @@ from contracts.contract import Contract
 from contracts.contract.design import design_contract
 from contracts.errors import InvalidInput
 from contracts.problem import Problem
+from contracts.problem.accuracy import Tabulated
 from contracts.problem.combinations import TABLE
 from contracts.problem.doubt import Doubt
 from contracts.problem.menu import Menu
@@ -28,7 +29,7 @@ from contracts.problem.outside import Outside
 from contracts.problem.participants import Binomial, FiniteTurnout, Poisson
 from contracts.problem.population import Population
 from contracts.problem.scenario import Scenario
-from contracts.testing.strategies import by_logarithm, curves, data_for_half, plain_problems, valuations
+from contracts.testing.strategies import by_logarithm, data_for_half, plain_problems, valuations
 
 KINDS: dict[str, tuple[str, ...]] = {
     "participants": ("law",),
@@ -160,11 +161,11 @@ def parts(
     }
     made["population"] = _population(draw, chosen, base, worth, participants, unlikely)
     if "scenarios" in chosen:
-        made["scenarios"] = _scenarios(draw, made["population"], families)
+        made["scenarios"] = _scenarios(draw, made["population"], curve)
     if "baseline" in chosen:
         every = [curve, *(s.accuracy for s in made.get("scenarios", ()) if s.accuracy is not None)]
         made["baseline"] = draw(st.floats(0.05, 0.7)) * min(float(one.optimum) for one in every)
-    return made | _demands(draw, chosen, base)
+    return made | _demands(draw, chosen, base, len(made["population"].laws))
 
 
 def _chosen(draw: Any, ingredients: Iterable[str], at_most: int) -> frozenset[str]:
@@ -256,7 +257,13 @@ def _rising(draw: Any, cost: np.ndarray, group: np.ndarray, unit: float) -> np.n
     return capacity
 
 
-def _scenarios(draw: Any, population: Population, families: tuple[str, ...]) -> tuple[Scenario, ...]:
+def _lower(curve: Any, factor: float) -> Any:
+    """A curve of the same family that promises somewhat less."""
+    name = "accuracy" if isinstance(curve, Tabulated) else "optimum"
+    return dataclasses.replace(curve, **{name: getattr(curve, name) * factor})
+
+
+def _scenarios(draw: Any, population: Population, curve: Any) -> tuple[Scenario, ...]:
     many = draw(st.integers(2, 3))
     weights = np.array(draw(st.lists(st.floats(0.05, 1.0), min_size=many, max_size=many)))
     found = []
@@ -272,12 +279,12 @@ def _scenarios(draw: Any, population: Population, families: tuple[str, ...]) -> 
         if population.groups is None and draw(st.booleans()):
             changed["participants"] = draw(st.integers(2, 6))
         if draw(st.booleans()):
-            changed["accuracy"] = draw(curves(families=families))
+            changed["accuracy"] = _lower(curve, draw(st.floats(0.9, 1.0)))
         found.append(Scenario(weight=float(weight), **changed))
     return tuple(found)
 
 
-def _demands(draw: Any, chosen: frozenset[str], base: Problem) -> dict[str, Any]:
+def _demands(draw: Any, chosen: frozenset[str], base: Problem, groups: int) -> dict[str, Any]:
     """What is asked of the menu, what else there is, and what is maximised."""
     top, size = base.largest_value, base.population.types
     made: dict[str, Any] = {}
@@ -289,7 +296,7 @@ def _demands(draw: Any, chosen: frozenset[str], base: Problem) -> dict[str, Any]
         share = st.one_of(st.just(0.0), st.floats(0.001, 0.1))
         outside["joining_cost"] = top * np.array(draw(st.lists(share, min_size=size, max_size=size)))
     if "options" in chosen:
-        menu["options"] = draw(st.integers(1, size))
+        menu["options"] = draw(st.integers(groups, size))
     if "lot" in chosen:
         menu["lot"] = data_for_half(base.accuracy) * draw(by_logarithm(0.1, 2.0))
     for name in ("participation-margin", "preference-margin"):

@@ -1,9 +1,9 @@
-"""A small problem with every outcome listed: what a menu gives, reaches and breaks; nothing of the library is used.
+"""A small problem with every outcome listed: what a menu gives, reaches and breaks, without the library.
 
 Only the fields of the user's `Problem`, its curve and its valuation are read. Outcomes (how many of each type
 come) have their probabilities in every scenario and, for doubt by total variation, at every vertex of the balls.
-For given contributions the rewards are exact: what bounds them is a system of differences, which has a least and a
-greatest solution, and every objective wants one of the two.
+For given contributions the rewards are exact: what bounds them is a system of differences, which has a least and
+a greatest solution, and every objective wants one of the two.
 
 Data here are effective data x_i = q_i m_i as agreed, of which the share 1 - shading is delivered at least;
 rewards are y_i = t_i / V_i, the expected value of the model where a perfect one is worth 1.

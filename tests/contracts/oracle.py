@@ -1,7 +1,8 @@
 """The best contract of a small problem, found without the library: an oracle.
 
-Every outcome is listed (`enumerated`), and contracts are searched by SLSQP from many starts in every discrete case:
-who stays out, who contributes nothing, who shares an option, who can deliver whose data.
+Every outcome is listed (`enumerated`), and contracts are searched by SLSQP from many starts in every discrete
+case: who stays out, who contributes nothing, who shares an option, who can deliver whose data. Where the cases
+are many some are left out: what is found is a contract all the same, but perhaps not the best.
 """
 
 from __future__ import annotations
@@ -210,7 +211,7 @@ class Search:
                 row = np.zeros((len(belief), z.size))
                 row[:, :n] = by_all @ self.spread * self.unit
                 row[:, n : 2 * n] -= self.spread[i]
-                values.append(belief @ whole - y[i])
+                values.append(belief @ whole - y[i] - ROUNDING)
                 slopes.append(row)
         if self.rawls:
             from_ = o.alone if objective.over == "gain" else np.zeros(o.size)
@@ -299,7 +300,8 @@ def search(oracle: Enumerated, case: Case, start: np.ndarray) -> np.ndarray | No
 def best(problem: Problem, *, starts: int = 12, seed: int = 0) -> tuple[float, np.ndarray, np.ndarray]:
     """The best contract that was found: its objective (counted from the baseline), raw contributions, rewards.
 
-    The objective is -inf where none was found that keeps every promise.
+    The objective is -inf where none was found that keeps every promise. About `starts` to four times as many
+    local searches are made, over as many discrete cases.
     """
     doubt = problem.population.doubt
     if doubt is not None and doubt.distance == "kullback-leibler" and doubt.radius > 0:
@@ -316,12 +318,15 @@ def best(problem: Problem, *, starts: int = 12, seed: int = 0) -> tuple[float, n
 
     listed = cases(oracle)
     rng.shuffle(listed)  # type: ignore[arg-type]
-    listed = sorted(listed, key=lambda case: (len(case.null), len(case.stay)))[:250]
+    simple = sorted(listed, key=lambda case: (len(case.null) + len(case.stay), -len(case.blocks)))[: 2 * starts]
+    listed = (simple + [case for case in listed if case not in simple])[: 3 * starts]
     if problem.menu.lot is not None:
         _by_lots(oracle, listed, rng, starts, consider)
     else:
         for case in listed:
-            for start in starting_points(oracle, rng, max(2, -(-starts // len(listed)))):
+            for start in starting_points(
+                oracle, rng, max(2 - (len(listed) > 2 * starts), starts // len(listed))
+            ):
                 consider(search(oracle, case, start), case.stay)
             consider(np.zeros(oracle.size), case.stay)
         alone = np.minimum(oracle.alone_data, oracle.capacity)
