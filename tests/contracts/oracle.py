@@ -123,6 +123,7 @@ class Search:
         self.size = 1.0 if self.family == "nash-bargaining" else max(largest, social)
         self.served = [i for i in range(size) if i not in case.stay]
         self.offered = [i for i in self.served if self.spread[i].any()]
+        self.equations: list[int] = []
         self.blocked = self._linear()
         self.known: tuple[bytes, Any] | None = None
 
@@ -148,9 +149,17 @@ class Search:
             if i in null:
                 continue
             add([(i, -o.cost[i], 1.0)], float(o.due[i]))
+        tied: set[int] = set()
         for i, j in itertools.permutations(self.served, 2):
             same = block_of.get(i, -1) == block_of.get(j, -1)
             if o.group[i] == o.group[j] and not same and reached(i, j):
+                alike = o.problem.menu.preference_margin == 0.0 and reached(j, i)
+                equal = alike and abs(o.cost[i] - o.cost[j]) <= 1e-9 * o.cost[i]
+                if equal and (i > j or i in tied):
+                    continue  # said already: one equation for each two neighbours
+                if equal:
+                    self.equations.append(len(rows))
+                    tied.add(i)
                 add([(i, -o.cost[i], 1.0), (j, o.cost[i], -1.0)], float(o.preference[i]))
         for i, j in itertools.product(case.stay, self.served):
             if o.group[i] == o.group[j] and reached(i, j):
@@ -274,22 +283,39 @@ class Search:
         z = np.r_[data, np.maximum(reward, 0.0), np.zeros(self.extra)]
         bounds = [(a, b if np.isfinite(b) else None) for a, b in zip(low, high, strict=True)]
         bounds += [(0.0, 1.0)] * n + [(None, None)] * self.extra
+        last, z = np.inf, np.array(z)
+        for _ in range(3):  # a fresh start from where a run stalled often goes on
+            found = self._minimise(z, bounds)
+            if not np.isfinite(found.x).all():
+                return None
+            done = abs(found.fun - last) <= 1e-9
+            last, z = found.fun, found.x
+            if done:
+                break
+        return self.spread @ np.clip(z[:n], low, high) * self.unit
+
+    def _minimise(self, z: np.ndarray, bounds: Any) -> Any:
+        number = len(self.evaluate(z)[2])
+        equal = np.isin(np.arange(number), self.equations)
+        kinds = [("ineq", ~equal), *([("eq", equal)] if equal.any() else [])]
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")
-            found = optimize.minimize(
+            return optimize.minimize(
                 lambda z: self.evaluate(z)[:2],
                 z,
                 jac=True,
                 method="SLSQP",
                 bounds=bounds,
                 constraints=[
-                    {"type": "ineq", "fun": lambda z: self.evaluate(z)[2], "jac": lambda z: self.evaluate(z)[3]}
+                    {
+                        "type": kind,
+                        "fun": lambda z, rows=rows: self.evaluate(z)[2][rows],
+                        "jac": lambda z, rows=rows: self.evaluate(z)[3][rows],
+                    }
+                    for kind, rows in kinds
                 ],
-                options={"maxiter": 150, "ftol": 1e-12},
+                options={"maxiter": 100, "ftol": 1e-12},
             )
-        if not np.isfinite(found.x).all():
-            return None
-        return self.spread @ np.clip(found.x[:n], low, high) * self.unit
 
 
 def search(oracle: Enumerated, case: Case, start: np.ndarray) -> np.ndarray | None:
@@ -312,9 +338,11 @@ def best(problem: Problem, *, starts: int = 12, seed: int = 0) -> tuple[float, n
 
     def consider(x: np.ndarray | None, stay: frozenset[int]) -> None:
         nonlocal found
-        reached = None if x is None else oracle.answer(x, stay)
-        if reached is not None and reached[0] > found[0]:
-            found = reached[0], x, reached[1]  # type: ignore[assignment]
+        for less in () if x is None else (0.0, 1e-6, 1e-4, 1e-2):  # runs may stop just outside
+            reached = oracle.answer((1.0 - less) * x, stay)
+            if reached is not None:
+                found = max(found, (reached[0], (1.0 - less) * x, reached[1]), key=lambda one: one[0])
+                break
 
     listed = cases(oracle)
     rng.shuffle(listed)  # type: ignore[arg-type]
