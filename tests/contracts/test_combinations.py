@@ -128,12 +128,14 @@ def check_file(contract):
 
 
 def likely(population):
-    """Counts that may occur: of each group its likeliest number, all of its likeliest type."""
+    """Counts that may occur: of each group its likeliest number above zero, all of its likeliest type."""
     counts = np.zeros(population.types, dtype=int)
     for g, law in enumerate(population.laws):
         numbers, chances = law.support
         members = np.flatnonzero(population.group_of == g)
-        counts[members[np.argmax(population.probabilities[members])]] = int(numbers[np.argmax(chances)])
+        counts[members[np.argmax(population.probabilities[members])]] = int(
+            numbers[np.argmax(chances * (numbers > 0))]
+        )
     return counts
 
 
