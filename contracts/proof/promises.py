@@ -169,8 +169,8 @@ def _beyond_limits(form: StandardForm, menu: Menu) -> list[str]:
     if capacity is not None:
         for i in np.flatnonzero(menu.raw > capacity * (1.0 + SAME)):
             found.append(f"capacity: {names[i]} is asked for {menu.raw[i]:.9g} data and has {capacity[i]:.9g}")
-    if problem.menu.lot is not None:
-        lots = menu.data / problem.menu.lot
+    if form.lot is not None:
+        lots = menu.data / form.lot
         for i in np.flatnonzero(np.abs(lots - np.round(lots)) > SAME * np.maximum(lots, 1.0)):
             found.append(f"lots: {names[i]} is asked for {lots[i]:.9g} lots")
     if problem.menu.options is not None:
