@@ -159,7 +159,7 @@ class Problem:
         return above(self.accuracy, self.mean_valuation, self.baseline)
 
     def value(self, data: Any) -> Any:
-        """Value of a model trained on `data` (>= 0, any shape), counted from the baseline, of the mean scale."""
+        """Value of a model trained on `data` (>= 0, any shape), counted from the baseline, at the mean scale."""
         curve, valuation = self.worth
         return valuation(curve(data))
 
@@ -171,7 +171,7 @@ class Problem:
 
     @cached_property
     def largest_value(self) -> float:
-        """Value of the model that unlimited data would give, above the baseline's, in units of the mean scale."""
+        """Value of the model that unlimited data would give, counted from the baseline, at the mean scale."""
         curve, valuation = self.worth
         return float(valuation(float(curve.optimum)))
 
