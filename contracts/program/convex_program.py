@@ -104,30 +104,24 @@ def solve(at: Setting, case: Case, *, tolerance: float = TOLERANCE, below: float
         The best iterate. Where the case holds no contract, `broken` is positive and the bound is `below` or less,
         by prices as good as any others.
     """
-    found = _best(_space(at, case, elastic=False), tolerance)
-    if found.error <= CONVERGED:
-        return found
-    least = least_broken(at, case)
-    if least.broken <= BROKEN * at.value_unit or least.error > CONVERGED:
-        return found if found.bound <= least.bound or found.error <= ROUGH else least._replace(error=np.inf)
-    return _proved_empty(at, case, least, below)
+    space = _space(at, case, elastic=False)
+    found = _run(space, SHARES[0], tolerance)
+    if found[1] > ROUGH:
+        least = least_broken(at, case)
+        if least.broken > BROKEN * at.value_unit and least.error <= CONVERGED:
+            return _proved_empty(at, case, least, below)
+    if found[1] > CYCLING:
+        found = min(found, *(_run(space, share, tolerance) for share in SHARES[1:]), key=lambda run: run[1])
+    return _solved(space, *found)
 
 
 def least_broken(at: Setting, case: Case) -> Solved:
     """The contract of a case that breaks its constraints least; its prices are those of breaking them."""
-    return _best(_space(at, case, elastic=True), TOLERANCE)
-
-
-def _best(space: _Space, tolerance: float) -> Solved:
-    best = None
-    for share in SHARES:
-        found = _run(space, share, tolerance)
-        if best is None or found[1] < best[1]:
-            best = found
-        if best[1] <= CYCLING or (share < 1.0 and best[1] > ROUGH and not space.elastic):
-            break
-    assert best is not None
-    return _solved(space, *best)
+    space = _space(at, case, elastic=True)
+    found = _run(space, SHARES[0], TOLERANCE)
+    if found[1] > CONVERGED:
+        found = min(found, *(_run(space, share, TOLERANCE) for share in SHARES[1:]), key=lambda run: run[1])
+    return _solved(space, *found)
 
 
 def _proved_empty(at: Setting, case: Case, least: Solved, below: float) -> Solved:

@@ -17,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 TINY = 1e-12
+CANDIDATES, SAME = 1e-9, 1e-11
 
 
 class Pair(NamedTuple):
@@ -150,19 +151,21 @@ def _equalities(
 
 def _opposites(reduced: np.ndarray, rest: np.ndarray, alive: np.ndarray) -> list[tuple[int, int]]:
     """Pairs of constraints that hold a linear form from both sides at one value."""
-    seen: dict[bytes, int] = {}
-    found = []
-    for k in np.flatnonzero(alive):
-        size = np.abs(reduced[k]).max()
-        if size == 0.0:
-            continue
-        normal = np.append(reduced[k], rest[k]) / size
-        key = (np.round(normal, 11) + 0.0).tobytes()
-        opposite = (np.round(-normal, 11) + 0.0).tobytes()
-        if opposite in seen:
-            found.append((seen.pop(opposite), int(k)))
-        else:
-            seen.setdefault(key, int(k))
+    places = np.flatnonzero(alive)
+    size = np.abs(reduced[places]).max(axis=1, initial=0.0)
+    places, size = places[size > 0.0], size[size > 0.0]
+    # A fixed mix of the numbers of each constraint finds candidates; they are compared in full.
+    mix = np.cos(1.0 + np.arange(reduced.shape[1] + 1))
+    normal = np.column_stack([reduced[places], rest[places]]) / size[:, None]
+    keys = normal @ mix
+    order = np.argsort(np.abs(keys), kind="stable")
+    found, last = [], -1
+    for i, j in zip(order[:-1], order[1:], strict=True):
+        near = abs(keys[i] + keys[j]) <= CANDIDATES * (1.0 + abs(keys[i]))
+        if near and i != last and np.abs(normal[i] + normal[j]).max() <= SAME * (1.0 + np.abs(normal[i]).max()):
+            first, second = sorted((int(places[i]), int(places[j])))
+            found.append((first, second))
+            last = j
     return found
 
 
