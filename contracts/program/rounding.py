@@ -175,6 +175,5 @@ def lots_near(form: StandardForm, case: Case, x: np.ndarray) -> Iterator[np.ndar
     for shift in shifts:
         lots = np.zeros(form.rows)
         for rows, number in zip(together, base + shift, strict=True):
-            lots[rows] = number * lot
-        lots = np.clip(lots, inside.low, inside.high)
+            lots[rows] = min(max(number * lot, inside.low[rows].max()), inside.high[rows].min())
         yield lots

@@ -42,6 +42,7 @@ from contracts.program.convex_program import CONVERGED, Solved, solve
 from contracts.program.goals import Goal, goal_of
 from contracts.program.losses import losses_of
 from contracts.program.rounding import NEAR, decided, in_lots, links_open, lots_near, option_room
+from contracts.program.whole_lots import FixedMenus, better_lots
 from contracts.proof.evidence import BOUNDS, LEAF, LINK, REACH, SERVICE, Cases
 from contracts.records import frozen
 
@@ -333,12 +334,25 @@ class Tree:
             return
         if self._value(case, solved) <= self.known + TIE * at.unit:
             return
+        self._propose_lots(case, solved)
+
+    def _propose_lots(self, case: Case, solved: Solved) -> None:
+        """Menus in whole lots near a contract: where only the target counts without solving more programs."""
+        at = self.setting
+        menus = FixedMenus(at, case)
+        plain = at.goal.objective is None
         for lots in lots_near(at.form, case, solved.point.contribution):
-            fixed = dataclasses.replace(case, low=lots, high=lots)
-            if self._new(fixed):
-                found = self._solved(fixed)
-                if found is not None:
-                    self._take(fixed, found)
+            if plain and menus.target(lots) * at.unit <= self.known:
+                continue
+            x = better_lots(menus, at.form, lots) if plain else lots
+            if x is None or not self._new(fixed := dataclasses.replace(case, low=x, high=x)):
+                continue
+            point = menus.point(x)
+            if point is None:
+                continue
+            found = Solved(point, np.inf, 0.0, 0.0, 0) if plain else self._solved(fixed)
+            if found is not None:
+                self._take(fixed, found)
 
     def _new(self, case: Case) -> bool:
         key = b"".join(part.tobytes() for part in (case.low, case.high, case.link, case.reach, case.service))
