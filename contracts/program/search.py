@@ -36,10 +36,20 @@ from contracts.problem.cases import (
     neighbours,
     whole,
 )
+from contracts.problem.objective import NashBargaining
 from contracts.problem.standard_form import StandardForm
-from contracts.program.case_program import Point, Setting, into_box, setting, shortfall, value_at
+from contracts.program.case_program import (
+    Point,
+    Setting,
+    idle_of,
+    into_box,
+    setting,
+    shortfall,
+    value_at,
+)
 from contracts.program.convex_program import CONVERGED, Solved, solve
 from contracts.program.goals import Goal, goal_of
+from contracts.program.known_total import applies, menu_of_known_total
 from contracts.program.losses import losses_of
 from contracts.program.rounding import NEAR, decided, in_lots, links_open, lots_near, option_room
 from contracts.program.whole_lots import FixedMenus, better_lots
@@ -121,6 +131,8 @@ def search(
             global_bound, global_cases = relaxed.bound, relaxed.cases()
         if losses.knee > 0.0:
             best = _without_some(first, best, global_bound, began + time_limit)
+    if applies(form):
+        best = _known_total(first, best)
     if best is None:
         return _nothing(first, goal, losses.true, sum(tree.nodes for tree in trees))
     return Found(
@@ -141,9 +153,8 @@ def search(
 class Node:
     """One case of the tree: what was solved of it, and how it was split."""
 
-    def __init__(self, case: Case, solved: Solved, parent_bound: float):
-        self.case, self.solved = case, solved
-        self.bound = min(solved.bound, parent_bound)
+    def __init__(self, case: Case, solved: Solved):
+        self.case, self.solved, self.bound = case, solved, solved.bound
         self.split: tuple[int, int, float] | None = None
         self.children: list[Node] = []
 
@@ -192,12 +203,15 @@ class Tree:
 
     def run(self, until: float, *, proposing: bool = True) -> None:
         """Search until nothing open promises more than the best menu."""
-        self.root = self._node(self.root_case, np.inf)
+        self.root = self._node(self.root_case)
         self._push(self.root)
         while self.queue:
             node = heapq.heappop(self.queue)[-1]
             if proposing and node.solved.broken == 0.0:
                 self._propose(node)
+            if 0.0 < node.solved.broken < np.inf:
+                self._shut(node)
+                continue
             if node.bound <= self.known + self.allowed:
                 self._close(node)
                 break
@@ -213,7 +227,7 @@ class Tree:
                 continue
             node.split = split
             for case in branches(node.case, *split):
-                child = self._node(case, node.bound)
+                child = self._node(case)
                 node.children.append(child)
                 self._push(child)
 
@@ -223,13 +237,28 @@ class Tree:
     def _close(self, node: Node) -> None:
         self.final = max(self.final, node.bound)
 
-    def _node(self, case: Case, above: float) -> Node:
+    def _shut(self, node: Node) -> None:
+        """Close a case without a contract, its prices scaled to what is now known."""
+        if np.isfinite(self.known) and node.bound > self.known:
+            inside = in_lots(self.setting.form, node.case)
+            node.solved = solve(self.setting, inside, below=self.known)
+            node.bound = node.solved.bound
+        self.final = max(self.final, node.bound)
+
+    def _node(self, case: Case) -> Node:
         at, inside = self.setting, in_lots(self.setting.form, case)
-        if option_room(at.form, case, at.asked)[0] < 0 or (inside.low > inside.high).any():
-            return Node(case, _void(at, inside), -np.inf)
+        counted = option_room(at.form, case, at.asked)[0] < 0 or (inside.low > inside.high).any()
+        if counted or self._nobody_bargains(case):
+            return Node(case, _void(at, inside))
         self.nodes += 1
         tolerance = 1e-15 if self.simple else QUICK
-        return Node(case, solve(at, inside, tolerance=tolerance, below=self.known), above)
+        return Node(case, solve(at, inside, tolerance=tolerance, below=self.known))
+
+    def _nobody_bargains(self, case: Case) -> bool:
+        """Whether somebody stays out who is to bargain: nobody bargains to stay outside."""
+        bargains = isinstance(self.setting.goal.objective, NashBargaining)
+        stays = (case.service == STAYS)[self.setting.form.row]
+        return bargains and bool((stays & (self.setting.goal.shares > 0.0).any(axis=0)).any())
 
     def _split_of(self, node: Node) -> tuple[int, int, float] | None:
         """Where the best contract of a case does what no menu may: kind, index and threshold; None if nowhere."""
@@ -380,7 +409,7 @@ class Tree:
         if not self._counts(case, point):
             return
         value = self._value(case, solved)
-        if value > self.known or self.best is None:
+        if np.isfinite(value) and (value > self.known or self.best is None):
             self.best, self.known = Menu(case, point, value), max(self.known, value)
 
     def _counts(self, case: Case, point: Point) -> bool:
@@ -417,19 +446,27 @@ def branches(case: Case, kind: int, index: int, threshold: float) -> Iterator[Ca
         yield dataclasses.replace(case, **{name: changed})
 
 
-def cases_of(at: Setting, root: Node | None) -> Cases:
-    """A tree of nodes as a proof, depth first."""
-    kind, index, threshold, leaves = [], [], [], []
-    waiting = [] if root is None else [root]
+def nodes_of(root: Node | None) -> list[Node]:
+    """All nodes of a tree, depth first."""
+    waiting, found = [] if root is None else [root], []
     while waiting:
         node = waiting.pop()
-        split = (LEAF, 0, 0.0) if node.split is None else node.split
-        kind.append(split[0])
-        index.append(split[1])
-        threshold.append(split[2])
-        if node.split is None:
-            leaves.append(node.solved.point)
+        found.append(node)
         waiting += node.children[::-1]
+    return found
+
+
+def leaves_of(root: Node | None) -> list[Node]:
+    """The nodes that are not split."""
+    return [node for node in nodes_of(root) if node.split is None]
+
+
+def cases_of(at: Setting, root: Node | None) -> Cases:
+    """A tree of nodes as a proof, depth first."""
+    nodes = nodes_of(root)
+    splits = [(LEAF, 0, 0.0) if node.split is None else node.split for node in nodes]
+    kind, index, threshold = zip(*splits, strict=True)
+    leaves = [node.solved.point for node in nodes if node.split is None]
     return Cases(
         mixtures=at.mixtures,
         kind=np.array(kind, dtype=int),
@@ -463,31 +500,72 @@ def _without_some(first: Tree, best: Menu | None, global_bound: float | None, un
     known = -np.inf if best is None else best.value
     if best is not None and global_bound is not None and global_bound <= known + first.allowed:
         return best
+    nothing = _null(first)
+    if nothing is not None and nothing.value > known:
+        best, known = nothing, nothing.value
     held = dict.fromkeys(np.unique(form.group).tolist(), 0)
     improved = True
-    while improved and time.perf_counter() < until:
+    while improved:
         improved = False
         for group in held:
-            rows = np.flatnonzero(form.group == group)
-            for number in _prefixes(rows.size, held[group]):
+            for number in _prefixes(int((form.group == group).sum()), held[group]):
                 case = _held(form, first.root_case, held | {group: number})
+                if time.perf_counter() > until or _most_by_holding(first, case) <= known + first.allowed:
+                    continue
                 tree = Tree(at, case, first.allowed)
                 tree.accept(known)
                 tree.run(until)
                 first.nodes += tree.nodes
                 if tree.best is not None and tree.best.value > known + TIE * at.unit:
-                    best, known, improved = tree.best, tree.best.value, True
+                    best, known, improved = tree.best, tree.best.value, len(held) > 1
                     held[group] = number
-                if time.perf_counter() > until:
-                    break
-        if len(held) == 1:
-            break
     return best
+
+
+def _known_total(first: Tree, best: Menu | None) -> Menu | None:
+    """The menu in closed form where the total is certain, if the program as solved does not know it as well."""
+    at, form = first.setting, first.setting.form
+    found = menu_of_known_total(form, at.asked)
+    if found is None:
+        return best
+    total = found[0].sum()
+    target = sum(float(world.weight * world.plain.target(total)) for world in form.worlds)
+    if best is not None and target <= best.value + TIE * at.unit:
+        return best
+    nothing = np.zeros((at.worlds.weight.size, form.rows))
+    return Menu(first.root_case, Point(*found, 0.0, nothing, np.zeros(0)), target)
+
+
+def _most_by_holding(first: Tree, case: Case) -> float:
+    """What no menu exceeds that holds some rows at zero, by the prices of all others.
+
+    The programs differ in what they count where nobody brings data, and the optimum rises by no more than that
+    difference at the prices.
+    """
+    at = first.setting
+    more, before = idle_of(at, case), idle_of(at, first.root_case)
+    change = (more.value - before.value) * at.value_unit
+    prices = max(float((leaf.solved.point.feasibility * change).sum()) for leaf in leaves_of(first.root))
+    return first.bound + (more.target - before.target) * at.unit + max(prices, 0.0)
+
+
+def _null(first: Tree) -> Menu | None:
+    """Nothing is asked of anybody, and nothing given: a menu where nobody is due anything."""
+    at, form = first.setting, first.setting.form
+    served = dataclasses.replace(first.root_case, service=np.full(form.rows, SERVED))
+    case = dataclasses.replace(served, high=np.zeros(form.rows), link=np.full(form.rows - 1, SHARED))
+    if (case.low > 0.0).any():
+        return None
+    point = FixedMenus(at, case).point(np.zeros(form.rows))
+    if point is None or at.asked.level is not None:
+        return None
+    value = value_at(at, case, point.contribution, point.utility, 0.0)
+    return Menu(case, point, value) if np.isfinite(value) else None
 
 
 def _prefixes(rows: int, now: int) -> list[int]:
     stride = int(np.ceil(rows / EXHAUSTIVE))
-    return [k for k in range(0, rows, stride) if k != now]
+    return [k for k in range(0, rows + 1, stride) if k != now]
 
 
 def _held(form: StandardForm, case: Case, held: dict[int, int]) -> Case:
