@@ -4,8 +4,8 @@ r"""The convex program of one case, in units of its own, and the bound that its 
     s.t.      u_i + c_i x_i <= top_w - E_{i,w} L     for every served row i and world w,
               the linear constraints of the case (`contracts.problem.cases`), z >= 0.
 
-For prices >= 0 the Lagrangian is concave, so its tangent at any point bounds every contract of the case: whatever
-the solver did, `dual_bound` is right (but for rounding), and proofs are made of such prices.
+For prices >= 0 the Lagrangian is concave, so its tangent at any point bounds every contract of the case:
+whatever the solver did, `dual_bound` is right (but for rounding), and proofs are made of such prices.
 
 Source: weak duality is textbook.
 """
@@ -132,8 +132,8 @@ def box(at: Setting, case: Case) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _highest_level(at: Setting, case: Case) -> float:
-    """The largest level of whoever is worst off; whoever stays out gains nothing, and has what it has outside."""
-    form, level, objective = at.form, at.asked.level, at.goal.objective
+    """The largest level of whoever is worst off; who stays out gains nothing, and has what it has outside."""
+    form, level, objective = at.form, np.asarray(at.asked.level), at.goal.objective
     service = case.service[form.row]
     most = at.top * at.value_unit * form.relative - level
     outside = at.goal.alone if getattr(objective, "over", "") == "utility" else np.zeros(most.size)

@@ -1,10 +1,11 @@
 r"""A primal-dual interior-point method for the convex program of any case.
 
-Mehrotra's predictor-corrector on a dense system (`predictor_corrector.dense_step`), in variables in which as many
-linear constraints as possible are bounds (`gap_variables`): pooled optima are reached to the last digit. Where
-there is only the coordinator's target its logarithm is minimised, as convex and well scaled for every number of
-participants. A case without any contract shows by its elastic program: the least amount by which all promises and
-linear constraints must be broken is positive, and its prices, scaled up, prove a bound below anything.
+Mehrotra's predictor-corrector on a dense system (`predictor_corrector.dense_step`), in variables in which as
+many linear constraints as possible are bounds (`gap_variables`): pooled optima are reached to the last digit.
+Where there is only the coordinator's target its logarithm is minimised, as convex and well scaled for every
+number of participants. A case without any contract shows by its elastic program: the least amount by which all
+promises and linear constraints must be broken is positive, and its prices, scaled up, prove a bound below
+anything.
 
 Source: Mehrotra 1992 for the method.
 """
@@ -104,8 +105,8 @@ def solve(at: Setting, case: Case, *, tolerance: float = TOLERANCE, below: float
         below: what a bound for a case without contracts must fall below, in the user's units.
 
     Returns:
-        The best iterate. Where the case holds no contract, `broken` is positive and the bound is `below` or less,
-        by prices as good as any others.
+        The best iterate. Where the case holds no contract, `broken` is positive and the bound is `below` or
+        less, by prices as good as any others.
     """
     with np.errstate(all="ignore"):  # where rounding or a wild step ends a run, the best iterate is kept
         return _solve(at, case, tolerance, below)
@@ -143,7 +144,7 @@ def _proved_empty(at: Setting, case: Case, least: Solved, below: float) -> Solve
         point = point._replace(utility=np.where(case.service == STAYS, 0.0, np.maximum(point.utility, gain)))
     point = into_box(at, case, point)
     target = (below if np.isfinite(below) else 0.0) - at.unit
-    bound, scale = np.inf, 1.0
+    priced, bound, scale = point, np.inf, 1.0
     while not bound < target and scale < LARGEST_SCALE:
         scale *= 4.0
         priced = point._replace(feasibility=scale * point.feasibility, linear=scale * point.linear)
@@ -160,7 +161,8 @@ def _space(at: Setting, case: Case, *, elastic: bool, boxed: bool = False) -> _S
     plain = not at.goal.curved and not at.goal.levelled and at.goal.weight > 0.0
     return _Space(
         at, case, scaled, gaps, idle_of(at, case), case.service == SERVED,
-        columns[:rows], columns[rows : 2 * rows], columns[2 * rows :], elastic, plain and not elastic, float(box(at, case)[1][:rows].max()),
+        columns[:rows], columns[rows : 2 * rows], columns[2 * rows :], elastic, plain and not elastic,
+        float(box(at, case)[1][:rows].max()),
     )  # fmt: skip
 
 
@@ -213,7 +215,11 @@ def _run(space: _Space, share: float, tolerance: float) -> tuple[State, float, i
                 break
             best, best_error, since = (state, error, 0) if error < best_error else (best, best_error, since + 1)
             finite = all(np.isfinite(part).all() for part in following)
-            if best_error <= tolerance or since > (patience(best_error, np) if best_error <= CYCLING else PATIENCE) or not finite:
+            if (
+                best_error <= tolerance
+                or since > (patience(best_error, np) if best_error <= CYCLING else PATIENCE)
+                or not finite
+            ):
                 break
             w, s, z, y = (old + share * (new - old) for old, new in zip(state, following, strict=True))
             state = (w, s, z, y)

@@ -1,8 +1,8 @@
 r"""Everybody known by name: the total data is certain, and the best menu solves one equation.
 
 Nobody's option tempts anybody else, so whoever takes part can be asked for as much as leaves it what it is due:
-x_i = min(capacity_i, (v(X) - due_i) / c_i). The target rises with the total X, so the best menu has the largest X
-with
+x_i = min(capacity_i, (v(X) - due_i) / c_i). The target rises with the total X, so the best menu has the largest
+X with
 
     X = sum_i min(capacity_i, (v(X) - due_i) / c_i),    v(X) >= due_i for all i,
 

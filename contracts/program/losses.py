@@ -1,7 +1,7 @@
 r"""The losses of every world as mixtures of exponentials on common rates: as solved, and as bounds.
 
 As solved, a mixture is the loss itself above the curve's floor (`first_moment.mixtures`), or nowhere below it
-where the loss is no mixture (arctan, tables): promises made by it can be kept, since models are at least as good.
+where the loss is no mixture (arctan, tables): promises made by it can be kept, as models are at least as good.
 As a bound, it is nowhere above the true loss. What lies between shows as the gap of the proof.
 
 Source: ours; the linear programs are solved by HiGHS.
@@ -77,7 +77,7 @@ def losses_of(form: StandardForm, least_due: float = 0.0) -> WorldLosses:
 
 
 def worlds_of(form: StandardForm, mixtures: Mixtures, units: tuple[float, float, float]) -> Worlds:
-    """The worlds of a form in the units (data, value, target) of a program; targets carry the worlds' weights."""
+    """The worlds of a form in a program's units (data, value, target); targets carry the worlds' weights."""
     data, value, target = units
     weight = np.array([world.weight for world in form.worlds])
     laws = tuple(world.laws for world in form.worlds)
@@ -136,9 +136,7 @@ def majorant(loss: Loss, low: float, high: float) -> ExponentialSum:
     )
     weights = np.maximum(answer.x, 0.0) / scale if answer.x is not None else np.r_[top, np.zeros(rates.size - 1)]
     kept = weights > 0
-    mixture = ExponentialSum(
-        weights=weights[kept], rates=rates[kept], low=low, high=high, relative_error=np.inf
-    )
+    mixture = ExponentialSum(weights=weights[kept], rates=rates[kept], low=low, high=high, relative_error=np.inf)
     # The program's grid is coarse: raise until nothing sticks out on a fine one, by as little as that takes.
     fine = np.union1d(np.linspace(low, 8.0 * start, 4000), np.geomspace(start, high, 8000))
     worst = np.argsort((mixture(fine) - loss(fine))[:-1])[:WORST]

@@ -5,9 +5,9 @@ With independent sizes N_g of the groups (generating functions G_g) and phi_g(s)
     E e^{-sX} = prod_g G_g(phi_g),
 
 and who is of group g itself believes e^{-s x_i} (G_g'(phi_g) / G_g'(1)) prod_{h != g} G_h(phi_h). All of it is
-exp of a sum of functions of single log phi_g, so that every derivative follows from theirs (moments of the tilted
-laws of N_g) and from dlog phi_g / dx_j = -s P_j with the tilted probabilities P_j = p_j e^{-s x_j} / phi_g. A
-known number of participants, a law, several groups and named participants are one formula.
+exp of a sum of functions of single log phi_g, so that every derivative follows from theirs (moments of the
+tilted laws of N_g) and from dlog phi_g / dx_j = -s P_j with the tilted probabilities P_j = p_j e^{-s x_j} /
+phi_g. A known number of participants, a law, several groups and named participants are one formula.
 
 Where nobody brings data the mixture's loss at zero may exceed the true one, which is the whole value: what is
 known to be such an outcome (rows held at zero, nobody there) is corrected by `idle`.
@@ -189,7 +189,7 @@ def _of_one_group(worlds: Worlds, at: Expected, prices: np.ndarray, psi: np.ndar
     jacobian = -(np.swapaxes(counted, -1, -2) @ seen)
     jacobian[:, rows, rows] -= losing.sum(axis=-2)
     priced = losing * prices[:, None, :]
-    both = (counted @ prices[..., None])
+    both = counted @ prices[..., None]
     psi = psi[..., None]
     first = psi * slope + both * own
     inner = psi * (slope * slope + bend) + both * (own * own + own_bend) - first
@@ -265,9 +265,7 @@ def _transforms(worlds: Worlds, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.log1p(shifted) - s[:, None] * least[:, None, :], tilted
 
 
-def _log_powers(
-    laws: tuple[tuple[Turnout, ...], ...], counts: np.ndarray, log_phi: np.ndarray
-) -> LogPower:
+def _log_powers(laws: tuple[tuple[Turnout, ...], ...], counts: np.ndarray, log_phi: np.ndarray) -> LogPower:
     """log E phi^N and its derivatives by log phi, of each world and group."""
     slope = np.zeros(log_phi.shape)
     bend = np.zeros(log_phi.shape)

@@ -8,7 +8,17 @@ from scipy import optimize
 
 from contracts.problem import Problem
 from contracts.problem.accuracy import Exponential, GeneralizationBound, PowerLaw
-from contracts.problem.cases import APART, BLOCKED, REACHABLE, SERVED, SHARED, STAYS, UNDECIDED, linear_constraints, whole
+from contracts.problem.cases import (
+    APART,
+    BLOCKED,
+    REACHABLE,
+    SERVED,
+    SHARED,
+    STAYS,
+    UNDECIDED,
+    linear_constraints,
+    whole,
+)
 from contracts.problem.menu import Menu
 from contracts.problem.objective import DistributionCost, NashBargaining, Rawlsian, Welfare
 from contracts.problem.outside import Outside
@@ -48,12 +58,17 @@ PROBLEMS = {
     "plain": problem(),
     "groups": problem(population=GROUPS),
     "named": problem(population=Population(costs=COSTS, participants="named")),
-    "scenarios": problem(scenarios=[Scenario(weight=0.3, accuracy=PowerLaw(coefficient=3.0)), Scenario(weight=0.7)]),
+    "scenarios": problem(
+        scenarios=[Scenario(weight=0.3, accuracy=PowerLaw(coefficient=3.0)), Scenario(weight=0.7)]
+    ),
     "groups in scenarios": problem(
-        population=GROUPS, scenarios=[Scenario(weight=0.3, probabilities=[0.9, 0.1, 0.5, 0.5, 1]), Scenario(weight=0.7)]
+        population=GROUPS,
+        scenarios=[Scenario(weight=0.3, probabilities=[0.9, 0.1, 0.5, 0.5, 1]), Scenario(weight=0.7)],
     ),
     "capacities": problem(population=CAPPED),
-    "scales": problem(valuation=LinearValuation(scale=[50.0, 100, 120, 80, 200]), objective=Welfare(coordinator=0.5)),
+    "scales": problem(
+        valuation=LinearValuation(scale=[50.0, 100, 120, 80, 200]), objective=Welfare(coordinator=0.5)
+    ),
     "welfare": problem(objective=Welfare()),
     "least gain": problem(objective=Rawlsian()),
     "least utility": problem(objective=Rawlsian(over="utility", coordinator=0.1)),
@@ -80,7 +95,8 @@ def test_prices_prove_the_optimum(name, compiled, independent_bound):
     linear = linear_constraints(form, case, at.asked)
     excess = linear.by_x @ point.contribution + linear.by_u @ point.utility + linear.by_z * point.level
     assert (excess - linear.least >= -1e-9 * at.value_unit).all()
-    assert (point.linear >= 0.0).all() and (point.feasibility >= 0.0).all()
+    assert (point.linear >= 0.0).all()
+    assert (point.feasibility >= 0.0).all()
 
 
 def changed(form, **parts):

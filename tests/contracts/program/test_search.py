@@ -24,7 +24,8 @@ from contracts.problem.valuation import LinearValuation
 from contracts.program.case_program import Point
 from contracts.program.convex_program import solve
 from contracts.program.rounding import in_lots
-from contracts.program.search import branches, search
+from contracts.program.search import search
+from contracts.program.splits import branches
 from contracts.proof.evidence import LEAF
 
 COSTS = np.geomspace(0.2, 0.04, 5)
@@ -228,7 +229,8 @@ def test_groups_have_options_of_their_own(compiled):
         groups=["a", "a", "b", "b"],
     )
     values = [
-        found_of(problem(**SMOOTH, population=people, menu=Menu(options=k)), compiled)[2].value for k in (2, 3, 4)
+        found_of(problem(**SMOOTH, population=people, menu=Menu(options=k)), compiled)[2].value
+        for k in (2, 3, 4)
     ]
     free = found_of(problem(**SMOOTH, population=people), compiled)[2].value
     assert values[0] <= values[1] <= values[2] + 1e-9
