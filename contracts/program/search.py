@@ -134,7 +134,8 @@ def _nothing(first: Tree, true: bool, nodes: int) -> Found:
     names, reason = form.problem.population.names or (), "no menu was found that keeps all promises"
     room = option_room(form, case, at.asked)[0]
     if room < 0:
-        reason = f"options: {form.problem.menu.options - room} are needed at least, {form.problem.menu.options} allowed"
+        most = form.problem.menu.options
+        reason = f"options = {most}: at least {most - room} are needed, one for each group"
     elif solved.broken > 0.0:
         worst = int(np.argmax(solved.point.feasibility.sum(axis=0)))
         types = np.flatnonzero(form.row == worst)
