@@ -43,7 +43,7 @@ class Tree:
 
     def __init__(self, at: Setting, root: Case, allowed: float):
         self.setting, self.allowed = at, allowed
-        self.nodes, self.cut_short = 0, False
+        self.nodes, self.pushed, self.cut_short = 0, 0, False
         self.best: Menu | None = None
         self.known = -np.inf
         self.tried: set[bytes] = set()
@@ -100,7 +100,8 @@ class Tree:
                 self._push(child)
 
     def _push(self, node: Node) -> None:
-        heapq.heappush(self.queue, (-node.bound, self.nodes + len(self.queue), node))
+        self.pushed += 1
+        heapq.heappush(self.queue, (-node.bound, self.pushed, node))
 
     def _close(self, node: Node) -> None:
         self.final = max(self.final, node.bound)
