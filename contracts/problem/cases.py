@@ -78,12 +78,14 @@ class Asked(NamedTuple):
         margin: preference margin of each row, shape (rows,).
         level: for objectives with a level z: for each type what it starts from, u_i - level_i >= z in its own
             units, shape (types,); None where there is none.
+        aside: with it, what each type that stays out gets, joining cost added, in its own units, shape (types,).
     """
 
     due: np.ndarray
     stays: np.ndarray
     margin: np.ndarray
     level: np.ndarray | None = None
+    aside: np.ndarray | None = None
 
 
 def asked_of(form: StandardForm, outside: np.ndarray) -> Asked:
@@ -101,7 +103,7 @@ def asked_of(form: StandardForm, outside: np.ndarray) -> Asked:
     level = None
     if isinstance(problem.objective, Rawlsian):
         level = joining + (outside if problem.objective.over == "gain" else 0.0)
-    return Asked(due=form.due(outside), stays=stays, margin=margin, level=level)
+    return Asked(due=form.due(outside), stays=stays, margin=margin, level=level, aside=outside + joining)
 
 
 def whole(form: StandardForm, *, stay: bool = False) -> Case:
@@ -144,6 +146,8 @@ def linear_constraints(form: StandardForm, case: Case, asked: Asked) -> Linear:
         for i, (row, relative) in enumerate(zip(form.row, form.relative, strict=True)):
             if case.service[row] == SERVED:
                 found.add(u={int(row): float(relative)}, z=-1.0, least=float(asked.level[i]))
+            elif case.service[row] == STAYS and asked.aside is not None:
+                found.add(z=-1.0, least=float(asked.level[i] - asked.aside[i]))
     return found.stacked()
 
 
@@ -281,8 +285,15 @@ def known_options(form: StandardForm, case: Case, due: np.ndarray) -> int:
     for i in np.flatnonzero(case.service == SERVED):
         if all(_differ(form, case, number, breaks, int(i), j) for j in chosen):
             chosen.append(int(i))
-    idle = [j for j in chosen if due[j] <= 0.0 and case.low[j] <= 0.0]
+    idle = [j for j in chosen if _may_be_idle(form, case, breaks, due, j)]
     return len(chosen) - (1 if idle else 0)
+
+
+def _may_be_idle(form: StandardForm, case: Case, breaks: np.ndarray, due: np.ndarray, row: int) -> bool:
+    """Whether a row may bring nothing and get nothing: as the dearest of its group, or sharing with them."""
+    mates = np.flatnonzero((form.group == form.group[row]) & (case.service == SERVED))
+    mates = mates[mates <= row]
+    return bool((due[mates] <= 0.0).all() and (case.low[mates] <= 0.0).all() and breaks[mates[0]] == breaks[row])
 
 
 def _differ(form: StandardForm, case: Case, number: np.ndarray, breaks: np.ndarray, i: int, j: int) -> bool:

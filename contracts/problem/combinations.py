@@ -58,7 +58,7 @@ def _no_lot(problem: Problem) -> bool:
     if population.capacities is None or lot is None:
         return False
     quality = 1.0 if population.qualities is None else population.qualities
-    return bool((population.capacities * quality * (1.0 - population.shading) < lot).all())
+    return bool((population.capacities * quality < lot).all())
 
 
 def _several(problem: Problem) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from functools import cached_property
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 from contracts import checks
 from contracts.errors import InvalidInput
 from contracts.problem.accuracy import AccuracyCurve
+from contracts.problem.baseline import above
 from contracts.problem.combinations import check_combination
 from contracts.problem.menu import Menu
 from contracts.problem.objective import Objective
@@ -146,19 +148,37 @@ class Problem:
         scale = np.asarray(self.valuation.scale, dtype=float)
         return np.broadcast_to(scale, (self.population.types,))
 
+    @cached_property
+    def mean_valuation(self) -> Valuation:
+        """The valuation at the mean scale of the participants expected."""
+        if not self._scale_by_type:
+            return self.valuation
+        scales = self.scales
+        # Equal scales give exactly the problem without scales.
+        mean = float(scales[0] + self.population.shares @ (scales - scales[0]))
+        return dataclasses.replace(self.valuation, scale=mean)  # type: ignore[type-var]
+
+    @cached_property
+    def worth(self) -> tuple[AccuracyCurve, Valuation]:
+        """Curve and mean valuation counted from the baseline: what joining is about."""
+        return above(self.accuracy, self.mean_valuation, self.baseline)
+
     def value(self, data: Any) -> Any:
-        """Value of a model trained on `data` (>= 0, any shape), in units of cost."""
-        return self.valuation(self.accuracy(data))
+        """Value of a model trained on `data` (>= 0, any shape), counted from the baseline, at the mean scale."""
+        curve, valuation = self.worth
+        return valuation(curve(data))
 
     def value_loss(self, data: np.ndarray) -> np.ndarray:
         """Value missing to the largest at `data` >= 0: precise however small, the whole of it on the floor."""
-        top = float(self.accuracy.optimum)
-        return self.valuation.loss(top, np.minimum(self.accuracy.shortfall(data, np), top), np)
+        curve, valuation = self.worth
+        top = float(curve.optimum)
+        return valuation.loss(top, np.minimum(curve.shortfall(data, np), top), np)
 
     @cached_property
     def largest_value(self) -> float:
-        """Value of the model that unlimited data would give."""
-        return float(self.valuation(float(self.accuracy.optimum)))
+        """Value of the model that unlimited data would give, counted from the baseline, at the mean scale."""
+        curve, valuation = self.worth
+        return float(valuation(float(curve.optimum)))
 
     @cached_property
     def most_data(self) -> float:

@@ -79,6 +79,12 @@ class StandardForm:
         """The number of rows."""
         return self.costs.size
 
+    @property
+    def lot(self) -> float | None:
+        """What of a lot that is agreed upon is delivered at least; None for any amount."""
+        lot = self.problem.menu.lot
+        return None if lot is None else lot * (1.0 - self.problem.population.shading)
+
     @cached_property
     def honest_costs(self) -> np.ndarray:
         """What a datum costs each type that shades nothing, in units of rows, shape (types,)."""
@@ -126,7 +132,7 @@ def standard_form(problem: Problem) -> StandardForm:
     (100.0, array([1.5, 0.5]), array([0.4       , 0.13333333]))
     """
     population = problem.population
-    unit = _mean_scale(problem)
+    unit = float(problem.mean_valuation.scale)
     relative = problem.scales / unit
     quality = np.ones(population.types) if population.qualities is None else population.qualities
     effective = quality * (1.0 - population.shading)
@@ -146,12 +152,6 @@ def standard_form(problem: Problem) -> StandardForm:
         reach=(most * quality)[first],
         worlds=tuple(_world(problem, scenario, unit, costs, row) for scenario in scenarios),
     )
-
-
-def _mean_scale(problem: Problem) -> float:
-    scales = problem.scales
-    # Equal scales give exactly the problem without scales.
-    return float(scales[0] + problem.population.shares @ (scales - scales[0]))
 
 
 def _rows(group: np.ndarray, costs: np.ndarray, most: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

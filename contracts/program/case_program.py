@@ -4,8 +4,8 @@ r"""The convex program of one case, in units of its own, and the bound that its 
     s.t.      u_i + c_i x_i <= top_w - E_{i,w} L     for every served row i and world w,
               the linear constraints of the case (`contracts.problem.cases`), z >= 0.
 
-For prices >= 0 the Lagrangian is concave, so its tangent at any point bounds every contract of the case: whatever
-the solver did, `dual_bound` is right (but for rounding), and proofs are made of such prices.
+For prices >= 0 the Lagrangian is concave, so its tangent at any point bounds every contract of the case:
+whatever the solver did, `dual_bound` is right (but for rounding), and proofs are made of such prices.
 
 Source: weak duality is textbook.
 """
@@ -127,13 +127,28 @@ def box(at: Setting, case: Case) -> tuple[np.ndarray, np.ndarray]:
     u_high = np.where(stays, 0.0, np.maximum(at.top, least))
     lows, highs = [low, least], [np.maximum(high, low), u_high]
     if at.asked.level is not None:
-        lift = (at.top * at.form.relative - at.asked.level / at.value_unit)[~stays[at.form.row]]
-        lows, highs = [*lows, np.zeros(1)], [*highs, np.array([max(float(lift.min(initial=np.inf)), 0.0)])]
+        lows, highs = [*lows, np.zeros(1)], [*highs, np.array([_highest_level(at, case) / at.value_unit])]
     return np.concatenate(lows), np.concatenate(highs)
 
 
-def scaled_constraints(at: Setting, case: Case) -> Scaled:
-    """The case's linear constraints and what bounds the rest, in natural scale."""
+def _highest_level(at: Setting, case: Case) -> float:
+    """The largest level of whoever is worst off; who stays out gains nothing, and has what it has outside."""
+    form, level, objective = at.form, np.asarray(at.asked.level), at.goal.objective
+    service = case.service[form.row]
+    most = at.top * at.value_unit * form.relative - level
+    outside = at.goal.alone if getattr(objective, "over", "") == "utility" else np.zeros(most.size)
+    ends = np.select([service == SERVED, service == STAYS], [most, outside], np.maximum(most, outside))
+    return max(float(ends.min()), 0.0)
+
+
+def scaled_constraints(at: Setting, case: Case, *, boxed: bool = False) -> Scaled:
+    """The case's linear constraints and what bounds the rest, in natural scale.
+
+    Args:
+        at: the setting.
+        case: the case.
+        boxed: whether to bound all rows by the box of all contracts, which follows where promises are kept.
+    """
     linear = linear_constraints(at.form, case, at.asked)
     levelled, rows = at.asked.level is not None, at.form.rows
     parts = [linear.by_x * at.data_unit, linear.by_u * at.value_unit]
@@ -144,22 +159,25 @@ def scaled_constraints(at: Setting, case: Case) -> Scaled:
     of_data, of_value = np.abs(parts[0]).max(axis=1), np.abs(matrix[:, rows:]).max(axis=1)
     scale = np.where(of_data > 0.0, of_data, of_value)
     matrix, least = matrix / scale[:, None], linear.least / scale
-    more, bounds = _unstated(at, case, matrix.shape[1])
+    more, bounds = _unstated(at, case, matrix.shape[1], boxed)
     rank = np.concatenate([_rank(linear.by_x, linear.by_u, linear.by_z, least), np.full(bounds.size, 4.0)])
     return Scaled(np.vstack([matrix, more]), np.concatenate([least, bounds]), scale, rank)
 
 
-def _unstated(at: Setting, case: Case, variables: int) -> tuple[np.ndarray, np.ndarray]:
-    """z >= 0, and boxes around rows of which it is open whether they are served."""
+def _unstated(at: Setting, case: Case, variables: int, boxed: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Bounds of the level z, and boxes around rows of which it is open whether they are served."""
     low, high = box(at, case)
     either = np.flatnonzero(np.tile(case.service == EITHER, 2))
     rows, least = [], []
+    for k in np.flatnonzero(np.tile(case.service == SERVED, 2)) if boxed else ():
+        rows.append(-np.eye(variables)[k])
+        least.append(-high[k])
     for k in either:
         rows += [np.eye(variables)[k], -np.eye(variables)[k]]
         least += [low[k], -high[k]]
     if at.asked.level is not None:
-        rows.append(np.eye(variables)[-1])
-        least.append(0.0)
+        rows += [np.eye(variables)[-1], -np.eye(variables)[-1]]
+        least += [0.0, -high[-1]]
     return np.array(rows).reshape(len(rows), variables), np.array(least)
 
 

@@ -1,10 +1,11 @@
 r"""A primal-dual interior-point method for the convex program of any case.
 
-Mehrotra's predictor-corrector on a dense system (`predictor_corrector.dense_step`), in variables in which as many
-linear constraints as possible are bounds (`gap_variables`): pooled optima are reached to the last digit. Where
-there is only the coordinator's target its logarithm is minimised, as convex and well scaled for every number of
-participants. A case without any contract shows by its elastic program: the least amount by which all promises and
-linear constraints must be broken is positive, and its prices, scaled up, prove a bound below anything.
+Mehrotra's predictor-corrector on a dense system (`predictor_corrector.dense_step`), in variables in which as
+many linear constraints as possible are bounds (`gap_variables`): pooled optima are reached to the last digit.
+Where there is only the coordinator's target its logarithm is minimised, as convex and well scaled for every
+number of participants. A case without any contract shows by its elastic program: the least amount by which all
+promises and linear constraints must be broken is positive, and its prices, scaled up, prove a bound below
+anything.
 
 Source: Mehrotra 1992 for the method.
 """
@@ -22,13 +23,14 @@ from contracts.program.case_program import (
     Point,
     Scaled,
     Setting,
+    box,
     dual_bound,
     idle_of,
     into_box,
     scaled_constraints,
 )
 from contracts.program.gap_variables import GapVariables, gap_variables
-from contracts.program.interior_point import CYCLING, patience
+from contracts.program.interior_point import patience
 from contracts.program.predictor_corrector import State, dense_step
 from contracts.program.worlds import Idle, derivatives, expected
 
@@ -38,6 +40,7 @@ TOLERANCE = 1e-15
 LEAST_SLACK = 0.02
 SHARES = (1.0, 0.7, 0.4)
 CONVERGED = 1e-8
+CYCLING = 1e-10  # an error above which full steps are taken to run in circles
 ROUGH = 1e-4  # an error above which shorter steps help less than asking whether there is any contract
 BROKEN = 1e-9  # of the largest value: less is rounding
 GAIN = 0.05  # of the largest value
@@ -77,6 +80,7 @@ class _Space(NamedTuple):
     to_z: np.ndarray
     elastic: bool
     log: bool
+    reach: float
 
 
 class _Local(NamedTuple):
@@ -101,33 +105,35 @@ def solve(at: Setting, case: Case, *, tolerance: float = TOLERANCE, below: float
         below: what a bound for a case without contracts must fall below, in the user's units.
 
     Returns:
-        The best iterate. Where the case holds no contract, `broken` is positive and the bound is `below` or less,
-        by prices as good as any others.
+        The best iterate. Where the case holds no contract, `broken` is positive and the bound is `below` or
+        less, by prices as good as any others.
     """
-    found = _best(_space(at, case, elastic=False), tolerance)
-    if found.error <= CONVERGED:
-        return found
-    least = least_broken(at, case)
-    if least.broken <= BROKEN * at.value_unit or least.error > CONVERGED:
-        return found if found.bound <= least.bound or found.error <= ROUGH else least._replace(error=np.inf)
-    return _proved_empty(at, case, least, below)
+    with np.errstate(all="ignore"):  # where rounding or a wild step ends a run, the best iterate is kept
+        return _solve(at, case, tolerance, below)
+
+
+def _solve(at: Setting, case: Case, tolerance: float, below: float) -> Solved:
+    space = _space(at, case, elastic=False)
+    found = _run(space, SHARES[0], tolerance)
+    if found[1] > ROUGH:
+        least = least_broken(at, case)
+        if least.broken > BROKEN * at.value_unit and least.error <= CONVERGED:
+            return _proved_empty(at, case, least, below)
+    if found[1] > CYCLING:
+        found = min(found, *(_run(space, share, tolerance) for share in SHARES[1:]), key=lambda run: run[1])
+    return _solved(space, *found)
 
 
 def least_broken(at: Setting, case: Case) -> Solved:
     """The contract of a case that breaks its constraints least; its prices are those of breaking them."""
-    return _best(_space(at, case, elastic=True), TOLERANCE)
-
-
-def _best(space: _Space, tolerance: float) -> Solved:
-    best = None
-    for share in SHARES:
-        found = _run(space, share, tolerance)
-        if best is None or found[1] < best[1]:
-            best = found
-        if best[1] <= CYCLING or (share < 1.0 and best[1] > ROUGH and not space.elastic):
+    for boxed in (True, False):
+        space = _space(at, case, elastic=True, boxed=boxed)
+        found = _run(space, SHARES[0], TOLERANCE)
+        if found[1] > CONVERGED:
+            found = min(found, _run(space, SHARES[1], TOLERANCE), key=lambda run: run[1])
+        if found[1] <= CONVERGED:
             break
-    assert best is not None
-    return _solved(space, *best)
+    return _solved(space, *found)
 
 
 def _proved_empty(at: Setting, case: Case, least: Solved, below: float) -> Solved:
@@ -137,16 +143,17 @@ def _proved_empty(at: Setting, case: Case, least: Solved, below: float) -> Solve
         gain = at.asked.due + GAIN * at.value_unit
         point = point._replace(utility=np.where(case.service == STAYS, 0.0, np.maximum(point.utility, gain)))
     point = into_box(at, case, point)
-    bound, scale = np.inf, 1.0
-    while not bound < min(below, 0.0) - at.unit and scale < LARGEST_SCALE:
-        scale *= 10.0
+    target = (below if np.isfinite(below) else 0.0) - at.unit
+    priced, bound, scale = point, np.inf, 1.0
+    while not bound < target and scale < LARGEST_SCALE:
+        scale *= 4.0
         priced = point._replace(feasibility=scale * point.feasibility, linear=scale * point.linear)
         bound = dual_bound(at, case, priced)
     return Solved(priced, bound, least.error, least.broken, least.iterations)
 
 
-def _space(at: Setting, case: Case, *, elastic: bool) -> _Space:
-    scaled, rows = scaled_constraints(at, case), at.form.rows
+def _space(at: Setting, case: Case, *, elastic: bool, boxed: bool = False) -> _Space:
+    scaled, rows = scaled_constraints(at, case, boxed=boxed), at.form.rows
     gaps = gap_variables(scaled.matrix, scaled.least, scaled.rank)
     columns = gaps.directions
     if elastic:
@@ -155,6 +162,7 @@ def _space(at: Setting, case: Case, *, elastic: bool) -> _Space:
     return _Space(
         at, case, scaled, gaps, idle_of(at, case), case.service == SERVED,
         columns[:rows], columns[rows : 2 * rows], columns[2 * rows :], elastic, plain and not elastic,
+        float(box(at, case)[1][:rows].max()),
     )  # fmt: skip
 
 
@@ -192,11 +200,13 @@ def _run(space: _Space, share: float, tolerance: float) -> tuple[State, float, i
     g = _local(space, w, _ones(space)).constraints
     s = np.maximum(g, np.where(np.arange(g.size) < promises, 0.05, np.where(g > 0.0, 1e-8, 0.05)))
     state = (w, s, 0.1 / w, 0.1 / s)
-    if space.elastic:  # the price 1 of breaking is shared by all that may be broken
+    if not w.size:  # nothing is left to choose
+        return (w, g, w, np.zeros(g.size)), -min(float(g.min(initial=0.0)), 0.0), 0
+    if space.elastic and s.size:  # the price 1 of breaking is shared by all that may be broken
         y = np.full(s.size, 1.0 / s.size)
         state = (w, s, float(np.mean(s * y)) / w, y)
     best, best_error, since, iteration = state, np.inf, 0, 0
-    with np.errstate(all="ignore"), warnings.catch_warnings():
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore", linalg.LinAlgWarning)  # a singular system ends the run below
         for iteration in range(1, MAX_ITERATIONS + 1):  # noqa: B007 - reported
             try:
@@ -222,7 +232,9 @@ def _iterate(space: _Space, state: State) -> tuple[State, float]:
     here = _local(space, w, y)
     infeasibility = here.constraints - s
     stationarity = here.gradient - here.jacobian.T @ y - z
-    error = w @ z + s @ y + np.abs(stationarity) @ w + np.abs(infeasibility) @ y
+    # A bound counts what is not stationary over all that contracts may be, not only over where the point is.
+    reach = np.maximum(w, space.reach) if space.log else w
+    error = w @ z + s @ y + np.abs(stationarity) @ reach + np.abs(infeasibility) @ y
     error = error * (here.loss if space.log else 1.0) + np.abs(infeasibility).max(initial=0.0)
     change = dense_step(here.hessian, here.jacobian, stationarity, infeasibility, state)
     w, s, z, y = (old + step for old, step in zip(state, change, strict=True))
@@ -262,8 +274,10 @@ def _local(space: _Space, w: np.ndarray, y: np.ndarray) -> _Local:
     constraints = np.concatenate([promise, space.gaps.rows @ w[:free] + space.gaps.const])
     if space.elastic:
         inner = np.append(inner, 1.0)
-        jacobian = np.hstack([jacobian, np.ones((jacobian.shape[0], 1))])
-        constraints = constraints + w[-1]
+        # What bounds all contracts is not to be broken: proofs are read there.
+        gives = np.concatenate([np.ones(promise.size), space.gaps.kept < space.scaled.scale.size])
+        jacobian = np.hstack([jacobian, gives[:, None]])
+        constraints = constraints + gives * w[-1]
     return _Local(inner, constraints, jacobian, hessian, gradient, outer, losses.target_loss)
 
 
@@ -302,6 +316,5 @@ def _solved(space: _Space, state: State, error: float, iterations: int) -> Solve
     )
     broken = float(w[-1]) * at.value_unit if space.elastic else 0.0
     point = point if space.elastic else into_box(at, space.case, point)
-    with np.errstate(all="ignore"):
-        bound = dual_bound(at, space.case, point)
+    bound = dual_bound(at, space.case, point)
     return Solved(point, bound if np.isfinite(bound) else np.inf, error, broken, iterations)

@@ -2,9 +2,9 @@ r"""An affine change of variables in which linear constraints become bounds.
 
 Of constraints A v >= b so many independent ones are chosen as there are variables, those that bind at pooled
 optima first; w = (A v - b) of the chosen ones are the new variables, >= 0. For a chain of incentive constraints
-these are its gaps. Equalities (pairs of opposite constraints, also after others have been substituted) are chosen
-first and their variables dropped: what is held is held to the last digit. Of the others, those that follow from
-w >= 0 are dropped, and the rest stay rows C w + c >= 0.
+these are its gaps. Equalities (pairs of opposite constraints, also after others have been substituted) are
+chosen first and their variables dropped: what is held is held to the last digit. Of the others, those that
+follow from w >= 0 are dropped, and the rest stay rows C w + c >= 0.
 
 Prices come back by the same matrix: at a stationary point the prices of the chosen constraints are
 (A_chosen^-1)' times the gradient of everything else.
@@ -12,11 +12,13 @@ Prices come back by the same matrix: at a stationary point the prices of the cho
 
 from __future__ import annotations
 
+import itertools
 from typing import NamedTuple
 
 import numpy as np
 
 TINY = 1e-12
+CANDIDATES, SAME = 1e-9, 1e-11
 
 
 class Pair(NamedTuple):
@@ -93,7 +95,7 @@ def gap_variables(matrix: np.ndarray, least: np.ndarray, rank: np.ndarray) -> Ga
         least: shape (constraints,).
         rank: which constraints to choose first (the lowest), shape (constraints,).
     """
-    pairs, reduced, rest, alive = _equalities(matrix, least)
+    pairs, reduced, alive = _equalities(matrix, least)
     order = np.flatnonzero(alive)
     order = order[np.argsort(rank[order], kind="stable")]
     others = _independent(reduced, order, matrix.shape[1] - len(pairs))
@@ -116,7 +118,7 @@ def gap_variables(matrix: np.ndarray, least: np.ndarray, rank: np.ndarray) -> Ga
     )  # fmt: skip
 
 
-def _equalities(matrix: np.ndarray, least: np.ndarray) -> tuple[list[Pair], np.ndarray, np.ndarray, np.ndarray]:
+def _equalities(matrix: np.ndarray, least: np.ndarray) -> tuple[list[Pair], np.ndarray, np.ndarray]:
     """Find pairs of opposites until there are no more; the constraints with them substituted."""
     reduced, rest = matrix.copy(), least.copy()
     uses = np.zeros((least.size, 0))
@@ -125,7 +127,7 @@ def _equalities(matrix: np.ndarray, least: np.ndarray) -> tuple[list[Pair], np.n
     while True:
         found = _opposites(reduced, rest, alive)
         if not found:
-            return pairs, reduced, rest, alive
+            return pairs, reduced, alive
         for first, second in found:
             row = reduced[first].copy()
             pivot = int(np.argmax(np.abs(row)))
@@ -148,19 +150,21 @@ def _equalities(matrix: np.ndarray, least: np.ndarray) -> tuple[list[Pair], np.n
 
 def _opposites(reduced: np.ndarray, rest: np.ndarray, alive: np.ndarray) -> list[tuple[int, int]]:
     """Pairs of constraints that hold a linear form from both sides at one value."""
-    seen: dict[bytes, int] = {}
-    found = []
-    for k in np.flatnonzero(alive):
-        size = np.abs(reduced[k]).max()
-        if size == 0.0:
-            continue
-        normal = np.append(reduced[k], rest[k]) / size
-        key = (np.round(normal, 11) + 0.0).tobytes()
-        opposite = (np.round(-normal, 11) + 0.0).tobytes()
-        if opposite in seen:
-            found.append((seen.pop(opposite), int(k)))
-        else:
-            seen.setdefault(key, int(k))
+    places = np.flatnonzero(alive)
+    size = np.abs(reduced[places]).max(axis=1, initial=0.0)
+    places, size = places[size > 0.0], size[size > 0.0]
+    # A fixed mix of the numbers of each constraint finds candidates; they are compared in full.
+    mix = np.cos(1.0 + np.arange(reduced.shape[1] + 1))
+    normal = np.column_stack([reduced[places], rest[places]]) / size[:, None]
+    keys = normal @ mix
+    order = np.argsort(np.abs(keys), kind="stable")
+    found, last = [], -1
+    for i, j in itertools.pairwise(order):
+        near = abs(keys[i] + keys[j]) <= CANDIDATES * (1.0 + abs(keys[i]))
+        if near and i != last and np.abs(normal[i] + normal[j]).max() <= SAME * (1.0 + np.abs(normal[i]).max()):
+            first, second = sorted((int(places[i]), int(places[j])))
+            found.append((first, second))
+            last = j
     return found
 
 

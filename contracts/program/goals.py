@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from contracts.problem.cases import STAYS
+from contracts.problem.cases import EITHER, SERVED
 from contracts.problem.objective import Objective, Outcome, Rawlsian
 from contracts.problem.standard_form import StandardForm
 from contracts.records import frozen
@@ -84,7 +84,7 @@ class Goal:
         form, rows = self.form, self.form.rows
         found = np.zeros((4, rows))
         if self.curved and self.objective is not None:
-            served, relative = service[form.row] != STAYS, form.relative
+            served, relative = service[form.row] == SERVED, form.relative
             factors = np.stack([relative, np.ones(relative.size), relative**2, np.ones(relative.size)])
             for world, outcome in zip(form.worlds, self._outcomes(utility, reward, service), strict=True):
                 each = np.where(served & (outcome.probabilities > 0), self.objective.slopes(outcome), 0.0)
@@ -94,9 +94,16 @@ class Goal:
 
     def _outcomes(self, utility: np.ndarray, reward: np.ndarray, service: np.ndarray) -> list[Outcome]:
         form = self.form
-        served = service[form.row] != STAYS
-        own = form.relative * utility[form.row] - form.problem.outside.joining_cost
-        own, given = np.where(served, own, self.alone), np.where(served, reward[form.row], 0.0)
+        service, joining = service[form.row], form.problem.outside.joining_cost
+        top = min(world.plain.largest_value for world in form.worlds)
+        # Of whom it is open whether it is served is counted as well off as anybody, at no cost.
+        best = np.maximum(form.relative * top - joining, self.alone)
+        own = np.select(
+            [service == SERVED, service == EITHER],
+            [form.relative * utility[form.row] - joining, best],
+            self.alone,
+        )
+        given = np.where(service == SERVED, reward[form.row], 0.0)
         return [
             Outcome(own, given, self.alone, shares, float(mean))
             for shares, mean in zip(self.shares, self.means, strict=True)

@@ -1,7 +1,7 @@
 r"""The losses of every world as mixtures of exponentials on common rates: as solved, and as bounds.
 
 As solved, a mixture is the loss itself above the curve's floor (`first_moment.mixtures`), or nowhere below it
-where the loss is no mixture (arctan, tables): promises made by it can be kept, since models are at least as good.
+where the loss is no mixture (arctan, tables): promises made by it can be kept, as models are at least as good.
 As a bound, it is nowhere above the true loss. What lies between shows as the gap of the proof.
 
 Source: ours; the linear programs are solved by HiGHS.
@@ -23,6 +23,7 @@ from contracts.program.worlds import Worlds, counts_of
 from contracts.proof.evidence import Mixtures
 from contracts.records import Keyed, frozen
 
+WORST = 60  # cells of a grid that are looked at closely
 FULL = 1e-3  # of the largest loss: what data must remove to count
 FAINT = 0.01  # of the largest loss: below it, excess counts absolutely
 
@@ -76,7 +77,7 @@ def losses_of(form: StandardForm, least_due: float = 0.0) -> WorldLosses:
 
 
 def worlds_of(form: StandardForm, mixtures: Mixtures, units: tuple[float, float, float]) -> Worlds:
-    """The worlds of a form in the units (data, value, target) of a program; targets carry the worlds' weights."""
+    """The worlds of a form in a program's units (data, value, target); targets carry the worlds' weights."""
     data, value, target = units
     weight = np.array([world.weight for world in form.worlds])
     laws = tuple(world.laws for world in form.worlds)
@@ -138,10 +139,12 @@ def majorant(loss: Loss, low: float, high: float) -> ExponentialSum:
     mixture = ExponentialSum(weights=weights[kept], rates=rates[kept], low=low, high=high, relative_error=np.inf)
     # The program's grid is coarse: raise until nothing sticks out on a fine one, by as little as that takes.
     fine = np.union1d(np.linspace(low, 8.0 * start, 4000), np.geomspace(start, high, 8000))
-    short = float(np.max(loss(fine) - mixture(fine), initial=0.0)) * (1.0 + 1e-9)
+    worst = np.argsort((mixture(fine) - loss(fine))[:-1])[:WORST]
+    finer = np.concatenate([np.linspace(fine[k - 1] if k else low, fine[k + 1], 300) for k in worst])
+    short = float(np.max(loss(finer) - mixture(finer), initial=0.0)) * (1.0 + 1e-6) + 1e-12 * top
     rates, weights = mixture.rates, mixture.weights
-    if short > 0.0:  # a constant, which decays too slowly to matter
-        rates, weights = np.r_[1e-6 / high, rates], np.r_[short * (1.0 + 1e-5), weights]
+    # A constant, which decays too slowly to matter.
+    rates, weights = np.r_[1e-6 / high, rates], np.r_[short * (1.0 + 1e-5), weights]
     raised = ExponentialSum(weights=weights, rates=rates, low=low, high=high, relative_error=np.inf)
     error = float(np.max(raised(fine) - loss(fine))) / top
     return ExponentialSum(weights=weights, rates=rates, low=low, high=high, relative_error=error)
@@ -153,10 +156,16 @@ def _most_data(plain: Problem, least_due: float) -> float:
 
 def _as_solved(plain: Problem, most: float) -> tuple[Losses, bool]:
     fits = mixtures(plain, most)
-    if max(fits.target.relative_error, fits.value.relative_error) <= MIXTURE_ERROR:
+    exact = [one.relative_error <= MIXTURE_ERROR for one in (fits.target, fits.value)]
+    if all(exact):
         return fits, True
     key = (*plain.family, np.ceil(np.log10(most)))
-    return _majorants(Keyed(key, plain)), False
+    above = _majorants(Keyed(key, plain))
+    target, value = (
+        own if good else other
+        for own, other, good in zip((fits.target, fits.value), (above.target, above.value), exact, strict=True)
+    )
+    return on_common_rates(target, value), False
 
 
 @lru_cache(maxsize=256)

@@ -35,7 +35,9 @@ def dense_step(
         numpy.linalg.LinAlgError: the system is singular.
     """
     x, s, z, y = state
-    substitute, scale = _factorised(hessian + np.diag(z / x), jacobian, s / y)
+    matrix, place = hessian.copy(), np.arange(x.size)
+    matrix[place, place] += z / x
+    substitute, scale = _factorised(matrix, jacobian, s / y)
     mu = (x @ z + s @ y) / (x.size + s.size)
 
     def direction(target_x: Any, target_s: Any) -> State:
@@ -58,7 +60,11 @@ def _factorised(
 ) -> tuple[Callable, np.ndarray]:
     # Entries span thirty decades near the optimum: scale symmetrically first.
     scale = np.concatenate([1.0 / np.sqrt(np.diagonal(matrix)), 1.0 / np.sqrt(slack_ratio + 1e-3)])
-    whole = np.block([[matrix, -jacobian.T], [jacobian, np.diag(slack_ratio)]])
+    n = matrix.shape[0]
+    whole = np.zeros((scale.size, scale.size))
+    whole[:n, :n], whole[:n, n:], whole[n:, :n] = matrix, -jacobian.T, jacobian
+    place = np.arange(n, scale.size)
+    whole[place, place] = slack_ratio
     getrf, getrs = linalg.get_lapack_funcs(("getrf", "getrs"), (whole,))
     lu, pivots, info = getrf(scale[:, None] * whole * scale, overwrite_a=True)
     if info != 0:

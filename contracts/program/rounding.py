@@ -44,8 +44,8 @@ def in_lots(form: StandardForm, case: Case) -> Case:
 def option_room(form: StandardForm, case: Case, asked: Asked) -> tuple[int, list[int]]:
     """How many more options a case may have, and first served rows that may take the one that does not count.
 
-    Known options are one for each group with served rows, and one more for each pair of neighbours apart; to bring
-    nothing and get nothing is none.
+    Known options are one for each group with served rows, and one more for each pair of neighbours apart; to
+    bring nothing and get nothing is none.
     """
     most = form.problem.menu.options
     known, free = 0, []
@@ -131,7 +131,7 @@ def _best_breaks(
     best[0, 0] = 0.0
     for j in range(1, rows + 1):
         for i in range(j - 1, -1, -1):
-            inside = {k for k in range(i, j - 1)} & must
+            inside = set(range(i, j - 1)) & must
             if inside:
                 break
             if i > 0 and i - 1 not in must and i - 1 not in may:
@@ -192,7 +192,7 @@ def pools(form: StandardForm, case: Case) -> list[np.ndarray]:
 
 
 def lots_near(form: StandardForm, case: Case, x: np.ndarray) -> Iterator[np.ndarray]:
-    """Contributions in whole lots near x, pools together: all roundings of few pools, else down and to nearest."""
+    """Contributions in whole lots near x, pools together: all roundings of few pools, else two."""
     lot = form.problem.menu.lot
     together = pools(form, case)
     inside = in_lots(form, case)
@@ -205,6 +205,5 @@ def lots_near(form: StandardForm, case: Case, x: np.ndarray) -> Iterator[np.ndar
     for shift in shifts:
         lots = np.zeros(form.rows)
         for rows, number in zip(together, base + shift, strict=True):
-            lots[rows] = number * lot
-        lots = np.clip(lots, inside.low, inside.high)
+            lots[rows] = min(max(number * lot, inside.low[rows].max()), inside.high[rows].min())
         yield lots

@@ -5,9 +5,9 @@ With independent sizes N_g of the groups (generating functions G_g) and phi_g(s)
     E e^{-sX} = prod_g G_g(phi_g),
 
 and who is of group g itself believes e^{-s x_i} (G_g'(phi_g) / G_g'(1)) prod_{h != g} G_h(phi_h). All of it is
-exp of a sum of functions of single log phi_g, so that every derivative follows from theirs (moments of the tilted
-laws of N_g) and from dlog phi_g / dx_j = -s P_j with the tilted probabilities P_j = p_j e^{-s x_j} / phi_g. A
-known number of participants, a law, several groups and named participants are one formula.
+exp of a sum of functions of single log phi_g, so that every derivative follows from theirs (moments of the
+tilted laws of N_g) and from dlog phi_g / dx_j = -s P_j with the tilted probabilities P_j = p_j e^{-s x_j} /
+phi_g. A known number of participants, a law, several groups and named participants are one formula.
 
 Where nobody brings data the mixture's loss at zero may exceed the true one, which is the whole value: what is
 known to be such an outcome (rows held at zero, nobody there) is corrected by `idle`.
@@ -122,7 +122,9 @@ def expected(worlds: Worlds, contribution: np.ndarray, idle: Idle) -> Expected:
         value = worlds.value_weights @ partials.value - idle.value
         return Expected(loss, value, shares, tilted, powers, powers, tilted, partials)
     of_others = _log_powers(worlds.others, worlds.counts - 1.0, log_phi)
-    change = (total[..., None] - powers.value + of_others.value)[..., worlds.group]
+    change = of_others.value
+    if change.shape[-1] > 1:
+        change = (total[..., None] - powers.value + change)[..., worlds.group]
     believed = np.exp(np.minimum(change - worlds.rates[:, None] * contribution, 0.0))
     value = (worlds.value_weights[:, None, :] @ believed)[:, 0, :] - idle.value
     return Expected(loss, value, shares, tilted, powers, of_others, believed, None)
@@ -141,6 +143,8 @@ def derivatives(worlds: Worlds, at: Expected, prices: np.ndarray, factor: float)
     psi = factor * at.shares
     if at.partials is not None:
         return _by_partials(worlds, at, at.partials, prices[0], psi[0])
+    if at.powers.slope.shape[-1] == 1:
+        return _of_one_group(worlds, at, prices, psi)
     s, group = worlds.rates[:, None], worlds.group
     slope, bend = at.powers.slope, at.powers.bend
     slope_less = at.powers_of_others.slope - slope
@@ -170,6 +174,29 @@ def derivatives(worlds: Worlds, at: Expected, prices: np.ndarray, factor: float)
     diagonal = (s * (first[..., group] * sp + s * priced)).sum(axis=(0, 1))
     hessian[rows, rows] += diagonal
     gradient = -((psi[..., None] * whole).sum(axis=(0, 1)))
+    return Derivatives(gradient, jacobian, hessian)
+
+
+def _of_one_group(worlds: Worlds, at: Expected, prices: np.ndarray, psi: np.ndarray) -> Derivatives:
+    """The same where there is one group: nobody's view of the others differs."""
+    s, rows = worlds.rates[:, None], np.arange(worlds.group.size)
+    slope, bend = at.powers.slope, at.powers.bend
+    own, own_bend = at.powers_of_others.slope, at.powers_of_others.bend
+    sp = s * at.tilted
+    counted = worlds.value_weights[..., None] * at.believed
+    losing = s * counted
+    seen = own * sp
+    jacobian = -(np.swapaxes(counted, -1, -2) @ seen)
+    jacobian[:, rows, rows] -= losing.sum(axis=-2)
+    priced = losing * prices[:, None, :]
+    both = counted @ prices[..., None]
+    psi = psi[..., None]
+    first = psi * slope + both * own
+    inner = psi * (slope * slope + bend) + both * (own * own + own_bend) - first
+    mixed = (np.swapaxes(priced, -1, -2) @ seen).sum(axis=0)
+    hessian = (np.swapaxes(sp, -1, -2) @ (inner * sp)).sum(axis=0) + mixed + mixed.T
+    hessian[rows, rows] += (s * (first * sp + priced)).sum(axis=(0, 1))
+    gradient = -(np.swapaxes(psi * slope, -1, -2) @ sp).sum(axis=(0, 1))
     return Derivatives(gradient, jacobian, hessian)
 
 
@@ -218,28 +245,33 @@ def _transforms(worlds: Worlds, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """log phi, shape (worlds, terms, groups), and P: relative to the least contribution of each group."""
     occurs, group, s = worlds.probabilities > 0, worlds.group, worlds.rates
     groups = worlds.counts.shape[1]
+    p = worlds.probabilities[:, None, :]
+    if groups == 1:
+        least = np.where(occurs, x, np.inf).min(axis=1, keepdims=True)
+        weighted = np.expm1(-s[:, None] * np.where(occurs, x - least, 0.0)[:, None, :])
+        weighted *= p
+        shifted = weighted.sum(axis=-1, keepdims=True)
+        weighted += p
+        weighted /= 1.0 + shifted
+        return np.log1p(shifted) - s[:, None] * least[:, None, :], weighted
     least = np.full((occurs.shape[0], groups), np.inf)
     for g in range(groups):
         mine = group == g
         least[:, g] = np.where(occurs[:, mine], x[mine], np.inf).min(axis=1)
     excess = np.where(occurs, x - least[:, group], 0.0)
     falls = np.expm1(-s[:, None] * excess[:, None, :])
-    p = worlds.probabilities[:, None, :]
-    if groups == 1:
-        shifted = (p * falls).sum(axis=-1, keepdims=True)
-    else:
-        shifted = (p * falls) @ np.equal.outer(group, np.arange(groups)).astype(float)
+    shifted = (p * falls) @ np.equal.outer(group, np.arange(groups)).astype(float)
     tilted = p * (1.0 + falls) / (1.0 + shifted)[..., group]
     return np.log1p(shifted) - s[:, None] * least[:, None, :], tilted
 
 
 def _log_powers(laws: tuple[tuple[Turnout, ...], ...], counts: np.ndarray, log_phi: np.ndarray) -> LogPower:
     """log E phi^N and its derivatives by log phi, of each world and group."""
-    value = counts[:, None, :] * log_phi
-    slope = np.broadcast_to(counts[:, None, :], log_phi.shape)
+    slope = np.zeros(log_phi.shape)
     bend = np.zeros(log_phi.shape)
+    slope += counts[:, None, :]
+    value = slope * log_phi
     if np.isnan(counts).any():
-        slope = slope.copy()
         for w, g in zip(*np.nonzero(np.isnan(counts)), strict=True):
             value[w, :, g], slope[w, :, g], bend[w, :, g] = laws[w][g].log_power(log_phi[w, :, g])
     return LogPower(value, slope, bend)

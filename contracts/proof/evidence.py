@@ -30,7 +30,7 @@ class Cases:
 
     Splits are listed depth first, the first branch of each first. A split of BOUNDS at row `index` asks for
     x <= threshold, then for x >= threshold; of a LINK for SHARED, then for APART; of a REACH for REACHABLE, then
-    for BLOCKED; of SERVICE for SERVED, then for STAYS; of a PAIR of rows a < b of different groups (index a * rows
+    for BLOCKED; of SERVICE for SERVED, then for STAYS; of a PAIR of rows a < b of two groups (index a * rows
     + b) for sharing an option, then for not sharing one.
 
     Attributes:

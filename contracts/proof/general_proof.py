@@ -10,8 +10,7 @@ import dataclasses
 
 import numpy as np
 
-from contracts.problem.cases import Asked
-from contracts.problem.objective import Rawlsian
+from contracts.problem.cases import asked_of
 from contracts.problem.standard_form import StandardForm
 from contracts.proof.ambiguity import divergence
 from contracts.proof.evidence import Cases, Proof
@@ -169,16 +168,3 @@ def _mixtures(cases: Cases, worlds: int) -> list[Exponentials]:
         Exponentials(rates=rates, target_weights=one, value_weights=other)
         for one, other in zip(target, value, strict=True)
     ]
-
-
-def asked_of(form: StandardForm, outside: np.ndarray) -> Asked:
-    """What the linear constraints of cases need, recomputed from the problem."""
-    problem, relative = form.problem, form.relative
-    joining = np.broadcast_to(np.asarray(problem.outside.joining_cost, dtype=float), relative.shape)
-    stays, margin = np.full(form.rows, np.inf), np.zeros(form.rows)
-    np.minimum.at(stays, form.row, (outside + joining) / relative)
-    np.maximum.at(margin, form.row, problem.menu.preference_margin / relative)
-    level = None
-    if isinstance(problem.objective, Rawlsian):
-        level = joining + (outside if problem.objective.over == "gain" else 0.0)
-    return Asked(due=form.due(outside), stays=stays, margin=margin, level=level)

@@ -88,7 +88,7 @@ def _with(values: np.ndarray, index: int, value: int) -> np.ndarray:
 
 def in_lots(form: StandardForm, case: Case) -> Case:
     """A case whose bounds are moved inwards to whole lots, where contributions are."""
-    lot = form.problem.menu.lot
+    lot = form.lot
     if lot is None:
         return case
     low = np.ceil(case.low / lot - NEAR) * lot

@@ -169,8 +169,8 @@ def _beyond_limits(form: StandardForm, menu: Menu) -> list[str]:
     if capacity is not None:
         for i in np.flatnonzero(menu.raw > capacity * (1.0 + SAME)):
             found.append(f"capacity: {names[i]} is asked for {menu.raw[i]:.9g} data and has {capacity[i]:.9g}")
-    if problem.menu.lot is not None:
-        lots = menu.data / problem.menu.lot
+    if form.lot is not None:
+        lots = menu.data / form.lot
         for i in np.flatnonzero(np.abs(lots - np.round(lots)) > SAME * np.maximum(lots, 1.0)):
             found.append(f"lots: {names[i]} is asked for {lots[i]:.9g} lots")
     if problem.menu.options is not None:
@@ -181,19 +181,14 @@ def _beyond_limits(form: StandardForm, menu: Menu) -> list[str]:
 
 
 def options_of(form: StandardForm, menu: Menu) -> int:
-    """How many options there are, over all groups; to bring nothing and get nothing is none."""
-    group, number = form.problem.population.group_of, 0
+    """How many options there are, whoever they are offered to; to bring nothing and get nothing is none."""
     near = SAME * max(float(menu.data.max()), 1e-300), SAME * largest_value(form)
-    for g in np.unique(group):
-        seen: list[tuple[float, float]] = []
-        for i in np.flatnonzero((group == g) & ~menu.stays):
-            data, worth = float(menu.data[i]), float(menu.worth[i])
-            if data == 0.0 and worth == 0.0:
-                continue
-            if not any(abs(data - d) <= near[0] and abs(worth - w) <= near[1] for d, w in seen):
-                seen.append((data, worth))
-        number += len(seen)
-    return number
+    seen: list[tuple[float, float]] = []
+    for data, worth in zip(menu.data[~menu.stays].tolist(), menu.worth[~menu.stays].tolist(), strict=True):
+        nothing = data == 0.0 and worth == 0.0
+        if not nothing and not any(abs(data - d) <= near[0] and abs(worth - w) <= near[1] for d, w in seen):
+            seen.append((data, worth))
+    return len(seen)
 
 
 def misstated(form: StandardForm, stated: np.ndarray, outside: np.ndarray) -> list[str]:

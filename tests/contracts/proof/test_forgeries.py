@@ -25,6 +25,7 @@ from contracts import (
 from contracts.contract.plain_design import null_contract
 from contracts.problem.outcomes import total_data
 from contracts.problem.reservation import reservation
+from contracts.proof.evidence import Proof
 from contracts.proof.witness import Tree
 
 FORGERIES = Path(__file__).parent / "forgeries"
@@ -67,6 +68,7 @@ def with_menu(contract, contribution, reward) -> Contract:
         expected_reward=reward,
         objective=law.expectation(problem.value),
         expected_accuracy=law.expectation(problem.accuracy),
+        reached=law.expectation(problem.target),
     )
 
 
@@ -104,7 +106,7 @@ def test_designs_are_proved(name):
 
 @pytest.mark.parametrize("name", list(PROBLEMS))
 def test_deleted_proofs_prove_nothing(name):
-    bare = dataclasses.replace(designed(name), witness=None, global_witness=None, tree=None)
+    bare = dataclasses.replace(designed(name), proof=Proof())
     certificate = verify(bare)
     assert certificate.holds
     assert (certificate.optimal, certificate.gap, certificate.as_solved_gap) == (False, None, None)
@@ -117,7 +119,7 @@ def test_the_null_contract_is_no_exception():
     certificate = verify(nothing)
     assert certificate.holds
     assert (certificate.optimal, certificate.gap) == (False, None)
-    forged = dataclasses.replace(nothing, global_witness=design_contract(problem).global_witness)
+    forged = dataclasses.replace(nothing, proof=Proof(global_witness=design_contract(problem).global_witness))
     certificate = verify(forged)
     assert not certificate.optimal
     assert certificate.gap > 71.0
@@ -143,7 +145,7 @@ def test_prices_so_large_that_their_sums_are_none():
             participation_multipliers=np.full_like(contract.tree.participation_multipliers, price),
         )
         for menu in (contract, worse):
-            certificate = verify(dataclasses.replace(menu, tree=huge, global_witness=None, witness=None))
+            certificate = verify(dataclasses.replace(menu, proof=Proof(tree=huge)))
             assert not certificate.optimal
             assert certificate.gap is None or certificate.gap > 1.0
 
@@ -169,8 +171,7 @@ def test_a_proof_by_prices_needs_a_concave_curve():
     contract = dataclasses.replace(
         by_themselves(dataclasses.replace(designed("outcomes"), problem=problem)),
         reservation_utility=reservation(problem).utility,
-        witness=borrowed,
-        global_witness=borrowed,
+        proof=Proof(witness=borrowed, global_witness=borrowed),
     )
     certificate = verify(contract)
     assert (certificate.gap, certificate.as_solved_gap) == (None, None)
@@ -186,7 +187,7 @@ def test_whatever_is_done_to_a_proof_no_worse_contract_is_proved(data, name, wor
     part = data.draw(st.sampled_from([field for field, proof in proofs.items() if proof is not None]))
     kept = data.draw(st.booleans())
     changes = proofs if kept else dict.fromkeys(proofs)
-    forged = dataclasses.replace(contract, **(changes | {part: _damaged(proofs[part], data)}))
+    forged = dataclasses.replace(contract, proof=Proof(**(changes | {part: _damaged(proofs[part], data)})))
     certificate = verify(forged)
     assert certificate.holds
     lost = best.objective - contract.objective
