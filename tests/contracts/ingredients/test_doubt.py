@@ -192,7 +192,9 @@ def test_many_types(build):
 
 
 @pytest.mark.parametrize(
-    ("participants", "accuracy"), [(6, Arctan(optimum=1.0, scale=300.0)), (Poisson(mean=8.0), None)], ids=["arctan", "poisson"]
+    ("participants", "accuracy"),
+    [(6, Arctan(optimum=1.0, scale=300.0)), (Poisson(mean=8.0), None)],
+    ids=["arctan", "poisson"],
 )
 def test_curves_that_are_no_mixture_and_uncertain_numbers(participants, accuracy):
     problem = make(participants, costs=[0.3, 0.1, 0.02], probabilities=[0.4, 0.3, 0.3], accuracy=accuracy)
@@ -363,9 +365,7 @@ def test_no_doubt_is_the_problem_as_stated(distance):
 
 @pytest.mark.parametrize("distance", DISTANCES)
 def test_nothing_pays_in_any_ball(distance):
-    contract = design_contract(
-        doubted(make(2, costs=[1e6, 9e5], probabilities=[0.5, 0.5]), 0.1, distance)
-    )
+    contract = design_contract(doubted(make(2, costs=[1e6, 9e5], probabilities=[0.5, 0.5]), 0.1, distance))
     assert contract.objective == 0.0
     assert verify(contract).holds
 

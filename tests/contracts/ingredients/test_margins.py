@@ -66,7 +66,10 @@ GRID = [[91.6763283131, 91.6577085256, 91.4288945757], [91.5898282152, 91.569858
 def test_wider_margins_never_help_and_reach_what_they_reached(build):
     reached = np.array(
         [
-            [design_contract(build(COSTS, 10, accuracy=CURVE, menu=margins(a, b))).objective for b in (0.0, 0.2, 4.0)]
+            [
+                design_contract(build(COSTS, 10, accuracy=CURVE, menu=margins(a, b))).objective
+                for b in (0.0, 0.2, 4.0)
+            ]
             for a in (0.0, 1.0)
         ]
     )

@@ -41,8 +41,24 @@ OBJECTIVES = [
 ]
 # Found by the solver of objectives that this one replaced, and by enumerating every outcome.
 OF_THREE = {
-    "interim": [79.93113411, 252.20647363, 5.788751811, 79.4773181055, 1.86581945882, 83.7783025448, 84.5002890791],
-    "ex-ante": [79.28703616, 252.00906253, 5.788751811, 79.0830970580, 1.82876783861, 83.7376096798, 84.4682500690],
+    "interim": [
+        79.93113411,
+        252.20647363,
+        5.788751811,
+        79.4773181055,
+        1.86581945882,
+        83.7783025448,
+        84.5002890791,
+    ],
+    "ex-ante": [
+        79.28703616,
+        252.00906253,
+        5.788751811,
+        79.0830970580,
+        1.82876783861,
+        83.7376096798,
+        84.4682500690,
+    ],
 }
 OF_MANY = {
     "interim": [99.2529515886, 298.4329548919, 35.4301516529, 99.2172590366, 4.04505058073],
@@ -302,7 +318,7 @@ def test_slopes_are_those_of_the_formula(objective):
             ("reward", "by_reward", "by_reward_twice"),
         ):
             slope = by(name, step, lambda o: float(objective.formula(o, np)))
-            bend = by(name, step, lambda o, first=first: getattr(objective.slopes(o), first)[j])
+            bend = by(name, step, lambda o, first=first, j=j: getattr(objective.slopes(o), first)[j])
             assert getattr(found, first)[j] == pytest.approx(slope, rel=1e-6, abs=1e-8)
             assert getattr(found, second)[j] == pytest.approx(bend, rel=1e-6, abs=1e-8)
 

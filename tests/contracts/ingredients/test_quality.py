@@ -137,7 +137,9 @@ def test_dearer_and_better_in_proportion_is_the_same(factor):
 
 
 @pytest.mark.parametrize(
-    ("belief", "shading", "value"), [("interim", 0.1, 88.6930596), ("ex-ante", 0.0, 89.0697938)], ids=["interim", "ex-ante"]
+    ("belief", "shading", "value"),
+    [("interim", 0.1, 88.6930596), ("ex-ante", 0.0, 89.0697938)],
+    ids=["interim", "ex-ante"],
 )
 def test_both_solvers_agree(belief, shading, value):
     problem = stated([0.3, 0.1], [1.0, 0.6], 4, belief=belief, shading=shading)

@@ -160,12 +160,15 @@ def test_bad_input_is_named(build):
     ]:
         with pytest.raises(InvalidInput, match=words):
             design_contract(build([0.2, 0.1], 10, valuation=LinearValuation(scale=scales)))
-    with pytest.raises(InvalidInput, match=r"valuation.scale has shape \(3,\): expected \(2,\), one for each type"):
+    with pytest.raises(
+        InvalidInput, match=r"valuation.scale has shape \(3,\): expected \(2,\), one for each type"
+    ):
         build([0.2, 0.1], 10, valuation=LinearValuation(scale=[1.0, 2.0, 3.0]), shading=0.1)
 
 
 @pytest.mark.parametrize(
-    "shape", [lambda s: PowerValuation(scale=s, exponent=0.5), lambda s: ExponentialUtility(scale=s, risk_aversion=1.0)]
+    "shape",
+    [lambda s: PowerValuation(scale=s, exponent=0.5), lambda s: ExponentialUtility(scale=s, risk_aversion=1.0)],
 )
 def test_a_common_shape_may_be_any_concave_valuation(build, shape):
     problem = build([0.2, 0.1], 10, accuracy=CURVE, valuation=shape([100.0, 300.0]), maximise="value")

@@ -251,7 +251,9 @@ def test_numbers_and_curves_may_differ_too(build):
     assert certificate.feasibility_slack == pytest.approx(slack, abs=1e-7)
     # Whoever stays out does as well as on the better curve.
     assert contract.reservation_utility == pytest.approx(design_contract(base).reservation_utility, rel=1e-6)
-    law = dataclasses.replace(base, scenarios=[Scenario(weight=0.5), Scenario(weight=0.5, participants=Poisson(mean=4.0))])
+    law = dataclasses.replace(
+        base, scenarios=[Scenario(weight=0.5), Scenario(weight=0.5, participants=Poisson(mean=4.0))]
+    )
     assert verify(design_contract(law)).holds
 
 
@@ -330,7 +332,9 @@ def test_what_does_not_go_together_is_refused(build, unknown):
 
 
 @pytest.mark.parametrize(
-    ("participants", "accuracy"), [(10, Arctan(optimum=1.0, scale=100.0)), (Poisson(mean=10.0), PowerLaw())], ids=str
+    ("participants", "accuracy"),
+    [(10, Arctan(optimum=1.0, scale=100.0)), (Poisson(mean=10.0), PowerLaw())],
+    ids=str,
 )
 def test_curves_that_are_no_mixture_and_laws_of_participants(build, participants, accuracy):
     problem = build([0.2, 0.04], participants, accuracy=accuracy, scenarios=alternatives([0.5, 0.5], TWO))
