@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,99 @@ def test_imports_point_downwards(floor):
     above = set(FLOORS[FLOORS.index(floor) + 1 :])
     offenders = {p.name: imported_packages(p) & above for p in (ROOT / floor).rglob("*.py")}
     assert not {name: bad for name, bad in offenders.items() if bad}
+
+
+# Rooms of contracts, and of which others each may know.
+ROOMS = {
+    "problem": set(),
+    "program": {"problem"},
+    "proof": {"problem"},
+    "contract": {"problem", "program", "proof"},
+    "measured": {"problem", "program", "proof", "contract"},
+}
+# Data, no code: what solvers fill in and proofs are read from.
+EVIDENCE = {"contracts.proof.evidence", "contracts.proof.witness"}
+LONGEST = 400
+
+
+def module_of(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def for_types_only(tree: ast.Module) -> set[ast.AST]:
+    """What stands under `if TYPE_CHECKING:`."""
+    found: set[ast.AST] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
+            found |= {inner for part in node.body for inner in ast.walk(part)}
+    return found
+
+
+def imported_modules(path: Path, modules: set[str]) -> set[str]:
+    """The modules of contracts that a file imports, at once or when it is used, but for types."""
+    tree, found = ast.parse(path.read_text()), set()
+    skipped = for_types_only(tree)
+    for node in ast.walk(tree):
+        if node in skipped:
+            continue
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            inner = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= (inner & modules) | ({node.module} if inner - modules else set())
+    return found & modules
+
+
+@cache
+def graph() -> dict[str, set[str]]:
+    files = {module_of(path): path for path in (ROOT / "contracts").rglob("*.py")}
+    return {module: imported_modules(path, set(files)) - {module} for module, path in files.items()}
+
+
+def room_of(module: str) -> str:
+    parts = module.split(".")
+    return parts[1] if len(parts) > 1 else ""
+
+
+def test_rooms_know_each_other_one_way():
+    offenders = [
+        f"{module} imports {other}"
+        for module, imported in graph().items()
+        for other in imported
+        if room_of(module) in ROOMS and room_of(other) in ROOMS.keys() - {room_of(module)}
+        if room_of(other) not in ROOMS[room_of(module)]
+        and not (room_of(module) == "program" and other in EVIDENCE)
+    ]
+    assert offenders == []
+
+
+def test_what_programs_and_proofs_share_is_data():
+    for module in EVIDENCE:
+        tree = ast.parse((ROOT / (module.replace(".", "/") + ".py")).read_text())
+        assert not [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.Lambda)]
+        assert all(room_of(other) in ("proof", "records") for other in graph()[module])
+
+
+def test_imports_form_no_circle():
+    waiting, left = dict(graph()), None
+    while left != len(waiting):
+        left = len(waiting)
+        waiting = {module: imported & waiting.keys() for module, imported in waiting.items()}
+        waiting = {module: imported for module, imported in waiting.items() if imported}
+    # What imports into a circle is no part of it.
+    while left and (ends := waiting.keys() - set().union(*waiting.values())):
+        waiting = {module: imported for module, imported in waiting.items() if module not in ends}
+    assert waiting == {}
+
+
+def test_no_file_is_long():
+    lengths = {module: len((path).read_text().splitlines()) for module, path in files()}
+    assert {module: length for module, length in lengths.items() if length > LONGEST} == {}
+
+
+def files():
+    return ((module_of(path), path) for path in (ROOT / "contracts").rglob("*.py"))
 
 
 def test_proofs_take_nothing_from_what_they_prove():

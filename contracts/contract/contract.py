@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from contracts.contract.provenance import Provenance
 from contracts.problem import Problem
 from contracts.problem.standard_form import StandardForm, standard_form
 from contracts.proof.evidence import Proof
@@ -18,28 +19,6 @@ if TYPE_CHECKING:
     from contracts.contract.rewards import Rewards
     from contracts.contract.settlement import Settlement
     from contracts.proof.certificate import Certificate
-
-
-@frozen
-class Provenance:
-    """How a contract was found.
-
-    Attributes:
-        solver: "interior-point", "compiled", "conic", "branch and bound" (where no program's answer was as
-            good) or "closed form".
-        expectation: how expectations were taken: "mixture of exponentials", "Gauss rule" or over "outcomes".
-        excluded: how many distinct costs, from the dearest down, contribute nothing by design.
-        iterations: iterations of the solver.
-        seconds: time spent.
-        fit_error: largest relative error of the mixture against the loss, on the range that matters.
-    """
-
-    solver: str
-    expectation: str
-    excluded: int
-    iterations: int
-    seconds: float
-    fit_error: float
 
 
 @frozen
@@ -82,9 +61,9 @@ class Contract:
     @cached_property
     def certificate(self) -> Certificate:
         """What `verify` says of it; computed once."""
-        from contracts.contract.verify import verify
+        from contracts.contract.checking import certificate_of
 
-        return verify(self)
+        return certificate_of(self)
 
     @property
     def utility(self) -> np.ndarray:
@@ -156,7 +135,7 @@ class Contract:
         """
         from contracts.contract.files import decode
 
-        return decode(text)
+        return cls(**decode(text))
 
     def save(self, path: Any) -> None:
         """Write the JSON text to a file, atomically."""
@@ -169,7 +148,7 @@ class Contract:
         """Read a contract file."""
         from contracts.contract.files import read
 
-        return read(path)
+        return cls(**read(path))
 
     def _rows(self) -> list[tuple[str, ...]]:
         population = self.problem.population

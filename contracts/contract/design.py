@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from contracts import checks
 from contracts.contract.contract import Contract
 from contracts.contract.divergence_design import design_within_divergence
 from contracts.contract.general_design import design_general
 from contracts.contract.plain_design import SOLVERS, design_due
 from contracts.contract.stated import Stated
-from contracts.errors import InvalidInput
+from contracts.errors import InvalidInput, NotConverged
 from contracts.problem import Problem
 
 
@@ -65,12 +67,34 @@ def design_contract(
         raise InvalidInput(f"problem = {problem!r:.60}: expected a Problem")
     limits: dict[str, Any] = {"solver": solver, "global_gap": global_gap, "time_limit": time_limit}
     if problem.plain:
+        _refuse_batch(problem)
         return design_due(problem, None, **limits)
     stated = Stated.of(problem)
     if stated.simple:
-        return stated.read(design_due(stated.plain, stated.reservation, **limits))
+        try:
+            return stated.read(design_due(stated.plain, stated.reservation, **limits))
+        except NotConverged:
+            if solver != "interior-point":
+                raise
+            # More may be due than can be given: the search over cases says to whom, and how much.
+            return design_general(stated, global_gap=global_gap, time_limit=time_limit)
     if stated.divergence:
         return design_within_divergence(stated, solver=solver, time_limit=time_limit)
     if solver != "interior-point":
         raise InvalidInput(f"solver = {solver!r}: expected 'interior-point' for {', '.join(stated.beyond)}")
     return design_general(stated, global_gap=global_gap, time_limit=time_limit)
+
+
+def _refuse_batch(problem: Problem) -> None:
+    """Name what has more numbers than one problem has."""
+    types = problem.population.costs.shape[-1]
+    for name, value, accepted in (
+        ("population.costs", problem.population.costs, 1),
+        ("valuation.scale", problem.valuation.scale, 0),
+        ("accuracy.optimum", problem.accuracy.optimum, 0),
+    ):
+        if np.ndim(value) > accepted:
+            one = f"a number or ({types},), one for each type" if name == "valuation.scale" else "one problem"
+            raise InvalidInput(
+                f"{name} has shape {np.shape(value)}: expected {one}; design_contracts takes batches"
+            )

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from contracts import checks
-from contracts.contract.contract import Contract, Provenance
 from contracts.contract.proof_data import proof_from_data, proof_to_data
+from contracts.contract.provenance import Provenance
 from contracts.errors import InvalidInput
 from contracts.json_text import read_json, write_json
 from contracts.problem import Problem
@@ -25,6 +25,7 @@ from contracts.problem.data_tables import brief, known, table_of
 from contracts.problem.standard_form import standard_form
 
 if TYPE_CHECKING:
+    from contracts.contract.contract import Contract
     from contracts.proof.certificate import Certificate
 
 SCHEMA, FIRST_SCHEMA = "modelpact/contract/2", "modelpact/contract/1"
@@ -62,8 +63,8 @@ def encode(contract: Contract, certificate: Certificate | None = None) -> str:
     )
 
 
-def decode(text: str) -> Contract:
-    """Read what `encode` wrote; see `Contract.from_json`."""
+def decode(text: str) -> dict[str, Any]:
+    """The fields of a contract that `encode` wrote; see `Contract.from_json`."""
     try:
         document = read_json(text)
     except InvalidInput as error:
@@ -81,19 +82,19 @@ def decode(text: str) -> Contract:
     proof = _first_proof(document) if first else _table(document, "proof")
     own = scalars["objective" if problem.target_is_value else "expected_accuracy"]
     _check_names(_get(document, "names"), problem)
-    return Contract(
-        problem=problem,
+    return {
+        "problem": problem,
         **vectors,
         **scalars,
-        reached=own if first else checks.number("reached", _get(document, "reached")),
-        reason=_text(document, "reason"),
-        provenance=_provenance(_table(document, "provenance")),
-        proof=proof_from_data(proof, standard_form(problem)),
-    )
+        "reached": own if first else checks.number("reached", _get(document, "reached")),
+        "reason": _text(document, "reason"),
+        "provenance": _provenance(_table(document, "provenance")),
+        "proof": proof_from_data(proof, standard_form(problem)),
+    }
 
 
-def read(path: Any) -> Contract:
-    """Read a contract file; errors name the file."""
+def read(path: Any) -> dict[str, Any]:
+    """The fields of the contract in a file; errors name the file."""
     try:
         text = Path(path).read_bytes().decode("utf-8")
     except OSError as error:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from contracts.contract import Contract
+from contracts.contract.checking import certificate_of
+from contracts.contract.contract import Contract
 from contracts.errors import InvalidInput
 from contracts.proof.certificate import Certificate
-from contracts.proof.certify import GAP, certify
+from contracts.proof.certify import GAP
 
 
 def verify(contract: Contract, *, gap: float = GAP) -> Certificate:
@@ -31,14 +32,4 @@ def verify(contract: Contract, *, gap: float = GAP) -> Certificate:
     """
     if not isinstance(contract, Contract):
         raise InvalidInput(f"contract = {contract!r:.60}: expected a Contract")
-    return certify(
-        contract.problem,
-        contribution=contract.contribution,
-        expected_reward=contract.expected_reward,
-        reservation_utility=contract.reservation_utility,
-        objective=contract.objective,
-        expected_accuracy=contract.expected_accuracy,
-        reached=contract.reached,
-        proof=contract.proof,
-        gap=gap,
-    )
+    return certificate_of(contract, gap=gap)

@@ -95,6 +95,11 @@ class Problem:
         if self.plain:  # a batch's parameters have shapes of their own
             return
         for curve in (self.accuracy, *(scenario.accuracy for scenario in self.scenarios)):
+            if curve is not None and np.ndim(curve.optimum) > 0:
+                shape = np.shape(curve.optimum)
+                raise InvalidInput(
+                    f"accuracy.optimum has shape {shape}: expected a number; only plain problems form batches"
+                )
             if curve is not None and self.baseline >= float(curve.optimum):
                 best = f"the curve's optimum {float(curve.optimum):g}"
                 raise InvalidInput(f"baseline = {self.baseline:g}: expected less than {best}")

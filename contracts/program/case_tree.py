@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import heapq
 import time
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -12,7 +13,8 @@ from contracts.problem.cases import EITHER, STAYS, Case, linear_constraints
 from contracts.problem.objective import NashBargaining
 from contracts.program.case_program import Point, Setting, into_box, shortfall, value_at
 from contracts.program.convex_program import CONVERGED, GAIN, Solved, solve
-from contracts.program.rounding import NEAR, decided, in_lots, links_open, lots_near, option_room
+from contracts.program.rounding import decided, in_lots, least_utilities, lots_near, nothing_for_nothing
+from contracts.program.shared_options import different_options, grouped
 from contracts.program.splits import SOUND, TIE, Split, branches, split_of, widths_of
 from contracts.program.whole_lots import FixedMenus, better_lots
 from contracts.proof.evidence import LEAF, Cases
@@ -135,7 +137,10 @@ class Tree:
         if self.simple:
             self._take(node.case, node.solved)
             return
-        case = decided(at.form, at.asked, node.case, node.solved.point.contribution, self.widths)
+        x = node.solved.point.contribution
+        case = decided(at.form, at.asked, node.case, x, self.widths)
+        if at.form.problem.menu.options is not None and np.unique(at.form.group).size > 1:
+            case = grouped(at, case, x)
         if not self._new(case):
             return
         solved = self._solved(case)
@@ -167,7 +172,8 @@ class Tree:
                 self._take(fixed, found)
 
     def _new(self, case: Case) -> bool:
-        key = b"".join(part.tobytes() for part in (case.low, case.high, case.link, case.reach, case.service))
+        parts = (case.low, case.high, case.link, case.reach, case.service, np.array(case.shared))
+        key = b"".join(part.tobytes() for part in parts)
         if key in self.tried:
             return False
         self.tried.add(key)
@@ -184,26 +190,32 @@ class Tree:
 
     def _take(self, case: Case, solved: Solved) -> None:
         """Keep a menu if it is one and the best so far."""
-        at, point = self.setting, solved.point
         if solved.error > CONVERGED or solved.broken > 0.0:
             return
-        if shortfall(at, case, point.contribution, point.utility) > SOUND * at.value_unit:
+        at = self.setting
+        for point in self._readings(case, solved.point):
+            if shortfall(at, case, point.contribution, point.utility) > SOUND * at.value_unit:
+                continue
+            if not self._counts(case, point):
+                continue
+            value = value_at(at, case, point.contribution, point.utility, point.level)
+            if np.isfinite(value) and (value > self.known or self.best is None):
+                self.best, self.known = Menu(case, point, value), max(self.known, value)
+
+    def _readings(self, case: Case, point: Point) -> Iterator[Point]:
+        """A point, and where options count those in which who brings nothing, but for rounding, gets nothing."""
+        at = self.setting
+        if at.form.problem.menu.options is None:
+            yield point
             return
-        if not self._counts(case, point):
-            return
-        value = self._value(case, solved)
-        if np.isfinite(value) and (value > self.known or self.best is None):
-            self.best, self.known = Menu(case, point, value), max(self.known, value)
+        least = least_utilities(at, case, point)
+        for utility in (point.utility, least):
+            yield nothing_for_nothing(at, case, point._replace(utility=utility))
 
     def _counts(self, case: Case, point: Point) -> bool:
         """Whether a decided case has no more options than are allowed."""
-        at = self.setting
-        if at.form.problem.menu.options is None:
-            return True
-        room, free = option_room(at.form, case, at.asked)
-        small = NEAR * max(float(point.contribution.max(initial=0.0)), 1e-300)
-        taken = [k for k in free if point.contribution[k] > small or point.utility[k] > SOUND * at.value_unit]
-        return len(taken) + links_open(at.form, case).size <= room
+        most = self.setting.form.problem.menu.options
+        return most is None or different_options(self.setting, case, point) <= most
 
     def cases(self) -> Cases:
         """The tree as a proof."""

@@ -21,9 +21,13 @@ from contracts.problem.cases import (
     UNDECIDED,
     Asked,
     Case,
+    classes,
+    known_options,
+    linear_constraints,
     neighbours,
 )
 from contracts.problem.standard_form import StandardForm
+from contracts.program.case_program import Point, Setting
 
 NEAR = 1e-9  # of a lot, or of the largest contribution
 FEW = 4  # pools whose lots are tried in all ways
@@ -31,7 +35,7 @@ FEW = 4  # pools whose lots are tried in all ways
 
 def in_lots(form: StandardForm, case: Case) -> Case:
     """A case whose bounds are moved inwards to whole lots, where contributions are."""
-    lot = form.problem.menu.lot
+    lot = form.lot
     if lot is None:
         return case
     low = np.ceil(case.low / lot - NEAR) * lot
@@ -40,25 +44,14 @@ def in_lots(form: StandardForm, case: Case) -> Case:
 
 
 def option_room(form: StandardForm, case: Case, asked: Asked) -> tuple[int, list[int]]:
-    """How many more options a case may have, and first served rows that may take the one that does not count.
-
-    Known options are one for each group with served rows, and one more for each pair of neighbours apart; to
-    bring nothing and get nothing is none.
-    """
+    """How many more options a case may have, and first served rows that may take the one that does not count."""
     most = form.problem.menu.options
-    known, free = 0, []
+    free = []
     for group in np.unique(form.group):
         served = np.flatnonzero((form.group == group) & (case.service == SERVED))
-        if not served.size:
-            continue
-        adjacent = served[:-1][np.diff(served) == 1]
-        known += int((case.link[adjacent] == APART).sum())
-        first = int(served[0])
-        if asked.due[first] <= 0.0 and case.low[first] <= 0.0:
-            free.append(first)
-        else:
-            known += 1
-    return (form.rows if most is None else most) - known, free
+        if served.size and asked.due[served[0]] <= 0.0 and case.low[served[0]] <= 0.0:
+            free.append(int(served[0]))
+    return (form.rows if most is None else most) - known_options(form, case, asked.due), free
 
 
 def links_open(form: StandardForm, case: Case) -> np.ndarray:
@@ -149,21 +142,44 @@ def _best_breaks(
     return kept
 
 
+def least_utilities(at: Setting, case: Case, point: Point) -> np.ndarray:
+    """The least utilities with which the contributions of a decided case can be asked for, shape (rows,).
+
+    What keeps one row from another's option, or is due to it, asks for no less than some utility; so that there
+    are least ones, found by raising from nothing whatever falls short.
+    """
+    linear = linear_constraints(at.form, case, at.asked)
+    raises = np.flatnonzero((linear.by_u > 0.0).sum(axis=1) == 1)
+    needs = (linear.least - linear.by_x @ point.contribution - linear.by_z * point.level)[raises]
+    by_u, row = linear.by_u[raises], linear.by_u[raises].argmax(axis=1)
+    own = by_u[np.arange(raises.size), row]
+    alone, least = (by_u != 0.0).sum(axis=1) == 1, np.full(point.utility.size, -np.inf)
+    np.maximum.at(least, row[alone], needs[alone] / own[alone])
+    least = np.where(np.isfinite(least), least, point.utility)
+    for _ in range(least.size):
+        np.maximum.at(least, row, (needs - (by_u @ least - own * least[row])) / own)
+    return np.minimum(least, point.utility)
+
+
+def nothing_for_nothing(at: Setting, case: Case, point: Point) -> Point:
+    """The point, whoever is asked for nothing and given nothing but for rounding asked and given exactly that."""
+    x, u = point.contribution.copy(), point.utility.copy()
+    small = NEAR * max(at.data_unit, float(x.max(initial=0.0)))
+    none = (x <= small) & (np.abs(u) <= NEAR * at.value_unit) & (case.low <= 0.0) & (at.asked.due <= 0.0)
+    x[none] = u[none] = 0.0
+    return point._replace(contribution=x, utility=u)
+
+
 def pools(form: StandardForm, case: Case) -> list[np.ndarray]:
     """Served rows by the option they share."""
-    found: list[list[int]] = []
-    for i in np.flatnonzero(case.service == SERVED):
-        joined = i > 0 and found and found[-1][-1] == i - 1 and form.group[i] == form.group[i - 1]
-        if joined and case.link[i - 1] == SHARED:
-            found[-1].append(int(i))
-        else:
-            found.append([int(i)])
-    return [np.array(rows) for rows in found]
+    number = classes(form, case)
+    served = np.flatnonzero(case.service == SERVED)
+    return [served[number[served] == one] for one in dict.fromkeys(number[served].tolist())]
 
 
 def lots_near(form: StandardForm, case: Case, x: np.ndarray) -> Iterator[np.ndarray]:
     """Contributions in whole lots near x, pools together: all roundings of few pools, else two."""
-    lot = form.problem.menu.lot
+    lot = form.lot
     together = pools(form, case)
     inside = in_lots(form, case)
     base = np.array([np.floor(x[rows].mean() / lot + NEAR) for rows in together])

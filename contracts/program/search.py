@@ -20,6 +20,7 @@ import time
 import numpy as np
 
 from contracts.problem.cases import SERVED, Asked, Case, whole
+from contracts.problem.shape import hopeless
 from contracts.problem.standard_form import StandardForm
 from contracts.program.case_program import setting
 from contracts.program.case_tree import Tree
@@ -66,6 +67,13 @@ class Found:
     reason: str | None = None
 
 
+NOTHING_PAYS = Found(
+    contribution=None, utility=None, level=0.0, case=None, value=-np.inf, bound=np.inf, global_bound=None,
+    cases=None, global_cases=None, nodes=0, cut_short=False,
+    reason="all data that may pay together give no model: expected cheaper data or more participants",
+)  # fmt: skip
+
+
 def search(
     form: StandardForm,
     asked: Asked,
@@ -84,6 +92,8 @@ def search(
         time_limit: seconds after which the search ends with what it has.
     """
     began, goal = time.perf_counter(), goal_of(form, outside)
+    if all(hopeless(world.plain) for world in form.worlds) and (asked.due >= 0.0).all():
+        return NOTHING_PAYS
     losses = losses_of(form, float(min(asked.due.min(), 0.0)))
     allowed = global_gap * goal.unit
     stay = _may_stay(form)
@@ -135,7 +145,7 @@ def _nothing(first: Tree, true: bool, nodes: int) -> Found:
     room = option_room(form, case, at.asked)[0]
     if room < 0:
         most = form.problem.menu.options
-        reason = f"options = {most}: at least {most - room} are needed, one for each group"
+        reason = f"options = {most}: at least {most - room} are needed"
     elif solved.broken > 0.0:
         worst = int(np.argmax(solved.point.feasibility.sum(axis=0)))
         types = np.flatnonzero(form.row == worst)

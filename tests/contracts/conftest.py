@@ -16,11 +16,15 @@ SCENARIOS = {
 }
 
 
+OF_THE_POPULATION = ("names", "groups", "qualities", "capacities", "shading", "doubt")
+
+
 def build(costs, participants, *, probabilities=None, belief="interim", accuracy=None, valuation=None, **other):
     if probabilities is None:
         probabilities = [1 / len(costs)] * len(costs)
+    who = {name: other.pop(name) for name in OF_THE_POPULATION if name in other}
     return Problem(
-        population=Population(costs=costs, probabilities=probabilities, participants=participants),
+        population=Population(costs=costs, probabilities=probabilities, participants=participants, **who),
         accuracy=GeneralizationBound() if accuracy is None else accuracy,
         valuation=LinearValuation(scale=100.0) if valuation is None else valuation,
         belief=belief,

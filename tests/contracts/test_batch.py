@@ -208,10 +208,12 @@ def test_curves_of_a_batch_are_checked_as_single_ones_are():
 
 
 def test_bad_batches_are_refused_in_one_line():
-    valuation = LinearValuation(scale=[1.0, 2.0])
     curve = PowerLaw(optimum=[0.9, 0.8, 0.7])
     with pytest.raises(InvalidInput, match="do not broadcast"):
-        unstack(two_types(accuracy=curve, valuation=valuation))
+        unstack(two_types(accuracy=curve, valuation=LinearValuation(scale=[1.0, 2.0, 3.0, 4.0])))
+    # As many scales as types are one for each type.
+    with pytest.raises(InvalidInput, match=r"accuracy.optimum has shape \(3,\): expected a number"):
+        two_types(accuracy=curve, valuation=LinearValuation(scale=[1.0, 2.0]))
     with jax.enable_x64(True):
         wrong = Population(
             costs=jnp.asarray([[0.02, 0.01], [0.02, -0.01]]),

@@ -8,20 +8,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from contracts import Infeasible, InvalidInput, LinearValuation, PowerLaw, design_contract, verify
+from contracts import Infeasible, InvalidInput, LinearValuation, Menu, PowerLaw, Welfare, design_contract, verify
 from contracts.contract.choice import choose, design_for_choice, sufficient_margin
-from contracts.extensions.margins import MarginProblem
-from contracts.extensions.objectives import ObjectiveProblem, Welfare
-from contracts.extensions.tastes import TasteProblem
 from contracts.testing import contracts, example_contract
 
 CURVE = PowerLaw(optimum=0.95, coefficient=1.0, exponent=0.5)
 COSTS = [0.5, 0.2, 0.05]
 
 
+def with_margins(problem, margin):
+    menu = Menu(participation_margin=margin, preference_margin=margin)
+    return dataclasses.replace(problem, menu=menu)
+
+
 def strict(build, margin=1.0, **other):
-    problem = build(COSTS, 10, accuracy=CURVE, **other)
-    return design_contract(MarginProblem(problem=problem, participation_margin=margin, preference_margin=margin))
+    return design_contract(with_margins(build(COSTS, 10, accuracy=CURVE, **other), margin))
 
 
 @pytest.mark.parametrize("belief", ["interim", "ex-ante"])
@@ -108,8 +109,7 @@ def test_the_sufficient_margin_suffices(share, scale):
         example_contract().problem, accuracy=CURVE, valuation=LinearValuation(scale=300.0)
     )
     margin = sufficient_margin(share, scale=scale, options=5)
-    stated = MarginProblem(problem=problem, participation_margin=margin, preference_margin=margin)
-    assert choose(design_contract(stated), scale=scale).right.min() >= share - 1e-9
+    assert choose(design_contract(with_margins(problem, margin)), scale=scale).right.min() >= share - 1e-9
 
 
 @pytest.mark.slow
@@ -118,29 +118,28 @@ def test_the_least_margin_for_a_share_is_found_and_no_larger(build):
     contract, choice = design_for_choice(problem, share=0.8, scale=0.5)
     assert choice.right.min() >= 0.8
     assert verify(contract).holds
-    margin = contract.problem.preference_margin
+    margin = contract.problem.menu.preference_margin
     assert 0.0 < margin <= sufficient_margin(0.8, scale=0.5, options=3)
-    less = MarginProblem(problem=problem, participation_margin=0.9 * margin, preference_margin=0.9 * margin)
-    assert choose(design_contract(less), scale=0.5).right.min() < 0.8
+    assert choose(design_contract(with_margins(problem, 0.9 * margin)), scale=0.5).right.min() < 0.8
     with pytest.raises(Infeasible, match=r"share = 0\.999"):
         design_for_choice(problem, share=0.999, scale=1000.0)
 
 
-def test_contracts_of_other_extensions_are_taken(build):
+def test_everybody_errs_in_its_own_units(build):
     problem = build(COSTS, 10, accuracy=CURVE)
     base = choose(design_contract(problem), scale=1.0)
-    same = TasteProblem(population=problem.population, accuracy=CURVE, valuations=[problem.valuation] * 3)
+    same = dataclasses.replace(problem, valuation=LinearValuation(scale=[100.0, 100.0, 100.0]))
     assert choose(design_contract(same), scale=1.0).expected_accuracy == base.expected_accuracy
-    doubled = TasteProblem(
+    doubled = dataclasses.replace(
+        problem,
         population=dataclasses.replace(problem.population, costs=np.array(COSTS) * [2.0, 1.0, 1.0]),
-        accuracy=CURVE,
-        valuations=[LinearValuation(scale=200.0), problem.valuation, problem.valuation],
+        valuation=LinearValuation(scale=[200.0, 100.0, 100.0]),
     )
     surer = choose(design_contract(doubled), scale=1.0)
     # In its own, doubled units the first type errs half as much.
     assert surer.right[0] == pytest.approx(choose(design_contract(problem), scale=0.5).right[0], rel=1e-5)
     assert surer.right[1] == pytest.approx(base.right[1], rel=1e-5)
-    fair = design_contract(ObjectiveProblem(problem=problem, objective=Welfare()))
+    fair = design_contract(dataclasses.replace(problem, objective=Welfare()))
     assert choose(fair, scale=1.0).staying_out.max() < base.staying_out.max()
 
 

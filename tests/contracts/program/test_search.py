@@ -5,12 +5,12 @@ import itertools
 
 import numpy as np
 import pytest
-
-from contracts.contract.design import design_contract
 from contracts.extensions.margins import MarginProblem
 from contracts.extensions.objectives import ObjectiveProblem
 from contracts.extensions.scenarios import ScenarioProblem
 from contracts.extensions.tiers import TieredProblem
+
+from contracts.contract.design import design_contract
 from contracts.problem import Problem
 from contracts.problem.accuracy import Arctan, Exponential, GeneralizationBound, PowerLaw
 from contracts.problem.cases import APART, SERVED, SHARED, STAYS, whole
