@@ -46,8 +46,8 @@ def design_due(
         if due is not None and due.utility.max() > 0.0:
             who = (problem.population.names or ())[int(due.utility.argmax())]
             raise Infeasible(
-                f"{who} is due {due.utility.max():.6g}, but all data that may pay together give no model: expected"
-                " cheaper data or more participants"
+                f"{who} is due {due.utility.max():.6g}, but all data that may pay together give no model:"
+                " expected cheaper data or more participants"
             )
         return null_contract(problem, None, began, left=0.0)
     model = prepare(problem, due)

@@ -12,8 +12,15 @@ import numpy as np
 from contracts.problem.cases import EITHER, STAYS, Case, linear_constraints
 from contracts.problem.objective import NashBargaining
 from contracts.program.case_program import Point, Setting, into_box, shortfall, value_at
-from contracts.program.convex_program import CONVERGED, GAIN, Solved, solve
-from contracts.program.rounding import decided, in_lots, least_utilities, lots_near, nothing_for_nothing
+from contracts.program.convex_program import CONVERGED, GAIN, TOLERANCE, Solved, solve
+from contracts.program.rounding import (
+    decided,
+    in_lots,
+    least_utilities,
+    lots_near,
+    nothing_for_nothing,
+    option_room,
+)
 from contracts.program.shared_options import different_options, grouped
 from contracts.program.splits import SOUND, TIE, Split, branches, split_of, widths_of
 from contracts.program.whole_lots import FixedMenus, better_lots
@@ -122,7 +129,7 @@ class Tree:
         if counted or self._nobody_bargains(case):
             return Node(case, _void(at, inside))
         self.nodes += 1
-        tolerance = 1e-15 if self.simple else QUICK
+        tolerance = TOLERANCE if self.simple else QUICK
         return Node(case, solve(at, inside, tolerance=tolerance, below=self.known))
 
     def _nobody_bargains(self, case: Case) -> bool:

@@ -1,6 +1,7 @@
 """Options shared across groups, where a menu may have few: which rows to tell apart next, and proposals.
 
-Within a group neighbours share or do not (`splits`, `rounding`); rows of different groups are told apart in pairs.
+Within a group neighbours share or do not (`splits`, `rounding`); rows of different groups are told apart in
+pairs.
 """
 
 from __future__ import annotations
