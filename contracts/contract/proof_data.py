@@ -14,7 +14,7 @@ from contracts import checks
 from contracts.errors import InvalidInput
 from contracts.problem.data_tables import brief, known, table_of
 from contracts.problem.standard_form import StandardForm
-from contracts.proof.evidence import LEAF, SERVICE, Cases, Mixtures, Proof
+from contracts.proof.evidence import LEAF, PAIR, Cases, Mixtures, Proof
 from contracts.proof.witness import Tree, Witness
 
 
@@ -80,7 +80,7 @@ def tree_from_data(name: str, table: dict[str, Any], form: StandardForm) -> Tree
 def cases_from_data(name: str, table: dict[str, Any], form: StandardForm) -> Cases:
     """A proof by cases over menus."""
     _complete(name, table, Cases)
-    kind = _whole(f"{name}.kind", table["kind"], LEAF, SERVICE)
+    kind = _whole(f"{name}.kind", table["kind"], LEAF, PAIR)
     cases, leaves, worlds = kind.size, int((kind == LEAF).sum()), len(form.worlds)
     linear = table["linear"]
     if not isinstance(linear, list) or len(linear) != leaves:
@@ -88,7 +88,7 @@ def cases_from_data(name: str, table: dict[str, Any], form: StandardForm) -> Cas
     return Cases(
         mixtures=_mixtures(f"{name}.mixtures", table["mixtures"], worlds),
         kind=kind,
-        index=_whole(f"{name}.index", table["index"], 0, form.rows - 1, cases),
+        index=_whole(f"{name}.index", table["index"], 0, form.rows**2 - 1, cases),
         threshold=_numbers(f"{name}.threshold", table["threshold"], cases),
         contribution=_numbers(f"{name}.contribution", table["contribution"], leaves, form.rows),
         utility=_numbers(f"{name}.utility", table["utility"], leaves, form.rows),

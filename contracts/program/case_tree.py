@@ -12,16 +12,16 @@ import numpy as np
 from contracts.problem.cases import EITHER, STAYS, Case, linear_constraints
 from contracts.problem.objective import NashBargaining
 from contracts.program.case_program import Point, Setting, into_box, shortfall, value_at
-from contracts.program.convex_program import CONVERGED, GAIN, Solved, solve
+from contracts.program.convex_program import CONVERGED, GAIN, TOLERANCE, Solved, solve
 from contracts.program.rounding import (
     decided,
     in_lots,
     least_utilities,
-    links_open,
     lots_near,
     nothing_for_nothing,
     option_room,
 )
+from contracts.program.shared_options import different_options, grouped
 from contracts.program.splits import SOUND, TIE, Split, branches, split_of, widths_of
 from contracts.program.whole_lots import FixedMenus, better_lots
 from contracts.proof.evidence import LEAF, Cases
@@ -129,7 +129,7 @@ class Tree:
         if counted or self._nobody_bargains(case):
             return Node(case, _void(at, inside))
         self.nodes += 1
-        tolerance = 1e-15 if self.simple else QUICK
+        tolerance = TOLERANCE if self.simple else QUICK
         return Node(case, solve(at, inside, tolerance=tolerance, below=self.known))
 
     def _nobody_bargains(self, case: Case) -> bool:
@@ -144,7 +144,10 @@ class Tree:
         if self.simple:
             self._take(node.case, node.solved)
             return
-        case = decided(at.form, at.asked, node.case, node.solved.point.contribution, self.widths)
+        x = node.solved.point.contribution
+        case = decided(at.form, at.asked, node.case, x, self.widths)
+        if at.form.problem.menu.options is not None and np.unique(at.form.group).size > 1:
+            case = grouped(at, case, x)
         if not self._new(case):
             return
         solved = self._solved(case)
@@ -176,7 +179,8 @@ class Tree:
                 self._take(fixed, found)
 
     def _new(self, case: Case) -> bool:
-        key = b"".join(part.tobytes() for part in (case.low, case.high, case.link, case.reach, case.service))
+        parts = (case.low, case.high, case.link, case.reach, case.service, np.array(case.shared))
+        key = b"".join(part.tobytes() for part in parts)
         if key in self.tried:
             return False
         self.tried.add(key)
@@ -211,17 +215,14 @@ class Tree:
         if at.form.problem.menu.options is None:
             yield point
             return
-        for utility in (point.utility, least_utilities(at, case, point)):
+        least = least_utilities(at, case, point)
+        for utility in (point.utility, least):
             yield nothing_for_nothing(at, case, point._replace(utility=utility))
 
     def _counts(self, case: Case, point: Point) -> bool:
         """Whether a decided case has no more options than are allowed."""
-        at = self.setting
-        if at.form.problem.menu.options is None:
-            return True
-        room, free = option_room(at.form, case, at.asked)
-        taken = [k for k in free if point.contribution[k] > 0.0 or point.utility[k] > 0.0]
-        return len(taken) + links_open(at.form, case).size <= room
+        most = self.setting.form.problem.menu.options
+        return most is None or different_options(self.setting, case, point) <= most
 
     def cases(self) -> Cases:
         """The tree as a proof."""

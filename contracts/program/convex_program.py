@@ -36,7 +36,7 @@ from contracts.program.worlds import Idle, derivatives, expected
 
 MAX_ITERATIONS = 150
 PATIENCE = 15
-TOLERANCE = 1e-15
+TOLERANCE = 1e-14
 LEAST_SLACK = 0.02
 SHARES = (1.0, 0.7, 0.4)
 CONVERGED = 1e-8

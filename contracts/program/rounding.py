@@ -21,6 +21,8 @@ from contracts.problem.cases import (
     UNDECIDED,
     Asked,
     Case,
+    classes,
+    known_options,
     linear_constraints,
     neighbours,
 )
@@ -33,7 +35,7 @@ FEW = 4  # pools whose lots are tried in all ways
 
 def in_lots(form: StandardForm, case: Case) -> Case:
     """A case whose bounds are moved inwards to whole lots, where contributions are."""
-    lot = form.problem.menu.lot
+    lot = form.lot
     if lot is None:
         return case
     low = np.ceil(case.low / lot - NEAR) * lot
@@ -42,25 +44,14 @@ def in_lots(form: StandardForm, case: Case) -> Case:
 
 
 def option_room(form: StandardForm, case: Case, asked: Asked) -> tuple[int, list[int]]:
-    """How many more options a case may have, and first served rows that may take the one that does not count.
-
-    Known options are one for each group with served rows, and one more for each pair of neighbours apart; to
-    bring nothing and get nothing is none.
-    """
+    """How many more options a case may have, and first served rows that may take the one that does not count."""
     most = form.problem.menu.options
-    known, free = 0, []
+    free = []
     for group in np.unique(form.group):
         served = np.flatnonzero((form.group == group) & (case.service == SERVED))
-        if not served.size:
-            continue
-        adjacent = served[:-1][np.diff(served) == 1]
-        known += int((case.link[adjacent] == APART).sum())
-        first = int(served[0])
-        if asked.due[first] <= 0.0 and case.low[first] <= 0.0:
-            free.append(first)
-        else:
-            known += 1
-    return (form.rows if most is None else most) - known, free
+        if served.size and asked.due[served[0]] <= 0.0 and case.low[served[0]] <= 0.0:
+            free.append(int(served[0]))
+    return (form.rows if most is None else most) - known_options(form, case, asked.due), free
 
 
 def links_open(form: StandardForm, case: Case) -> np.ndarray:
@@ -181,19 +172,14 @@ def nothing_for_nothing(at: Setting, case: Case, point: Point) -> Point:
 
 def pools(form: StandardForm, case: Case) -> list[np.ndarray]:
     """Served rows by the option they share."""
-    found: list[list[int]] = []
-    for i in np.flatnonzero(case.service == SERVED):
-        joined = i > 0 and found and found[-1][-1] == i - 1 and form.group[i] == form.group[i - 1]
-        if joined and case.link[i - 1] == SHARED:
-            found[-1].append(int(i))
-        else:
-            found.append([int(i)])
-    return [np.array(rows) for rows in found]
+    number = classes(form, case)
+    served = np.flatnonzero(case.service == SERVED)
+    return [served[number[served] == one] for one in dict.fromkeys(number[served].tolist())]
 
 
 def lots_near(form: StandardForm, case: Case, x: np.ndarray) -> Iterator[np.ndarray]:
     """Contributions in whole lots near x, pools together: all roundings of few pools, else two."""
-    lot = form.problem.menu.lot
+    lot = form.lot
     together = pools(form, case)
     inside = in_lots(form, case)
     base = np.array([np.floor(x[rows].mean() / lot + NEAR) for rows in together])

@@ -158,7 +158,7 @@ def _nothing(first: Tree, true: bool, nodes: int) -> Found:
     room = option_room(form, case, at.asked)[0]
     if room < 0:
         most = form.problem.menu.options
-        reason = f"options = {most}: at least {most - room} are needed, one for each group"
+        reason = f"options = {most}: at least {most - room} are needed"
     elif solved.broken > 0.0:
         worst = int(np.argmax(solved.point.feasibility.sum(axis=0)))
         types = np.flatnonzero(form.row == worst)

@@ -25,7 +25,8 @@ from contracts.problem.cases import (
 from contracts.problem.standard_form import StandardForm
 from contracts.program.case_program import Point, Setting
 from contracts.program.rounding import NEAR, in_lots, links_open, option_room
-from contracts.proof.evidence import BOUNDS, LINK, REACH, SERVICE
+from contracts.program.shared_options import pair_split
+from contracts.proof.evidence import BOUNDS, LINK, PAIR, REACH, SERVICE
 
 Split = tuple[int, int, float]
 TIE = 1e-11  # of the largest value: rounding
@@ -41,7 +42,7 @@ def widths_of(form: StandardForm, margin: np.ndarray) -> np.ndarray:
 
 def split_of(at: Setting, case: Case, point: Point) -> Split | None:
     """Where the best contract of a case does what no menu may: kind, index and threshold; None if nowhere."""
-    for rule in (_service, _reach, _link, _nothing, _lots):
+    for rule in (_service, _reach, _link, _pair, _nothing, _lots):
         found = rule(at, case, point)
         if found is not None:
             return found
@@ -87,7 +88,7 @@ def _link(at: Setting, case: Case, point: Point) -> Split | None:
         doubtful = undecided[doubt[undecided] > NEAR]
         if doubtful.size:
             return LINK, int(doubtful[np.argmax(doubt[doubtful])]), 0.0
-    if menu.options is None:
+    if menu.options is None or np.unique(form.group).size > 1:
         return None
     room, free = option_room(form, case, at.asked)
     counted = int((apart[undecided] > small).sum()) + sum(1 for k in free if x[k] > small or u[k] > SOUND)
@@ -96,6 +97,11 @@ def _link(at: Setting, case: Case, point: Point) -> Split | None:
     weight = apart * np.minimum(*_beside(at))
     place = undecided[np.argmax(weight[undecided])]
     return (LINK, int(place), 0.0) if apart[place] > small else None
+
+
+def _pair(at: Setting, case: Case, point: Point) -> Split | None:
+    """Where options of different groups may be one."""
+    return pair_split(at, case, point) if np.unique(at.form.group).size > 1 else None
 
 
 def _beside(at: Setting) -> tuple[np.ndarray, np.ndarray]:
@@ -119,7 +125,7 @@ def _nothing(at: Setting, case: Case, point: Point) -> Split | None:
 
 
 def _lots(at: Setting, case: Case, point: Point) -> Split | None:
-    lot = at.form.problem.menu.lot
+    lot = at.form.lot
     if lot is None:
         return None
     lots = point.contribution / lot
@@ -140,6 +146,11 @@ def branches(case: Case, kind: int, index: int, threshold: float) -> Iterator[Ca
         high[index], low[index] = min(high[index], threshold), max(low[index], threshold)
         yield dataclasses.replace(case, high=high)
         yield dataclasses.replace(case, low=low)
+        return
+    if kind == PAIR:
+        pair = divmod(index, case.low.size)
+        yield dataclasses.replace(case, shared=(*case.shared, pair))
+        yield dataclasses.replace(case, apart=(*case.apart, pair))
         return
     name, values = {
         LINK: ("link", (SHARED, APART)),
