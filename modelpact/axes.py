@@ -26,13 +26,20 @@ import numpy as np
 
 from contracts import checks
 from contracts.errors import InvalidInput
-from contracts.problem import Problem, accuracy, valuation
-from contracts.problem import participants as turnout
-from contracts.problem.data import family, population
+from contracts.problem import Problem
+from contracts.problem.data import (
+    curve_from_data,
+    menu_from_data,
+    objective_from_data,
+    outside_from_data,
+    valuation_from_data,
+)
+from contracts.problem.data_population import doubt_from_data, participants_from_data, population_from_data
+from contracts.problem.doubt import Doubt
 from contracts.records import frozen
 
-WHOLE_TABLES = ("population", "accuracy", "valuation")
-OPTIONS = ("belief", "maximise")
+WHOLE_TABLES = ("population", "accuracy", "valuation", "outside", "menu", "objective")
+OPTIONS = ("belief", "maximise", "baseline")
 MOST_VALUES = 1_000_000
 
 
@@ -42,9 +49,11 @@ class Axis:
 
     Args:
         settings: for each point of the axis the fields that it sets, for example
-            `{"population.participants": 20}`. Fields are "belief", "maximise", those of "population", "accuracy"
-            and "valuation", one entry of a list ("population.costs[0]"), or a whole table ("accuracy"). Setting
-            one probability rescales the others to sum to one.
+            `{"population.participants": 20}`. Fields are "belief", "maximise", "baseline", those of
+            "population", "accuracy", "valuation", "outside", "menu" and "objective" (also what these hold:
+            "population.doubt.radius", "population.participants.clinics", the number of one group), one entry of
+            a list ("population.costs[0]"), or a whole table ("accuracy"). Setting one probability rescales the
+            others of its group to sum to one.
         labels: the coordinate of each point: all numbers or all texts.
         unit: the unit of the coordinate; empty if it has none.
 
@@ -100,14 +109,26 @@ class Axis:
 UNITS = {
     "population.participants": "participants",
     "population.costs": "cost per datum",
-    "valuation.scale": "cost",
+    "population.capacities": "data",
+    "menu.lot": "data",
+    "menu.options": "options",
+    **dict.fromkeys(
+        (
+            "valuation.scale",
+            "outside.utility",
+            "outside.joining_cost",
+            "menu.participation_margin",
+            "menu.preference_margin",
+        ),
+        "cost",
+    ),
 }
 
 
 def _spaced(field: str, start: float, stop: float, count: int, spacing: Any) -> list[Any]:
     low, high = checks.number("start", start), checks.number("stop", stop)
     values = spacing(low, high, checks.integer("count", count, low=1, high=MOST_VALUES))
-    if _bare(field) == "population.participants":
+    if _bare(field).startswith("population.participants") or field == "menu.options":
         return [int(value) for value in dict.fromkeys(np.rint(values))]
     return values.tolist()
 
@@ -129,8 +150,10 @@ def changed(problem: Problem, settings: Mapping[str, Any]) -> Problem:
     parts: dict[str, dict[str, Any]] = defaultdict(dict)
     for field, value in settings.items():
         part, _, name = field.partition(".")
-        if field in WHOLE_TABLES:
-            parts[""][field] = _table(field, value)
+        if field == "accuracy.baseline":  # where files state it
+            parts[""]["baseline"] = value
+        elif field in WHOLE_TABLES:
+            parts[""] |= _table(field, value, problem)
         elif field in OPTIONS:
             parts[""][field] = value
         elif part in WHOLE_TABLES and name:
@@ -140,33 +163,47 @@ def changed(problem: Problem, settings: Mapping[str, Any]) -> Problem:
     whole = parts.pop("", {})
     for part, values in parts.items():
         record = whole.get(part, getattr(problem, part))
+        if record is None:
+            raise InvalidInput(f"{part}.{next(iter(values))}: expected a problem with an objective that has it")
         whole[part] = _set(record, part, values, problem)
     return dataclasses.replace(problem, **whole)
 
 
-def _table(name: str, value: Any) -> Any:
+def _table(name: str, value: Any, problem: Problem) -> dict[str, Any]:
+    """Fields of the problem that a whole table sets."""
     if not isinstance(value, dict):
         if type(value).__module__.startswith("contracts."):
-            return value
+            return {name: value}
         raise InvalidInput(f"{name} = {value!r:.60}: expected a table")
+    types = problem.population.types
+    if name == "accuracy":
+        beside = {"baseline": value["baseline"]} if "baseline" in value else {}
+        return {name: curve_from_data(value)} | beside
+    if name == "objective":
+        aim, target = objective_from_data(value)
+        return {name: aim} | ({} if target is None else {"maximise": target})
     if name == "population":
-        return population(name, value)
-    return family(name, value, accuracy.FAMILIES if name == "accuracy" else valuation.FAMILIES)
+        return {name: population_from_data(name, value)}
+    read = {"valuation": valuation_from_data, "outside": outside_from_data, "menu": menu_from_data}[name]
+    return {name: read(value, types)}
 
 
 def _set(record: Any, part: str, values: dict[str, Any], problem: Problem) -> Any:
     known = {entry.name for entry in dataclasses.fields(record)}
     changes: dict[str, Any] = {}
     for name, value in sorted(values.items(), key=lambda item: "[" in item[0]):  # whole lists first
-        match = re.fullmatch(r"(\w+)(?:\[(\d+)\])?", name)
+        match = re.fullmatch(r"(\w+)(?:\[(\d+)\]|\.(.+))?", name)
         if match is None or match[1] not in known:
             raise InvalidInput(_unknown(f"{part}.{name}", problem))
-        if match[2] is None:
-            law = name == "participants" and isinstance(value, dict)
-            changes[name] = family("population.participants", value, turnout.FAMILIES) if law else value
+        field, index, inner = match[1], match[2], match[3]
+        current = changes.get(field, getattr(record, field))
+        if index is not None:
+            group = record.group_of if field == "probabilities" and part == "population" else None
+            changes[field] = _entry(part, field, current, int(index), value, group)
+        elif inner is not None:
+            changes[field] = _inner(f"{part}.{field}", record, current, inner, value, problem)
         else:
-            current = changes.get(match[1], getattr(record, match[1]))
-            changes[match[1]] = _entry(part, match[1], current, int(match[2]), value)
+            changes[field] = _whole(part, field, value, changes.get("groups", getattr(record, "groups", None)))
     if "costs" in changes and np.size(changes["costs"]) != np.size(getattr(record, "costs", ())):
         changes.setdefault("names", None)
     try:
@@ -175,7 +212,34 @@ def _set(record: Any, part: str, values: dict[str, Any], problem: Problem) -> An
         raise InvalidInput(f"[{part}] {error}") from error
 
 
-def _entry(part: str, name: str, current: Any, index: int, value: Any) -> np.ndarray:
+def _whole(part: str, field: str, value: Any, groups: Any) -> Any:
+    """The value of a field, where it is a table of its own."""
+    if part == "population" and isinstance(value, dict):
+        if field == "participants":
+            return participants_from_data(part, value, groups)
+        if field == "doubt":
+            return doubt_from_data(f"{part}.{field}", value)
+    return value
+
+
+def _inner(place: str, record: Any, current: Any, inner: str, value: Any, problem: Problem) -> Any:
+    """A field's value with one of its own fields set: how much doubt, a law's mean, one group's number."""
+    if place == "population.participants" and isinstance(current, tuple):
+        groups = record.group_names
+        if inner not in groups:
+            raise InvalidInput(f"unknown field '{place}.{inner}': no such group: expected {', '.join(groups)}")
+        law = participants_from_data("population", {inner: value}, [inner])[inner]
+        return tuple(law if name == inner else one for name, one in zip(groups, current, strict=True))
+    if place == "population.doubt" and current is None and inner == "radius":
+        return Doubt(radius=value)
+    if not dataclasses.is_dataclass(current) or inner not in {f.name for f in dataclasses.fields(current)}:
+        raise InvalidInput(_unknown(f"{place}.{inner}", problem))
+    return dataclasses.replace(current, **{inner: value})  # type: ignore[type-var]
+
+
+def _entry(
+    part: str, name: str, current: Any, index: int, value: Any, group: np.ndarray | None = None
+) -> np.ndarray:
     where = f"{part}.{name}[{index}]"
     if np.ndim(current) != 1 or index >= np.size(current):
         raise InvalidInput(f"{where}: expected an entry of a list with {np.size(current)} entries")
@@ -184,10 +248,11 @@ def _entry(part: str, name: str, current: Any, index: int, value: Any) -> np.nda
         result[index] = checks.number(where, value)
         return result
     share = checks.number(where, value, low=0.0, high=1.0)
-    rest = float(result.sum() - result[index])
+    others = np.ones(result.size, dtype=bool) if group is None else group == group[index]
+    rest = float(result[others].sum() - result[index])
     if rest <= 0.0 and share < 1.0:
         raise InvalidInput(f"{where} = {share:g}: expected 1, as no other type has a chance")
-    result *= (1.0 - share) / rest if rest > 0.0 else 0.0
+    result[others] *= (1.0 - share) / rest if rest > 0.0 else 0.0
     result[index] = share
     return result
 
@@ -195,7 +260,11 @@ def _entry(part: str, name: str, current: Any, index: int, value: Any) -> np.nda
 def _unknown(field: str, problem: Problem) -> str:
     accepted = [*OPTIONS, *WHOLE_TABLES]
     for part in WHOLE_TABLES:
-        accepted += [f"{part}.{entry.name}" for entry in dataclasses.fields(getattr(problem, part))]
+        record = getattr(problem, part)
+        accepted += (
+            [f"{part}.{entry.name}" for entry in dataclasses.fields(record)] if record is not None else []
+        )
+    accepted += ["population.doubt.radius"]
     close = difflib.get_close_matches(field, accepted, n=1)
     hint = f"did you mean {close[0]!r}? " if close else ""
     return f"unknown field {field!r}: {hint}accepted: {', '.join(accepted)}"

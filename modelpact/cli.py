@@ -1,8 +1,8 @@
 """The command line: what a command is called, and what becomes of errors.
 
 Commands are functions elsewhere, imported when called, so that `--help` answers at once. A command returns
-its exit code: 0 if everything holds, 1 if something does not. Bad input ends with code 2 and one line on
-stderr.
+its exit code: 0 if everything holds, 1 if something does not, 3 if only optimality is not proved. Bad input ends
+with code 2 and one line on stderr.
 """
 
 from __future__ import annotations
@@ -28,7 +28,10 @@ COMMANDS = {
     "run": ("run:run", "Carry out a whole scheme on real data, and audit it."),
     "catalogue": ("catalogue:catalogue", "List the problems of the papers, print one, check its numbers."),
 }
-EXIT_CODES = "Exit codes: 0 everything holds, 1 something does not, 2 bad input (nothing is written)."
+EXIT_CODES = (
+    "Exit codes: 0 everything holds, 1 something does not, 2 bad input (nothing is written),"
+    " 3 every promise holds, but optimality is not proved."
+)
 SESSION = """A first session; every command explains itself with --help:
 
 ```

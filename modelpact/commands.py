@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Sequence
+from inspect import signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from modelpact import tables
 from modelpact.terminal import PICTURES, Flag, document, whisper, working, writable
+from modelpact.verdicts import checked, verdict
 
 if TYPE_CHECKING:
     from contracts.contract import Contract
-    from contracts.proof.certificate import Certificate
 
 
 def design(
@@ -20,29 +23,36 @@ def design(
     output: Path | None = None,
     plot: Path | None = None,
     solver: Literal["interior-point", "conic"] = "interior-point",
+    global_gap: float = 1e-3,
+    time_limit: float = 10.0,
     json: Flag = False,
 ) -> int:
     """Find the best contract for a problem file, with proof.
 
     Prints the menu, its certificate and what not knowing the types costs. The menu's columns: the cost of a
     datum and the probability of each type; the data it contributes; the accuracy up to which it receives the
-    trained model, and the expected value of that; its gain, value less cost, and the gain it would have alone.
+    trained model, and the expected value of that; its gain, value less cost, and what it has by staying out.
 
     Parameters
     ----------
     problem
-        TOML file with the population (costs, probabilities, participants), the accuracy curve (a family, or
-        measurements in a CSV file) and the valuation of models.
+        TOML file with the population (costs, probabilities, participants; groups, qualities, capacities, doubt),
+        the accuracy curve (a family, or measurements in a CSV file) and the valuation of models; optionally the
+        outside option, limits of the menu, the objective and scenarios.
     output
         Where to write the contract with its problem, proof and certificate (JSON).
     plot
         Where to draw the contract (.png, .pdf or .svg).
     solver
         The default method, or cvxpy's as a second opinion.
+    global_gap
+        How much better another contract may be for all that is proved, as a share of the largest target.
+    time_limit
+        Seconds that the search for such a proof may take.
     json
         Print the contract file instead of tables.
     """
-    from contracts import design_contract, full_information, verify
+    from contracts import design_contract, full_information
     from contracts.storage import write_atomically
     from modelpact.problem_file import read_problem
 
@@ -51,9 +61,9 @@ def design(
     writable(plot, PICTURES)
     whisper(stated.notes, "note: ")
     with working("designing") as now:
-        contract = design_contract(stated.problem, solver=solver)
+        contract = design_contract(stated.problem, solver=solver, global_gap=global_gap, time_limit=time_limit)
         now("verifying")
-        certificate = verify(contract)
+        certificate = contract.certificate
     text = contract.to_json(certificate)
     # Everything is ready before anything is written: an error leaves no file behind.
     picture = _picture(contract, plot.suffix) if plot else None
@@ -82,30 +92,34 @@ def design(
     return verdict(certificate)
 
 
-def verify(contract: Path, /, *, json: Flag = False) -> int:
+def verify(contract: Path, /, *, promises: Flag = False, rigorous: Flag = False, json: Flag = False) -> int:
     """Check a contract file without trusting its author.
 
     Recomputes every constraint, the expected rewards and the bound on the optimum from the problem alone.
-    Exits with 0 only if everything holds; else names what breaks, for whom and by how much.
+    Exits with 0 if every promise holds and optimality is proved; with 1 if a promise is broken, naming what
+    breaks, for whom and by how much; with 3 if every promise holds and optimality is not proved.
 
     Parameters
     ----------
     contract
         A file written by `modelpact design --output`.
+    promises
+        It is enough that every promise holds.
+    rigorous
+        Compute with intervals, so that what holds is a theorem about the numbers in the file.
     json
         Print the certificate as JSON.
     """
     from contracts import Contract
-    from contracts import verify as check
 
     agreed = Contract.load(contract)
     with working("verifying"):
-        certificate = check(agreed)
+        certificate = _rigorously(agreed) if rigorous else agreed.certificate
     if json:
         print(document("certificate", certificate), end="")
-        return verdict(certificate)
-    tables.console().print(str(certificate), markup=False)
-    return verdict(certificate)
+    else:
+        tables.console().print(str(certificate), markup=False)
+    return verdict(certificate, promises=promises)
 
 
 def settle(
@@ -114,20 +128,26 @@ def settle(
     *,
     counts: str,
     policy: Literal["capped", "proportional", "lottery"] = "capped",
+    scenario: int = 0,
     seed: int | None = None,
     json: Flag = False,
 ) -> int:
     """Say who receives which model, given who takes part.
+
+    The contract is verified first, and nothing is settled if a promise is broken.
 
     Parameters
     ----------
     contract
         A file written by `modelpact design --output`.
     counts
-        How many participants of each type came, in the order of the types: 3,2,2,2,1.
+        How many participants of each type came, in the order of the types: 3,2,2,2,1; or by name, those left out
+        being none: Aachen=1,rural=3.
     policy
         The reward policy that was announced: any model up to a cap, a share of the trained model's value, or
         a lottery for the whole model.
+    scenario
+        Which scenario turned out true, from 0.
     seed
         Draws the lottery.
     json
@@ -136,15 +156,22 @@ def settle(
     from contracts import Contract
 
     agreed = Contract.load(contract)
-    settled = agreed.settle(_counts(counts), policy, seed=seed)
+    come = _counts(counts, agreed.problem.population.names or ())
+    with working("verifying"):
+        certificate = agreed.certificate
+    if not certificate.holds:
+        return verdict(certificate)
+    settled = agreed.settle(come, policy, seed=seed, scenario=scenario)
     if json:
+        verdict(certificate)  # what is not proved is said, and settled nevertheless
         print(document("settlement", settled), end="")
         return 0
     out = tables.console()
+    out.print(checked(certificate), markup=False)
     out.print(tables.settlement(settled, agreed.contribution))
     out.print(
-        f"\nThe model is trained on {settled.total_data:,.6g} data: accuracy {settled.trained_accuracy:.6g},"
-        f" value {float(agreed.problem.value(settled.total_data)):,.6g}.",
+        f"\nThe model is trained on {settled.total_data:,.6g} data: accuracy {settled.trained_accuracy:.6g}"
+        f"{_worth(agreed, settled.total_data)}.",
         markup=False,
     )
     return 0
@@ -153,32 +180,66 @@ def settle(
 def _print_contract(contract: Contract) -> None:
     out, problem = tables.console(), contract.problem
     out.print(tables.menu(contract))
+    certain = "" if problem.population.named else "expected "
     out.print(
-        f"\n{problem.population.participants} participants, {problem.belief} belief:"
-        f" expected value of the trained model {contract.objective:,.9g},"
-        f" expected accuracy {contract.expected_accuracy:.6g}.",
+        f"\n{problem.population.size} participants, {problem.belief} belief:"
+        f" {certain}value of the trained model {contract.objective:,.9g}{_unit(contract)},"
+        f" {certain}accuracy {contract.expected_accuracy:.6g}.",
         markup=False,
     )
+    if problem.objective is not None:
+        out.print(f"Maximised: {problem.objective.family}, {contract.reached:,.9g}.", markup=False)
     if contract.reason:
         out.print(contract.reason, markup=False)
 
 
-def verdict(certificate: Certificate) -> int:
-    """Exit code, and the violations on stderr, one line each."""
-    if not certificate.holds:
-        whisper(certificate.violations, "modelpact: ")
-    return 0 if certificate.holds else 1
+def _unit(contract: Contract) -> str:
+    return f" {contract.problem.currency}" if contract.problem.currency else ""
 
 
-def _counts(text: str) -> list[int]:
+def _worth(contract: Contract, data: float) -> str:
+    """What the trained model is worth, where that is the same for everybody."""
+    if not contract.problem.plain:
+        return ""
+    return f", value {float(contract.problem.value(data)):,.6g}{_unit(contract)}"
+
+
+def _rigorously(contract: Contract) -> Any:
+    from contracts import verify as check
     from contracts.errors import InvalidInput
 
+    if "rigorous" not in signature(check).parameters:
+        raise InvalidInput("rigorous: verification by intervals is not available yet: expected none")
+    arguments: dict[str, Any] = {"rigorous": True}
+    return check(contract, **arguments)
+
+
+def _counts(text: str, names: Sequence[str]) -> list[int] | dict[str, int]:
+    """Participants of each type, by position or by name."""
+    from contracts.errors import InvalidInput
+
+    found: dict[str, int] = {}
     try:
-        return [int(word) for word in text.split(",")]
+        if "=" not in text:
+            return [int(word) for word in text.split(",")]
+        for pair in text.split(","):
+            name, _, number = pair.rpartition("=")
+            if name.strip() in found:
+                raise InvalidInput(f"counts: {name.strip()!r} is given twice: expected one number for each type")
+            found[name.strip()] = int(number)
     except ValueError as error:
+        if isinstance(error, InvalidInput):
+            raise
         raise InvalidInput(
             f"counts = {text!r:.60}: expected whole numbers separated by commas, such as 3,2,2,2,1"
+            " or Aachen=1,rural=3"
         ) from error
+    for name in found:
+        if name not in names:
+            close = difflib.get_close_matches(name, names, n=1)
+            hint = f"did you mean {close[0]!r}? " if close else ""
+            raise InvalidInput(f"counts: no type is called {name!r:.60}: {hint}expected {', '.join(names):.200}")
+    return found
 
 
 def _picture(contract: Contract, suffix: str) -> bytes:

@@ -1,21 +1,45 @@
 """Read a contract-design problem from a TOML file; errors name the file, the key and what is accepted.
 
 ```toml
-belief = "interim"                  # or "ex-ante"; optional
-maximise = "accuracy"               # or "value"; optional
+belief = "interim"                  # or "ex-ante"; optional, as everything below that is marked so
+currency = "EUR"                    # optional
 [population]
 costs = [0.2, 0.1]                  # of one datum, by type
-probabilities = [0.5, 0.5]
-participants = 10                   # or a law: {family = "poisson", mean = 10}, "binomial", "finite"
+probabilities = [0.5, 0.5]          # within each group
+participants = 10                   # or a law: {family = "poisson", mean = 10}, "binomial", "finite"; by group
+                                    # {clinics = 8, Aachen = 1}; or "named": everybody listed, known by name
 names = ["small", "large"]          # optional
+groups = ["clinics", "clinics"]     # optional: who can be told apart
+qualities = [0.9, 1.0]              # optional: effective data in one datum
+capacities = [200.0, 500.0]         # optional: the most data of each type
+shading = 0.1                       # optional: share of the data that may be missing undetected
+doubt = {distance = "total-variation", radius = 0.05}   # optional, or "kullback-leibler"
 [accuracy]
 family = "power-law"                # and its parameters; or "measured" with a CSV file
 optimum = 0.95
 coefficient = 2.0
 exponent = 0.5
+baseline = 0.5                      # optional: what everybody has without data
 [valuation]
 family = "linear"
-scale = 100.0
+scale = 100.0                       # or a list, one number per type
+[outside]                           # optional: what everybody gets by staying out
+utility = [0.0, 10.0]               # a number or a list; without it, training alone
+joining_cost = 5.0
+[menu]                              # optional
+options = 3
+lot = 10.0
+participation_margin = 5.0
+preference_margin = 1.0
+[objective]                         # optional
+family = "welfare"                  # or "accuracy", "value", "rawlsian", "nash-bargaining", "distribution-cost"
+coordinator = 0.5
+target = "value"                    # the coordinator's own: "accuracy" unless stated
+[[scenarios]]                       # optional: what may turn out true
+weight = 0.7
+[[scenarios]]
+weight = 0.3
+population = {probabilities = [0.6, 0.4]}
 ```
 """
 
@@ -30,7 +54,8 @@ from contracts.errors import InvalidInput
 from contracts.measured import learning_curves
 from contracts.measured.learning_curves import CurveFit
 from contracts.problem import Problem, accuracy
-from contracts.problem.data import choice, kinds, known, problem_from_data
+from contracts.problem.data import problem_from_data
+from contracts.problem.data_tables import choice, kinds, known
 from contracts.records import frozen
 
 LARGEST_FILE = 10_000_000
@@ -116,8 +141,16 @@ def read_toml(path: Path) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:  # TOMLDecodeError, or integers of thousands of digits
         if isinstance(error, InvalidInput):
             raise
-        reason = "nested too deeply" if isinstance(error, RecursionError) else str(error).split(";")[0]
+        reason = "nested too deeply" if isinstance(error, RecursionError) else _toml_error(str(error))
         raise InvalidInput(f"{path}: not TOML: {reason}") from error
+
+
+def _toml_error(said: str) -> str:
+    """What is wrong with a TOML file, in words that say so where something is stated twice."""
+    reason = " ".join(said.split(";")[0].split())
+    twice = any(word in reason for word in ("overwrite", "twice", "Duplicate", "immutable namespace"))
+    place = f" ({reason.rpartition('(')[2]}" if reason.endswith(")") else ""
+    return f"a key or a table is stated twice{place}" if twice else reason
 
 
 def _problem(document: dict[str, Any], folder: Path) -> tuple[Problem, CurveFit | None]:
@@ -129,7 +162,7 @@ def _problem(document: dict[str, Any], folder: Path) -> tuple[Problem, CurveFit 
 
 
 def _measured(table: dict[str, Any], folder: Path) -> CurveFit:
-    known("accuracy", table, ("family", "measurements"), ("fit",))
+    known("accuracy", table, ("family", "measurements"), ("fit", "baseline"))
     kinds("accuracy", table)
     choice("accuracy", table, "fit", (*learning_curves.FAMILIES, "best"))
     try:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from contracts.contract import Contract
 from contracts.contract.verify import verify
 from contracts.errors import InvalidInput
+from contracts.json_text import write_json
 from contracts.problem import Problem
 from contracts.proof.certificate import Certificate
 from contracts.records import frozen
@@ -124,7 +125,7 @@ def _read(path: Path) -> tuple[Contract, bytes]:
         inside = None
     if inside is None:
         return Contract.load(path), path.read_bytes()
-    text = json.dumps(inside, indent=1, ensure_ascii=False) + "\n"
+    text = write_json(inside)
     return Contract.from_json(text), text.encode()
 
 
@@ -288,8 +289,9 @@ def report_command(
 ) -> int:
     """Explain a contract on one page for everybody: what is offered, why it is fair, how to check it.
 
-    The page loads nothing and can be mailed, printed and read on a phone. The contract is verified first; exits
-    with 0 only if everything holds and was kept, and the page says what does not.
+    The page loads nothing and can be mailed, printed and read on a phone. The contract is verified first: if a
+    promise is broken no page is written. Exits with 0 only if every promise holds and was kept; what is not
+    proved, or was not kept, the page says.
 
     Parameters
     ----------
@@ -308,15 +310,19 @@ def report_command(
     json
         Print where the page is and the certificate as JSON.
     """
-    from modelpact import commands, tables
+    from modelpact import tables, verdicts
 
     writable(output, (".html", ".htm"), keep=contract)
     with working("verifying and writing"):
         page = report(contract, title=title, data=data, currency=currency, audit=audit)
+    if not page.certificate.holds:
+        return verdicts.verdict(page.certificate)
     page.save(output)
     if json:
         print(document("report", {"output": str(output), "certificate": page.certificate}), end="")
     else:
-        tables.console().print(f"Wrote {output}", markup=False)
+        out = tables.console()
+        out.print(verdicts.checked(page.certificate), markup=False)
+        out.print(f"Wrote {output}", markup=False)
     kept = page.audit is None or page.audit.promises_met
-    return commands.verdict(page.certificate) or int(not kept)
+    return verdicts.verdict(page.certificate, promises=True) or int(not kept)

@@ -23,7 +23,6 @@ table = [
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,12 +32,14 @@ import numpy as np
 from contracts import checks
 from contracts.errors import InvalidInput
 from contracts.problem import Problem
-from contracts.problem.data import known, problem_from_data
+from contracts.problem.data import problem_from_data
+from contracts.problem.data_tables import known
 from contracts.records import frozen
-from modelpact.axes import Axis
-from modelpact.problem_file import read_problem
+from modelpact.axes import WHOLE_TABLES, Axis
+from modelpact.problem_file import read_problem, read_toml
 from modelpact.sweeps import CHUNK, sweep
 from modelpact.terminal import PICTURES, Flag, document, progress, writable
+from modelpact.verdicts import UNPROVED
 
 if TYPE_CHECKING:
     import xarray
@@ -74,7 +75,7 @@ def read_sweep(path: str | Path) -> SweepFile:
     contracts.errors.InvalidInput: nowhere.toml: No such file or directory: expected a TOML file
     """
     place = Path(path)
-    document = _document(place)
+    document = read_toml(place)
     try:
         known("", document, ("problem", "axes"), ("chunk",))
         if not isinstance(document["axes"], dict) or not document["axes"]:
@@ -87,17 +88,6 @@ def read_sweep(path: str | Path) -> SweepFile:
         )
     except InvalidInput as error:
         raise InvalidInput(f"{path}: {error}") from error
-
-
-def _document(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_bytes().decode("utf-8"))
-    except OSError as error:
-        raise InvalidInput(f"{path}: {error.strerror}: expected a TOML file") from error
-    except UnicodeDecodeError as error:
-        raise InvalidInput(f"{path}: byte {error.start} is not UTF-8: expected a TOML file") from error
-    except (ValueError, RecursionError) as error:
-        raise InvalidInput(f"{path}: not TOML: {str(error)[:80]}") from error
 
 
 def _problem(stated: Any, folder: Path) -> Problem:
@@ -145,8 +135,8 @@ def _flat(entry: dict[str, Any]) -> dict[str, Any]:
     """Settings by field; TOML reads an unquoted population.costs as a table in a table."""
     flat: dict[str, Any] = {}
     for key, value in entry.items():
-        if key in ("population", "accuracy", "valuation") and isinstance(value, dict) and "family" not in value:
-            if key == "population" and {"costs", "probabilities", "participants"} <= set(value):
+        if key in WHOLE_TABLES and isinstance(value, dict) and "family" not in value:
+            if key == "population" and {"costs", "participants"} <= set(value):
                 flat[key] = value
             else:
                 flat |= {f"{key}.{name}": inner for name, inner in value.items()}
@@ -167,7 +157,7 @@ def sweep_command(
     """Design, verify and benchmark every combination of a sweep file's axes.
 
     An interrupted sweep continues when it is started again. Exits with 0 if every problem was solved and
-    certified, else with 1.
+    proved optimal, with 3 if every promise of every contract holds at least, else with 1.
 
     Parameters
     ----------
@@ -200,7 +190,9 @@ def sweep_command(
     print(document("sweep", summary) if json else _shown(summary) + "\n", end="")
     if plot is not None and not json:
         print(f"Wrote {plot}")
-    return 0 if summary["certified"] == summary["problems"] else 1
+    if summary["certified"] == summary["problems"]:
+        return 0
+    return UNPROVED if summary["holding"] == summary["problems"] else 1
 
 
 def summarise(data: xarray.Dataset) -> dict[str, Any]:
@@ -217,6 +209,7 @@ def summarise(data: xarray.Dataset) -> dict[str, Any]:
     return {
         "problems": int(solved.size),
         "solved": int(solved.sum()),
+        "holding": int(data["holds"].values.sum()),
         "certified": int(data["certified"].values.sum()),
         "largest_optimality_gap": float(np.nanmax(gaps)) if np.isfinite(gaps).any() else None,
         "objective": spread("objective"),

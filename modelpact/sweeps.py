@@ -18,6 +18,7 @@ a folder beside it. An interrupted sweep continues from there, whether it ran he
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import hashlib
 import io
 import json
@@ -31,10 +32,7 @@ import numpy as np
 from contracts import checks
 from contracts.errors import InvalidInput
 from contracts.problem import Problem
-from contracts.problem.accuracy import AccuracyCurve
-from contracts.problem.participants import Turnout
-from contracts.problem.population import Population
-from contracts.problem.valuation import Valuation
+from contracts.problem.accuracy import CustomCurve
 from contracts.storage import write_atomically
 from modelpact import sweep_results
 from modelpact.axes import Axis, changed
@@ -185,24 +183,16 @@ def _check_fields(problem: Problem, name: str, axis: Axis) -> None:
 
 
 def _text(value: Any) -> str:
-    """A faithful text of a problem, a curve, or plain values; a user's function is told by its values."""
-    if isinstance(value, Problem):
-        parts = (value.population, value.accuracy, value.valuation, value.belief, value.maximise)
-        return repr([_text(part) for part in parts])
-    if isinstance(value, Population):
-        number = value.participants
-        participants = _text(number) if isinstance(number, Turnout) else number
-        return repr([value.costs.tolist(), value.probabilities.tolist(), participants, value.names])
-    if isinstance(value, Turnout):
-        return repr(value.parameters())
-    if isinstance(value, AccuracyCurve | Valuation):
-        try:
-            return repr(value.parameters())
-        except InvalidInput:
-            assert isinstance(value, AccuracyCurve)
-            return repr((value.floor, value(np.geomspace(1e-3, 1e12, 301)).tolist()))
+    """A faithful text of a problem, an ingredient, or plain values; a user's function is told by its values."""
+    if isinstance(value, CustomCurve):
+        return repr((value.floor, value(np.geomspace(1e-3, 1e12, 301)).tolist()))
+    if dataclasses.is_dataclass(value):
+        fields = {entry.name: _text(getattr(value, entry.name)) for entry in dataclasses.fields(value)}
+        return repr((type(value).__name__, fields))
     if isinstance(value, dict):
         return repr({key: _text(entry) for key, entry in value.items()})
+    if isinstance(value, tuple):
+        return repr([_text(entry) for entry in value])
     return repr(value.tolist() if isinstance(value, np.ndarray) else value)
 
 

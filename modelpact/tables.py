@@ -34,10 +34,12 @@ def menu(contract: Contract) -> Table:
     offered = {}
     if population.types <= MOST_ROWS:  # a law of rewards for each type: costly for many
         offered = {"accuracy up to": _caps(contract)}
+    grouped = population.groups is not None and not population.named
     return _table(
         "type",
         population.names or (),
         {
+            **({"group": list(population.groups or ())} if grouped else {}),
             "cost": numbers(population.costs),
             "chance": numbers(population.probabilities),
             "contribute": numbers(contract.contribution),

@@ -1,81 +1,94 @@
 """Contracts as JSON text: the whole problem, the menu, the proof and the certificate, without loss.
 
 Numbers are written with the shortest digits that give the same float64 back. Reading checks the schema and
-every field's presence, kind and shape; whether the numbers hold together is for `verify` to say.
+every field's presence, kind and shape; whether the numbers hold together is for `verify` to say. The certificate
+in a file is what its author states: it is written for those who read files, and never read.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from contracts import checks
-from contracts.contract import Contract, Provenance
+from contracts.contract.contract import Contract, Provenance
+from contracts.contract.proof_data import proof_from_data, proof_to_data
 from contracts.errors import InvalidInput
+from contracts.json_text import read_json, write_json
+from contracts.problem import Problem
 from contracts.problem.data import problem_from_data, problem_to_data
-from contracts.proof.evidence import Proof
-from contracts.proof.witness import Tree, Witness
+from contracts.problem.data_tables import brief, known, table_of
+from contracts.problem.standard_form import standard_form
 
 if TYPE_CHECKING:
     from contracts.proof.certificate import Certificate
 
-SCHEMA = "modelpact/contract/1"
+SCHEMA, FIRST_SCHEMA = "modelpact/contract/2", "modelpact/contract/1"
 VECTORS = ("contribution", "expected_reward", "reservation_utility")
 SCALARS = ("objective", "expected_accuracy")
+PROOFS = ("witness", "global_witness", "tree")  # files of the first schema have them beside the menu
+COMMON = ("schema", *SCALARS, "names", *VECTORS, "reason", "problem", "provenance")
+SAME = 1e-6  # of a perfect model's value: what a certificate's slacks may differ from the contract's
 
 
 def encode(contract: Contract, certificate: Certificate | None = None) -> str:
-    """The contract as JSON text, with the certificate given or, without one, what `verify` says now."""
-    if certificate is None:
-        from contracts.contract.verify import verify
+    """The contract as JSON text, with the certificate given or, without one, its own.
 
-        certificate = verify(contract)
-    document = {
-        "schema": SCHEMA,
-        "objective": contract.objective,
-        "expected_accuracy": contract.expected_accuracy,
-        "names": list(contract.problem.population.names or ()),
-        **{name: getattr(contract, name).tolist() for name in VECTORS},
-        "reason": contract.reason,
-        "certificate": _plain(certificate),
-        "problem": problem_to_data(contract.problem),
-        "provenance": _plain(contract.provenance),
-        "witness": _plain(contract.witness),
-        "global_witness": _plain(contract.global_witness),
-        "tree": _plain(contract.tree),
-    }
-    return json.dumps(document, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+    Raises:
+        InvalidInput: the problem has no faithful text, a number is not finite, or the certificate is of another
+            contract.
+    """
+    certificate = contract.certificate if certificate is None else certificate
+    document: dict[str, Any] = {"schema": SCHEMA}
+    for name in (*SCALARS, "reached"):
+        document[name] = checks.number(name, getattr(contract, name))
+    document["names"] = list(contract.problem.population.names or ())
+    for name in VECTORS:
+        document[name] = checks.array(name, getattr(contract, name)).tolist()
+    _check_certificate(contract, certificate)
+    return write_json(
+        document
+        | {
+            "reason": contract.reason,
+            "certificate": _certificate_data(certificate),
+            "problem": problem_to_data(contract.problem),
+            "provenance": dataclasses.asdict(contract.provenance),
+            "proof": proof_to_data(contract.proof),
+        }
+    )
 
 
 def decode(text: str) -> Contract:
     """Read what `encode` wrote; see `Contract.from_json`."""
     try:
-        document = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise InvalidInput(f"not a contract file: no complete JSON text ({str(error)[:80]})") from error
-    if not isinstance(document, dict) or document.get("schema") != SCHEMA:
-        found = document.get("schema") if isinstance(document, dict) else type(document).__name__
-        raise InvalidInput(f"not a contract file: schema = {found!r:.60}: expected {SCHEMA!r}")
+        document = read_json(text)
+    except InvalidInput as error:
+        raise InvalidInput(f"not a contract file: {error}") from error
+    schema = document.get("schema") if isinstance(document, dict) else type(document).__name__
+    if schema not in (SCHEMA, FIRST_SCHEMA):
+        raise InvalidInput(f"not a contract file: schema = {schema!r:.60}: expected {SCHEMA!r}")
+    first = schema == FIRST_SCHEMA
+    known("", document, (), (*COMMON, "certificate", *(PROOFS if first else ("reached", "proof"))))
     problem = problem_from_data(_table(document, "problem"))
-    types = problem.population.types
-    vectors: dict[str, Any] = {name: _vector(document, name, types) for name in VECTORS}
+    vectors: dict[str, Any] = {
+        name: checks.array(name, _get(document, name), length=problem.population.types) for name in VECTORS
+    }
     scalars: dict[str, Any] = {name: checks.number(name, _get(document, name)) for name in SCALARS}
+    proof = _first_proof(document) if first else _table(document, "proof")
+    own = scalars["objective" if problem.target_is_value else "expected_accuracy"]
+    _check_names(_get(document, "names"), problem)
     return Contract(
         problem=problem,
         **vectors,
         **scalars,
-        reason=str(_get(document, "reason")),
+        reached=own if first else checks.number("reached", _get(document, "reached")),
+        reason=_text(document, "reason"),
         provenance=_provenance(_table(document, "provenance")),
-        reached=scalars["objective" if problem.target_is_value else "expected_accuracy"],
-        proof=Proof(
-            witness=_witness(document, "witness", problem.population.costs),
-            global_witness=_witness(document, "global_witness", problem.population.costs),
-            tree=_tree(document, np.unique(problem.population.costs).size),
-        ),
+        proof=proof_from_data(proof, standard_form(problem)),
     )
 
 
@@ -93,16 +106,56 @@ def read(path: Any) -> Contract:
         raise InvalidInput(f"{path}: {error}") from error
 
 
-def _plain(record: Any) -> Any:
-    if record is None:
-        return None
-    return {field.name: _value(getattr(record, field.name)) for field in dataclasses.fields(record)}
+def _check_certificate(contract: Contract, certificate: Certificate) -> None:
+    """Refuse to write a certificate beside a contract that it does not speak of."""
+    slack, gain = np.asarray(certificate.participation_slack), contract.information_rent
+    if slack.shape != gain.shape:
+        raise InvalidInput(
+            f"certificate: it is of another contract, one for {slack.size} types: expected its own"
+        )
+    if not certificate.holds:  # what is misstated may differ
+        return
+    signs = (contract.contribution > 0.0) | (contract.expected_reward > 0.0)
+    allowed = SAME * contract.problem.scales
+    for i in np.flatnonzero(signs & ~(np.abs(slack - gain) <= allowed)):
+        raise InvalidInput(
+            f"certificate: it is of another contract, where {contract.problem.population.names[i]} gains"  # type: ignore[index]
+            f" {slack[i]:g} (here {gain[i]:g}): expected its own"
+        )
 
 
-def _value(value: Any) -> Any:
-    if isinstance(value, np.ndarray):
-        return value.tolist()
-    return list(value) if isinstance(value, tuple) else value
+def _certificate_data(certificate: Certificate) -> dict[str, Any]:
+    """A certificate as a table whose numbers are finite or null, one entry per type at most."""
+    found = {}
+    for field in dataclasses.fields(certificate):
+        value = getattr(certificate, field.name)
+        if np.ndim(value) == 2:
+            value = value.max(axis=1)
+        found[field.name] = _finite(value)
+    return found
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, np.ndarray | np.generic):
+        return _finite(value.tolist())
+    if isinstance(value, Mapping):
+        return {str(key): _finite(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(entry) for entry in value]
+    return None if isinstance(value, float) and not np.isfinite(value) else value
+
+
+def _check_names(names: Any, problem: Problem) -> None:
+    expected = list(problem.population.names or ())
+    if names != expected:
+        raise InvalidInput(f"names = {brief(names)}: expected those of the problem, {brief(expected)}")
+
+
+def _first_proof(document: dict[str, Any]) -> dict[str, Any]:
+    """The proof in a file of the first schema, null where there is none; the first of them had no tree."""
+    for name in PROOFS[:2]:
+        _get(document, name)
+    return {name: document[name] for name in PROOFS if document.get(name) is not None}
 
 
 def _get(document: dict[str, Any], name: str) -> Any:
@@ -112,50 +165,25 @@ def _get(document: dict[str, Any], name: str) -> Any:
 
 
 def _table(document: dict[str, Any], name: str) -> dict[str, Any]:
+    return table_of(name, _get(document, name))
+
+
+def _text(document: dict[str, Any], name: str) -> str:
     value = _get(document, name)
-    if not isinstance(value, dict):
-        raise InvalidInput(f"{name} = {value!r:.60}: expected a table")
+    if not isinstance(value, str):
+        raise InvalidInput(f"{name} = {brief(value)}: expected a text")
     return value
-
-
-def _vector(document: dict[str, Any], name: str, length: int | None, low: float = -np.inf) -> np.ndarray:
-    return checks.array(name, _get(document, name), length=length, low=low, empty=not length)
 
 
 def _provenance(table: dict[str, Any]) -> Provenance:
     kinds = {"str": str, "int": int, "float": float}
+    known("provenance", table, (), tuple(field.name for field in dataclasses.fields(Provenance)))
     values: dict[str, Any] = {}
     for field in dataclasses.fields(Provenance):
         value = _get(table, field.name)
         kind = kinds[str(field.type)]
-        if not isinstance(value, kind) and not (kind is float and isinstance(value, int)):
-            raise InvalidInput(f"provenance.{field.name} = {value!r:.60}: expected a {field.type}")
+        number = kind is float and isinstance(value, int)
+        if isinstance(value, bool) or not (isinstance(value, kind) or number):
+            raise InvalidInput(f"provenance.{field.name} = {brief(value)}: expected a {field.type}")
         values[field.name] = kind(value)
     return Provenance(**values)
-
-
-def _witness(document: dict[str, Any], name: str, costs: np.ndarray) -> Witness | None:
-    if _get(document, name) is None:
-        return None
-    table, rows = _table(document, name), np.unique(costs).size
-    terms = _vector(table, "rates", None, 0.0).size
-    lengths = {"rates": terms, "target_weights": terms, "value_weights": terms}
-    values: dict[str, Any] = {}
-    for field in dataclasses.fields(Witness):
-        if field.name == "excluded":
-            values["excluded"] = checks.integer(f"{name}.excluded", _get(table, "excluded"), high=rows)
-        else:
-            values[field.name] = _vector(table, field.name, lengths.get(field.name, rows))
-    return Witness(**values)
-
-
-def _tree(document: dict[str, Any], rows: int) -> Tree | None:
-    if document.get("tree") is None:  # files of earlier versions have none
-        return None
-    table = _table(document, "tree")
-    row = _vector(table, "row", None, -1.0)
-    for case in np.flatnonzero((row != np.floor(row)) | (row >= rows)):
-        raise InvalidInput(f"tree.row[{case}] = {row[case]:g}: expected -1 or a whole number below {rows}")
-    prices = ("contribution", "feasibility_multipliers", "participation_multipliers")
-    values: dict[str, Any] = {name: checks.array(name, _get(table, name), ndim=2) for name in prices}
-    return Tree(row=row.astype(int), threshold=_vector(table, "threshold", row.size), **values)

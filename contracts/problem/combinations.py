@@ -52,6 +52,15 @@ def _capacities_fall(problem: Problem) -> bool:
     return False
 
 
+def _no_lot(problem: Problem) -> bool:
+    """Whether nobody has the effective data of one lot."""
+    population, lot = problem.population, problem.menu.lot
+    if population.capacities is None or lot is None:
+        return False
+    quality = 1.0 if population.qualities is None else population.qualities
+    return bool((population.capacities * quality * (1.0 - population.shading) < lot).all())
+
+
 def _several(problem: Problem) -> bool:
     return len(problem.scenarios) > 0
 
@@ -99,6 +108,12 @@ TABLE: tuple[Refused, ...] = (
         "types then differ in two dimensions (cost and capacity); capacities that everybody can see belong into"
         " groups of their own",
         _capacities_fall,
+    ),
+    Refused(
+        "a lot",
+        "smaller capacities",
+        "nobody has the effective data of a single lot",
+        _no_lot,
     ),
     Refused(
         "Kullback-Leibler doubt",

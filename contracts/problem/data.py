@@ -1,63 +1,75 @@
 """Problems as plain data (tables of numbers and words), as problem files and contract files hold them.
 
-Errors name the table, the key, the value and what is accepted.
+Python, TOML and JSON say the same words; whatever is as usual is left out. Only the accuracy that everybody has
+without data stands elsewhere than in Python, beside the curve: `baseline` in the table "accuracy".
 """
 
 from __future__ import annotations
 
 import dataclasses
-import difflib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from contracts.errors import InvalidInput
-from contracts.problem import BELIEFS, TARGETS, Problem, accuracy, valuation
-from contracts.problem.accuracy import AccuracyCurve
-from contracts.problem.participants import FAMILIES as TURNOUTS
-from contracts.problem.participants import Turnout
-from contracts.problem.population import Population
+import numpy as np
 
-# What each key holds; parameters of families that are not listed are numbers.
-KINDS: dict[str, str] = {
-    "costs": "a list of numbers",
-    "probabilities": "a list of numbers",
-    "counts": "a list of numbers",
-    "data": "a list of numbers",
-    "accuracy": "a list of numbers",
-    "names": "a list of texts",
-    "family": "a text",
-    "measurements": "the path of a CSV file",
-    "fit": "a text",
-}
+from contracts.errors import InvalidInput
+from contracts.problem import BELIEFS, TARGETS, Problem, accuracy, objective, valuation
+from contracts.problem.accuracy import AccuracyCurve
+from contracts.problem.data_population import (
+    population_from_data,
+    population_to_data,
+    scenario_from_data,
+    scenario_to_data,
+)
+from contracts.problem.data_tables import (
+    build,
+    choice,
+    family,
+    is_number,
+    kinds,
+    known,
+    of_family,
+    stated,
+    table_of,
+    tables,
+)
+from contracts.problem.menu import Menu
+from contracts.problem.objective import Objective
+from contracts.problem.outside import Outside
+from contracts.problem.valuation import Valuation
+
+TABLES = ("population", "accuracy", "valuation")
+OPTIONAL = ("belief", "maximise", "currency", "outside", "menu", "objective", "scenarios")
+PER_TYPE = {"scale": "a number or a list of numbers, one per type"}
 
 
 def problem_to_data(problem: Problem) -> dict[str, Any]:
     """A problem as nested tables of plain values; `problem_from_data` gives it back exactly.
 
     Raises:
-        InvalidInput: the curve is a user's function, which has no faithful text.
+        InvalidInput: a curve, law or objective is a user's, which has no faithful text.
     """
-    population = problem.population
-    return {
-        "belief": problem.belief,
-        "maximise": problem.maximise,
-        "population": {
-            "costs": population.costs.tolist(),
-            "probabilities": population.probabilities.tolist(),
-            "participants": (
-                population.participants.parameters()
-                if isinstance(population.participants, Turnout)
-                else population.participants
-            ),
-            "names": list(population.names or ()),
-        },
-        "accuracy": problem.accuracy.parameters(),
-        "valuation": problem.valuation.parameters(),
-    }
+    curve = of_family("accuracy", problem.accuracy, accuracy.FAMILIES)
+    found: dict[str, Any] = {"belief": problem.belief, "maximise": problem.maximise}
+    if problem.currency:
+        found["currency"] = problem.currency
+    found["population"] = population_to_data(problem.population)
+    found["accuracy"] = curve | ({"baseline": problem.baseline} if problem.baseline else {})
+    found["valuation"] = of_family("valuation", problem.valuation, valuation.FAMILIES)
+    for name in ("outside", "menu"):
+        if table := stated(getattr(problem, name)):
+            found[name] = table
+    if problem.objective is not None:
+        of_family("objective", problem.objective, objective.FAMILIES)
+        found["objective"] = {"family": problem.objective.family} | stated(problem.objective)
+    if problem.scenarios:
+        groups = problem.population.group_names
+        found["scenarios"] = [scenario_to_data(scenario, groups) for scenario in problem.scenarios]
+    return found
 
 
 def problem_from_data(
-    document: dict[str, Any],
+    document: Mapping[str, Any],
     curve: AccuracyCurve | None = None,
     *,
     families: Iterable[str] = tuple(accuracy.FAMILIES),
@@ -65,108 +77,99 @@ def problem_from_data(
     """A problem from nested tables.
 
     Args:
-        document: tables "population", "accuracy", "valuation" and the words "belief", "maximise".
+        document: tables "population", "accuracy", "valuation" and, where they say something, "outside", "menu",
+            "objective", a list of tables "scenarios", and the words "belief", "maximise", "currency".
         curve: the accuracy curve, where the caller has read that table already.
         families: the families of curves to name where an unknown one is asked for.
 
     Raises:
-        InvalidInput: an unknown or missing key, a wrong kind of value, or a value out of range.
+        InvalidInput: an unknown or missing key, a wrong kind of value, a value out of range, or ingredients that
+            do not go together.
     """
-    tables, options = ("population", "accuracy", "valuation"), ("belief", "maximise")
-    known("", document, tables, options)
-    for name in tables:
-        if not isinstance(document[name], dict):
-            raise InvalidInput(f"{name} = {document[name]!r:.60}: expected a table [{name}]")
+    known("", document, TABLES, OPTIONAL)
+    parts = {name: table_of(name, document[name]) for name in TABLES}
     choice("", document, "belief", BELIEFS)
     choice("", document, "maximise", TARGETS)
-    read = curve if curve is not None else family("accuracy", document["accuracy"], accuracy.FAMILIES, families)
-    return Problem(
-        population=population("population", document["population"]),
-        accuracy=read,
-        valuation=family("valuation", document["valuation"], valuation.FAMILIES),
-        **{name: document[name] for name in options if name in document},
+    kinds("", {key: document[key] for key in ("currency",) if document.get(key) != "" and key in document})
+    population = population_from_data("population", parts["population"])
+    values: dict[str, Any] = {
+        name: document[name] for name in ("belief", "maximise", "currency") if name in document
+    }
+    values["accuracy"] = curve if curve is not None else curve_from_data(parts["accuracy"], families)
+    if "baseline" in parts["accuracy"]:
+        values["baseline"] = baseline_from_data(parts["accuracy"])
+    values["valuation"] = valuation_from_data(parts["valuation"], population.types)
+    for name, read in (("outside", outside_from_data), ("menu", menu_from_data)):
+        if name in document:
+            values[name] = read(table_of(name, document[name]), population.types)
+    if "objective" in document:
+        aim, target = objective_from_data(table_of("objective", document["objective"]))
+        values |= {"objective": aim, "maximise": _target(document, target)}
+    values["scenarios"] = tuple(
+        scenario_from_data(f"scenarios[{k}]", table, population.groups)
+        for k, table in enumerate(tables("scenarios", document.get("scenarios", [])))
     )
+    return Problem(population=population, **values)
 
 
-def population(name: str, table: dict[str, Any]) -> Population:
-    """A population from a table; its participants are a number or, where uncertain, a table with a family."""
-    required, optional = ("costs", "probabilities", "participants"), ("names",)
-    if isinstance(table.get("participants"), dict):
-        table = table | {"participants": family(f"{name}.participants", table["participants"], TURNOUTS)}
-    return build(name, Population, table, required, optional)
+def curve_from_data(table: dict[str, Any], families: Iterable[str] = tuple(accuracy.FAMILIES)) -> AccuracyCurve:
+    """A learning curve from a table, which may hold the baseline, too."""
+    return family("accuracy", table, accuracy.FAMILIES, families, beside=("baseline",))
 
 
-def family(
-    name: str, table: dict[str, Any], families: Mapping[str, type], accepted: Iterable[str] | None = None
-) -> Any:
-    """An object of the family that a table names."""
-    words = tuple(accepted or families)
-    if "family" not in table:
-        raise InvalidInput(f"[{name}] no key 'family': expected one of {', '.join(words)}")
-    choice(name, table, "family", words)
-    cls = families[table["family"]]
-    required = tuple(field.name for field in dataclasses.fields(cls))
-    return build(name, cls, table, ("family", *required))
+def baseline_from_data(table: Mapping[str, Any]) -> Any:
+    """The accuracy that everybody has without data, from the table of the curve."""
+    kinds("accuracy", {"baseline": table["baseline"]})
+    return table["baseline"]
 
 
-def build(name: str, cls: type, table: dict[str, Any], required: tuple, optional: tuple = ()) -> Any:
-    """An object from a table whose keys are its fields; its own checks name the key and the value."""
-    known(name, table, required, optional)
-    kinds(name, table)
-    try:
-        return cls(**{key: value for key, value in table.items() if key != "family"})
-    except InvalidInput as error:
-        raise InvalidInput(f"[{name}] {error}") from error
+def valuation_from_data(table: dict[str, Any], types: int) -> Valuation:
+    """A valuation from a table; its scale may be a list, one number per type."""
+    found = family("valuation", table, valuation.FAMILIES, special=PER_TYPE)
+    _one_per_type("valuation", "scale", found.scale, types)
+    return found
 
 
-def known(name: str, table: dict[str, Any], required: tuple, optional: tuple = ()) -> None:
-    """Refuse unknown and missing keys, an unknown one with the likeliest correction."""
-    accepted = (*required, *optional)
-    place = f"[{name}] " if name else ""
-    for key in table:
-        if key not in accepted:
-            close = difflib.get_close_matches(key, accepted, n=1)
-            hint = f"did you mean {close[0]!r}? " if close else ""
-            raise InvalidInput(f"{place}unknown key {key!r}: {hint}accepted: {', '.join(accepted)}")
-    for key in required:
-        if key not in table:
-            what = f"key {key!r}" if name else f"table [{key}]"
-            raise InvalidInput(f"{place}no {what}: expected {', '.join(required)}")
+def outside_from_data(table: dict[str, Any], types: int) -> Outside:
+    """The outside option from a table."""
+    found = build("outside", Outside, table, (), ("utility", "joining_cost"))
+    for key in ("utility", "joining_cost"):
+        _one_per_type("outside", key, getattr(found, key), types)
+    return found
 
 
-def kinds(name: str, table: dict[str, Any]) -> None:
-    """Refuse values of the wrong kind."""
-    for key, value in table.items():
-        kind = KINDS.get(key, "a number")
-        if key == "participants" and isinstance(value, Turnout):
-            continue
-        if not _is(kind, value):
-            raise InvalidInput(f"[{name}] {key} = {_brief(value)}: expected {kind}")
+def menu_from_data(table: dict[str, Any], types: int) -> Menu:  # noqa: ARG001 - as others are read
+    """Limits of the menu from a table."""
+    return build("menu", Menu, table, (), tuple(field.name for field in dataclasses.fields(Menu)))
 
 
-def _is(kind: str, value: Any) -> bool:
-    if kind == "a number":  # TOML's integers have 64 bits; Python reads longer ones
-        whole = isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63
-        return whole or isinstance(value, float)
-    if kind == "a list of numbers":
-        return isinstance(value, list) and all(_is("a number", entry) for entry in value)
-    if kind == "a list of texts":
-        return isinstance(value, list) and all(isinstance(entry, str) and entry for entry in value)
-    return isinstance(value, str) and value != ""
+def objective_from_data(table: dict[str, Any]) -> tuple[Objective | None, str | None]:
+    """The objective from a table, and the coordinator's target where it is stated there."""
+    words = (*TARGETS, *objective.FAMILIES)
+    choice("objective", table, "family", words)
+    if table.get("family") in TARGETS:
+        known("objective", table, ("family",))
+        return None, table["family"]
+    choice("objective", table, "target", TARGETS)
+    found = family("objective", table, objective.FAMILIES, words, beside=("target",), lenient=True)
+    return found, table.get("target")
 
 
-def choice(name: str, table: dict[str, Any], key: str, words: tuple[str, ...]) -> None:
-    """Refuse words that are not among the accepted ones."""
-    if key in table and (not isinstance(table[key], str) or table[key] not in words):
-        place = f"[{name}] " if name else ""
-        close = difflib.get_close_matches(str(table[key]), words, n=1)
-        hint = f"did you mean {close[0]!r}? " if close else ""
-        raise InvalidInput(f"{place}{key} = {_brief(table[key])}: {hint}accepted: {', '.join(words)}")
+def _target(document: Mapping[str, Any], target: str | None) -> str:
+    """The coordinator's target, from the objective's table or from the word that files had for it first."""
+    if target is None:
+        return document.get("maximise", "accuracy")
+    if document.get("maximise", target) != target:
+        raise InvalidInput(
+            f"maximise = {document['maximise']!r}: the table [objective] says {target!r}: expected one of them"
+        )
+    return target
 
 
-def _brief(value: Any, limit: int = 60) -> str:
-    try:
-        text = repr(value)
-    except ValueError:  # integers of more digits than Python prints
-        text = "a very large number"
-    return text if len(text) <= limit else text[: limit - 3] + "..."
+def _one_per_type(name: str, key: str, value: Any, types: int) -> None:
+    if value is None or is_number(value):
+        return
+    if np.shape(value) != (types,):
+        raise InvalidInput(
+            f"[{name}] {key} has length {len(value)}: expected a number, or {types}, one per type"
+        )

@@ -15,7 +15,7 @@ from contracts.problem.menu import Menu
 from contracts.problem.objective import Objective
 from contracts.problem.outside import Outside
 from contracts.problem.population import Population
-from contracts.problem.scenario import Scenario, checked_weights
+from contracts.problem.scenario import Scenario, checked_weights, in_population
 from contracts.problem.valuation import Valuation
 from contracts.pytrees import register
 from contracts.records import frozen, identity
@@ -112,7 +112,13 @@ class Problem:
                 raise InvalidInput(f"scenarios[{k}] = {scenario!r:.60}: expected a Scenario")
         if scenarios:
             checked_weights(scenarios)
-        return scenarios
+        return tuple(self._scenario(k, scenario) for k, scenario in enumerate(scenarios))
+
+    def _scenario(self, k: int, scenario: Scenario) -> Scenario:
+        try:
+            return in_population(scenario, self.population)
+        except InvalidInput as error:
+            raise InvalidInput(f"scenarios[{k}]: {error}") from error
 
     @property
     def plain(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from contracts import checks
 from contracts.errors import InvalidInput
 from contracts.problem.accuracy import AccuracyCurve
+from contracts.problem.population import Population
 from contracts.records import frozen
 
 
@@ -50,3 +52,25 @@ class Scenario:
 def checked_weights(scenarios: tuple[Scenario, ...]) -> np.ndarray:
     """The weights, which must sum to one."""
     return checks.probabilities("scenarios: weights", [scenario.weight for scenario in scenarios])
+
+
+def scenario_population(population: Population, scenario: Scenario) -> Population:
+    """The population of a scenario, as stated."""
+    changed: dict[str, Any] = {}
+    if scenario.probabilities is not None:
+        changed["probabilities"] = scenario.probabilities
+    if scenario.participants is not None:
+        changed["participants"] = scenario.participants
+    return dataclasses.replace(population, **changed) if changed else population
+
+
+def in_population(scenario: Scenario, population: Population) -> Scenario:
+    """The scenario with what it changes as the population holds it (rescaled, by group, as laws).
+
+    Raises:
+        InvalidInput: what it changes does not fit the population.
+    """
+    stated = scenario_population(population, scenario)
+    changed = ("probabilities", "participants")
+    values = {name: getattr(stated, name) for name in changed if getattr(scenario, name) is not None}
+    return dataclasses.replace(scenario, **values) if values else scenario

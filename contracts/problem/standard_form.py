@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import dataclasses
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
@@ -24,7 +23,7 @@ from contracts.problem.baseline import above
 from contracts.problem.participants import Turnout
 from contracts.problem.population import Population
 from contracts.problem.problem import Problem
-from contracts.problem.scenario import Scenario
+from contracts.problem.scenario import Scenario, scenario_population
 from contracts.records import frozen
 
 
@@ -197,16 +196,6 @@ def _world(problem: Problem, scenario: Scenario, unit: float, costs: np.ndarray,
     )
     rows = np.bincount(row, weights=p)
     return World(weight=float(scenario.weight), probabilities=rows, laws=stated.laws, plain=plain)
-
-
-def scenario_population(population: Population, scenario: Scenario) -> Population:
-    """The population of a scenario, as stated."""
-    changed: dict[str, Any] = {}
-    if scenario.probabilities is not None:
-        changed["probabilities"] = scenario.probabilities
-    if scenario.participants is not None:
-        changed["participants"] = scenario.participants
-    return dataclasses.replace(population, **changed) if changed else population
 
 
 def worst_within_groups(

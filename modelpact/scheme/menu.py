@@ -22,7 +22,7 @@ from contracts.errors import Infeasible
 from contracts.problem import Problem
 from contracts.problem.accuracy import FAMILIES as CURVES
 from contracts.problem.accuracy import AccuracyCurve
-from contracts.problem.data import family
+from contracts.problem.data_tables import family
 from contracts.problem.outcomes import believed_total
 from contracts.problem.reservation import reservation
 from contracts.problem.valuation import FAMILIES as VALUATIONS

@@ -29,7 +29,7 @@ from contracts.measured.learning_curves import FAMILIES, CurveFit, fit_curve
 from contracts.measured.measurements import Measurements
 from contracts.problem.accuracy import FAMILIES as CURVES
 from contracts.problem.accuracy import AccuracyCurve, PowerLaw
-from contracts.problem.data import family
+from contracts.problem.data_tables import family
 from mechanisms.datasets import Samples
 from mechanisms.models import Model
 from modelpact.scheme.settings import Scheme, Training

@@ -37,7 +37,7 @@ from typing import Any
 from contracts import checks
 from contracts.errors import InvalidInput
 from contracts.measured.learning_curves import FAMILIES as CURVES
-from contracts.problem.data import build, family, known
+from contracts.problem.data_tables import build, family, known
 from contracts.problem.population import Population
 from contracts.problem.valuation import FAMILIES as VALUATIONS
 from contracts.problem.valuation import Valuation

@@ -107,6 +107,67 @@ def test_settle_says_who_receives_which_model(contract_file, capsys):
     assert max(settled["accuracy"]) <= settled["trained_accuracy"]
 
 
+def test_participants_may_be_given_by_name(contract_file, capsys):
+    assert main(["settle", str(contract_file), "--counts", "3,2,2,2,1", "--json"]) == 0
+    by_position = capsys.readouterr().out
+    named = "type 1=3, type 3=2,type 2=2,type 5=1,type 4=2"
+    assert main(["settle", str(contract_file), "--counts", named, "--json"]) == 0
+    assert capsys.readouterr().out == by_position
+    assert main(["settle", str(contract_file), "--counts", "type 1=10", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["counts"] == [10, 0, 0, 0, 0]
+
+
+@pytest.fixture(scope="module")
+def unproved(contract_file) -> Path:
+    """The same contract without its proof."""
+    document = json.loads(contract_file.read_text())
+    path = contract_file.with_name("unproved.json")
+    path.write_text(json.dumps(document | {"proof": {}}))
+    return path
+
+
+def test_promises_without_a_proof_of_optimality_are_told_apart(unproved, capsys):
+    assert main(["verify", str(unproved)]) == 3
+    out, err = capsys.readouterr()
+    assert "everything holds" not in out.splitlines()[0] or "not proved" in out
+    assert err.startswith("modelpact: optimality is not proved: ")
+    assert err.count("\n") == 1
+    assert main(["verify", str(unproved), "--promises"]) == 0
+    assert main(["verify", str(unproved), "--json"]) == 3
+
+
+def test_settling_says_first_what_was_checked(contract_file, unproved, capsys):
+    assert main(["settle", str(contract_file), "--counts", "3,2,2,2,1"]) == 0
+    out, err = capsys.readouterr()
+    assert out.startswith("Checked: ")
+    assert err == ""
+    assert main(["settle", str(unproved), "--counts", "3,2,2,2,1"]) == 0
+    out, err = capsys.readouterr()
+    assert out.splitlines()[0].startswith("Checked: every promise holds; optimality not proved: ")
+    assert main(["settle", str(unproved), "--counts", "3,2,2,2,1", "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out)["counts"] == [3, 2, 2, 2, 1]
+    assert "optimality is not proved" in err
+
+
+def test_nothing_is_settled_where_a_promise_is_broken(contract_file, tmp_path, capsys):
+    document = json.loads(contract_file.read_text())
+    document["expected_reward"][4] *= 0.9
+    path = tmp_path / "forged.json"
+    path.write_text(json.dumps(document))
+    assert main(["settle", str(path), "--counts", "3,2,2,2,1"]) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "type 5" in err
+
+
+def test_how_long_a_proof_is_sought_is_up_to_the_user(tmp_path, capsys):
+    problem = str(PAPER / "two-types.toml")
+    assert main(["design", problem, "--global-gap", "0.01", "--time-limit", "1"]) == 0
+    refused(capsys, ["design", problem, "--global-gap", "0"], "global_gap = 0")
+    refused(capsys, ["design", problem, "--time-limit", "-1"], "time_limit = -1")
+
+
 def test_a_lottery_is_drawn_by_its_seed(contract_file, capsys):
     command = [
         "settle",
@@ -168,6 +229,12 @@ def test_bad_commands_are_refused_in_one_line(capsys, arguments, message):
         ("3,2,2,2,1.5", "expected whole numbers separated by commas"),
         ("3,2,2,4,-1", "counts[4] = -1"),
         ("three", "expected whole numbers separated by commas"),
+        ("type 1=3,type 7=7", "no type is called 'type 7': did you mean 'type"),
+        ("type 1=3,type 1=7", "'type 1' is given twice"),
+        ("type 1=3,7", "no type is called ''"),
+        ("type 1=three", "expected whole numbers separated by commas, such as 3,2,2,2,1 or Aachen=1,rural=3"),
+        ("type 1=3", "counts sum to 3: expected the 10 participants"),
+        ("type 1=11,type 2=-1", "counts[1] = -1"),
         ("", "counts"),
     ],
 )

@@ -99,6 +99,12 @@ def test_the_best_family_is_fitted_on_request(read):
     assert fit.aicc <= read(accuracy('family = "measured"\nmeasurements = "curve.csv"')).fit.aicc
 
 
+def test_a_measured_curve_may_have_a_baseline(read):
+    stated = read(accuracy('family = "measured"\nmeasurements = "curve.csv"\nbaseline = 0.25'))
+    assert stated.problem.baseline == 0.25
+    assert stated.fit is not None
+
+
 def test_measurements_that_bend_or_fall_are_noted(read, tmp_path):
     measured = accuracy('family = "measured"\nmeasurements = "curve.csv"')
     assert read(measured).notes == ()
@@ -164,6 +170,15 @@ BAD = {
     accuracy('family = "measured"\nmeasurements = "no.csv"'): "no.csv: No such file",
     accuracy('family = "measured"\nmeasurements = "curve.csv"\nfit = "logistic"'): "fit = 'logistic': acc",
     accuracy('family = "tabulated"\ndata = [10, 40]\naccuracy = [0.7, 0.5]'): "accuracy[1] = 0.5 is below",
+    GOOD + "scale = 90.0\n#": "not TOML: a key or a table is stated twice (at line 14, column 13)",
+    GOOD + "[population]": "not TOML: a key or a table is stated twice",
+    GOOD + "[menu]\nlot = 3\n[outside]\n[menu]": "not TOML: a key or a table is stated twice",
+    GOOD + "[menu]\nlimits = {lot = 3, lot = 4}": "not TOML: a key or a table is stated twice",
+    GOOD + "[menu]\noptions = 0": "[menu] options = 0: expected a whole number >= 1",
+    GOOD + "[[scenarios]]\nweight = 0.4": "scenarios: weights sum to 0.4: expected a sum of 1",
+    GOOD.replace("participants", 'groups = ["a", "b"]\nparticipants'): "groups has length 2: expected",
+    accuracy('family = "measured"\nmeasurements = "curve.csv"\nbaseline = 1.5'): "baseline = 1.5: expected",
+    accuracy('family = "measured"\nmeasurements = "curve.csv"\nbase = 0.5'): "unknown key 'base': did you mean",
     "belief = ": "not TOML",
     "a = " + 5000 * "[": "not TOML",
 }  # fmt: skip

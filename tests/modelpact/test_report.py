@@ -318,9 +318,21 @@ def test_command_writes_the_page_and_its_exit_code_tells(clinics, forged, tmp_pa
     assert "Wrote report.html" in capsys.readouterr().out
     assert Path("report.html").read_text(encoding="utf-8") == modelpact.report("good.json").html
     assert main(["report", "bad.json", "--output", "bad.html", "--data", "samples"]) == 1
-    assert "university hospital" in capsys.readouterr().err
-    assert "Warning" in Path("bad.html").read_text(encoding="utf-8")
-    assert {path.name for path in tmp_path.iterdir()} == {"good.json", "bad.json", "report.html", "bad.html"}
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "university hospital" in err
+    assert {path.name for path in tmp_path.iterdir()} == {"good.json", "bad.json", "report.html"}
+
+
+def test_a_page_is_written_where_only_optimality_is_not_proved(clinics, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    document = json.loads(clinics.to_json())
+    Path("unproved.json").write_text(json.dumps(document | {"proof": {}}))
+    assert main(["report", "unproved.json"]) == 0
+    out, err = capsys.readouterr()
+    assert "optimality not proved" in out
+    assert err.startswith("modelpact: optimality is not proved: ")
+    assert Path("report.html").exists()
 
 
 @pytest.mark.parametrize(

@@ -272,3 +272,84 @@ def test_a_killed_sweep_is_resumed_complete_and_identical(tmp_path, size):
     assert resumed.sizes["participants"] * resumed.sizes["chance"] == size[0] * size[1]
     assert_identical(resumed, whole)
     assert (resumed["certified"] == 1).all()
+
+
+RICH = Problem(
+    population=Population(
+        costs=[0.03, 0.02, 0.01],
+        probabilities=[0.4, 0.6, 1.0],
+        participants={"clinics": 8, "Aachen": 1},
+        groups=["clinics", "clinics", "Aachen"],
+        capacities=[10.0, 20.0, 30.0],
+    ),
+    accuracy=GeneralizationBound(),
+    valuation=LinearValuation(scale=[90.0, 100.0, 110.0]),
+)
+
+
+def test_every_ingredient_is_an_axis():
+    stated = changed(
+        RICH,
+        {
+            "population.capacities": [50.0, 60.0, 70.0],
+            "population.capacities[2]": 80.0,
+            "population.doubt.radius": 0.1,
+            "population.participants.clinics": {"family": "poisson", "mean": 5},
+            "population.probabilities[0]": 0.1,
+            "valuation.scale[1]": 95.0,
+            "outside.joining_cost": 3.0,
+            "menu.options": 2,
+            "baseline": 0.25,
+            "objective": {"family": "rawlsian", "coordinator": 1.0},
+        },
+    )
+    population = stated.population
+    assert population.capacities.tolist() == [50.0, 60.0, 80.0]
+    assert population.doubt is not None
+    assert population.doubt.radius == 0.1
+    assert population.participants[0].mean == 5.0
+    assert population.participants[1] == 1
+    np.testing.assert_allclose(population.probabilities, [0.1, 0.9, 1.0])
+    assert stated.valuation.scale.tolist() == [90.0, 95.0, 110.0]
+    assert (stated.outside.joining_cost, stated.menu.options, stated.baseline) == (3.0, 2, 0.25)
+    again = changed(
+        stated, {"objective.coordinator": 2.0, "accuracy.baseline": 0.5, "population.doubt.radius": 0.2}
+    )
+    assert (again.objective.coordinator, again.baseline, again.population.doubt.radius) == (2.0, 0.5, 0.2)
+    assert changed(again, {"objective": {"family": "value"}}).objective is None
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("population.participants.clinic", 3, "no such group: expected clinics, Aachen"),
+        ("population.doubt.raduis", 0.1, "did you mean 'population.doubt.radius'"),
+        ("outside.joining", 1.0, "did you mean 'outside.joining_cost'"),
+        ("objective.coordinator", 1.0, "expected a problem with an objective"),
+        ("population.qualities[0]", 0.5, "expected an entry of a list"),
+        ("menu.options", 0, "options = 0: expected a whole number"),
+        ("menu", {"option": 3}, "did you mean 'options'"),
+        ("population.capacities[7]", 1.0, "expected an entry of a list with 3 entries"),
+    ],
+)
+def test_fields_that_are_not_there_are_named(field, value, message):
+    with pytest.raises(InvalidInput, match=message):
+        changed(RICH, {field: value})
+
+
+def test_another_problem_is_another_sweep():
+    """Every ingredient is part of what a stored chunk belongs to."""
+    from modelpact.sweeps import _Plan
+
+    axes = {"participants": Axis.of("population.participants.clinics", [4, 10])}
+    changes = [
+        {"outside.joining_cost": 1.0},
+        {"menu.lot": 2.0},
+        {"baseline": 0.1},
+        {"population.doubt.radius": 0.1},
+        {"population.capacities[2]": 31.0},
+        {"objective": {"family": "welfare"}},
+        {},
+    ]
+    digests = {_Plan(changed(RICH, change), axes, 4).digest for change in changes}
+    assert len(digests) == len(changes)
