@@ -95,7 +95,10 @@ def read_audit(path: Any, contract: Contract) -> Audit:
         content = Path(path).read_bytes()
         file = msgspec.json.decode(content, type=AuditFile)
         if file.format != FORMAT or file.stage != "audit":
-            raise ValueError(f"stage = {file.stage!r} of {file.format!r}: expected the audit of {FORMAT!r}")
+            raise ValueError(
+                f"stage = {file.stage!r} of {file.format!r}: expected the audit of {FORMAT!r};"
+                " run the scheme again (modelpact run)"
+            )
         found = file.result
         _check_contract(found.contract, contract)
         return Audit(

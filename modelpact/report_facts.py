@@ -21,7 +21,9 @@ from contracts.records import frozen
 
 SAME = 1e-6  # relative difference below which two options are one: far below what anybody can measure out
 OFTEN = (0.05, 0.5, 0.95)
-WHOLE = 1e-9  # whoever is promised the whole model's expected value, up to rounding, receives whatever is trained
+WHOLE = (
+    1e-9  # whoever is promised the whole model's expected value, up to rounding, receives whatever is trained
+)
 
 
 @frozen
@@ -291,9 +293,7 @@ def _common(values: Sequence[float]) -> float | None:
     return values[0] if np.ptp(values) <= SAME * max(map(abs, values)) else None
 
 
-def _received(
-    contract: Contract, certificate: Certificate, stays: np.ndarray
-) -> list[tuple[Received, ...]]:
+def _received(contract: Contract, certificate: Certificate, stays: np.ndarray) -> list[tuple[Received, ...]]:
     types, worlds = contract.contribution.size, range(len(contract.form.worlds))
     try:
         if not sensible(contract):

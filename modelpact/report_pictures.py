@@ -84,7 +84,9 @@ def curves(facts: Facts) -> tuple[Curve, ...]:
     """The learning curve of each scenario, of a contract under which somebody contributes."""
     worlds = facts.contract.form.worlds
     return tuple(
-        _curve(facts, world, joint) for world, joint in zip(worlds, facts.joint, strict=False) if joint.data > 0.0
+        _curve(facts, world, joint)
+        for world, joint in zip(worlds, facts.joint, strict=False)
+        if joint.data > 0.0
     )
 
 

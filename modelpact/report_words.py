@@ -176,7 +176,9 @@ def _of_outside(problem: Problem, currency: str) -> list[str]:
             if joining.size == 1
             else f"from {amount(float(joining[0]))} to {money(float(joining[-1]), currency)}"
         )
-        found.append(f"Taking part costs each {costs} whatever it brings, and gains are what remains after that.")
+        found.append(
+            f"Taking part costs each {costs} whatever it brings, and gains are what remains after that."
+        )
     if problem.baseline:
         found.append(
             f"Everybody has an accuracy of {percent(problem.baseline)} without any data: only what a model adds"

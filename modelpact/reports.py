@@ -25,6 +25,7 @@ from contracts.problem import Problem
 from contracts.problem.scenario import Scenario
 from contracts.problem.standard_form import scenario_population
 from contracts.proof.certificate import Certificate
+from contracts.proof.reached import unit_of
 from contracts.records import frozen
 from modelpact import report_pictures, report_words
 from modelpact.plain_numbers import amount, percent
@@ -156,6 +157,7 @@ def _context(found: Facts, stored: bytes | None, currency: str) -> dict[str, Any
         "example_cap": max(capped, default=None),
         "information_cost": found.information_cost,
         "tolerance": found.tolerance,
+        "all_gain": all(kind.advantage > found.tolerance for kind in kinds),
         "amounts": report_pictures.amounts(kinds),
         "accuracies": report_pictures.accuracies(kinds),
         "advantages": report_pictures.advantages(kinds),
@@ -172,15 +174,16 @@ def _optimum(found: Facts, currency: str) -> dict[str, Any]:
     """What is said of all other menus."""
     problem, gap = found.contract.problem, found.certificate.gap
     aim = report_words.aim(problem)
-    if gap is None:
-        size = ""
+    if gap is None or (not found.certificate.optimal and gap > unit_of(found.contract.form)):
+        size = ""  # a bound beyond the best possible model says nothing
     elif aim:
         size = amount(gap)
     elif problem.target_is_value:
         share = percent(gap / max(world.plain.largest_value for world in found.contract.form.worlds))
-        size = f"{report_words.money(gap, currency)} of expected value, which is {share} of the best possible model's"
+        of = "value" if found.certain else "expected value"
+        size = f"{report_words.money(gap, currency)} of {of}, which is {share} of the best possible model's"
     else:
-        size = f"{amount(gap)} of expected accuracy"
+        size = f"{amount(gap)} of {'' if found.certain else 'expected '}accuracy"
     return {
         "proof": next(check for check in found.checks if check.name == "optimality"),
         "better": "is better in what is maximised" if aim else "makes the joint model better",
@@ -330,10 +333,12 @@ def _found_of_optimality(found: Facts) -> str:
         known = certificate.as_solved_gap
         about = f"; known is {amount(known)}, for {certificate.scope}" if known is not None else ""
         return f"{certificate.missing or 'nothing is known of other menus'}{about}"
+    if not certificate.optimal and certificate.gap > unit_of(found.contract.form):
+        return "how much better another may be is open"
     if problem.objective is not None:
         return f"at most {amount(certificate.gap)} better in what is maximised"
-    unit = "expected value" if problem.target_is_value else "expected accuracy"
-    return f"at most {amount(certificate.gap)} of {unit} better"
+    unit = "value" if problem.target_is_value else "accuracy"
+    return f"at most {amount(certificate.gap)} of {'' if found.certain else 'expected '}{unit} better"
 
 
 def report_command(
