@@ -93,7 +93,7 @@ def test_certified_and_not_better_than_if_the_scenario_were_known(problem):
     certificate = verify(contract)
     assert certificate.holds, certificate
     # With a floor, leaving types out is searched over prefixes only, and proved up to the global gap.
-    left = [verify(known).global_gap or 0.0 for known in problem.known]
+    left = [verify(known).gap or 0.0 for known in problem.known]
     assert contract.price_of_not_knowing >= -1e-7 * problem.problem.largest_value - max(left)
 
 
