@@ -466,7 +466,7 @@ def scenario_bound(
         lagrangian -= y[k] @ (top - losses - costs * m - u)
         slopes = mean_power(n, mix.log_phi, 1) * np.exp(mix.log_phi)
         by_m -= weight * (witness.target_weights * mix.rates * slopes) @ mix.tilted
-        by_m += y[k] * costs + type_loss_gradient(known, witness.value_weights, mix, m, p, y[k])
+        by_m += type_loss_gradient(known, witness.value_weights, mix, m, p, y[k])
         loss += weight * (witness.target_weights @ mean_power(n, given.log_phi) - excess)
-    change = least_change(base, costs, by_m, y.sum(axis=0) - w, witness, first[0])
+    change = least_change(base, costs, by_m, y.sum(axis=0), w, witness, first).value
     return float(lagrangian + change), float(loss), float(loss + y.sum() * top)

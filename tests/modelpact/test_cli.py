@@ -38,7 +38,7 @@ def test_design_prints_the_menu_and_writes_contract_and_picture(tmp_path, capsys
     assert main(["design", str(CLINICS), "--output", str(output), "--plot", str(plot)]) == 0
     out, err = capsys.readouterr()
     assert err == ""
-    for text in ("rural practice", "screening centre", "power-law", "everything holds", str(output), str(plot)):
+    for text in ("rural practice", "screening centre", "power-law", "every promise holds", str(output), str(plot)):
         assert text in out
     assert "\x1b" not in out
     assert plot.read_bytes().startswith(b"\x89PNG")
@@ -58,7 +58,7 @@ def test_design_prints_the_contract_file_on_request(contract_file, capsys):
 
 def test_verify_accepts_what_design_wrote(contract_file, capsys):
     assert main(["verify", str(contract_file)]) == 0
-    assert "everything holds" in capsys.readouterr().out
+    assert "every promise holds" in capsys.readouterr().out
     assert main(["verify", str(contract_file), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["holds"] is True
 
@@ -91,7 +91,7 @@ def test_one_changed_number_fails_verification_and_says_who_by_how_much(
     path.write_text(json.dumps(document))
     assert main(["verify", str(path)]) == 1
     out, err = capsys.readouterr()
-    assert "everything holds" not in out
+    assert "every promise holds" not in out
     assert err.startswith("modelpact: ")
     assert who in err
 
