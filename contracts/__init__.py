@@ -12,6 +12,7 @@ from contracts.measured.confidence_region import ConfidenceRegion, bootstrap_cov
 from contracts.measured.exponential_mixture import ExponentialMixture
 from contracts.measured.learning_curves import CurveFit, compare_families, fit_curve
 from contracts.measured.measurements import Measurements, read_measurements
+from contracts.measured.uncertain_curve import UncertainCurve
 from contracts.problem import Problem
 from contracts.problem.accuracy import (
     AccuracyCurve,
@@ -84,6 +85,7 @@ __all__ = [
     "Settlement",
     "Tabulated",
     "Turnout",
+    "UncertainCurve",
     "Valuation",
     "Welfare",
     "attempt_contracts",

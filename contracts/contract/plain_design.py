@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from contracts.contract import Contract, Provenance
-from contracts.errors import NotConverged
+from contracts.errors import Infeasible, NotConverged
 from contracts.problem import Problem
 from contracts.problem.outcomes import total_data
 from contracts.problem.reservation import Reservation
@@ -43,6 +43,11 @@ def design_due(
     began = time.perf_counter()
     check_shape(problem)
     if hopeless(problem):
+        if due is not None and (due.utility > 0.0).any():
+            raise Infeasible(
+                "all participants together cannot pay for the data with which accuracy leaves zero, and some types"
+                " are due more than nothing"
+            )
         return null_contract(problem, None, began, left=0.0)
     model = prepare(problem, due)
     found = search(model, *_solvers(solver))
