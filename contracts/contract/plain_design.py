@@ -45,8 +45,8 @@ def design_due(
     if hopeless(problem):
         if due is not None and (due.utility > 0.0).any():
             raise Infeasible(
-                "all participants together cannot pay for the data with which accuracy leaves zero, and some types"
-                " are due more than nothing"
+                "all participants together cannot pay for the data with which accuracy leaves zero, and some"
+                " types are due more than nothing"
             )
         return null_contract(problem, None, began, left=0.0)
     model = prepare(problem, due)

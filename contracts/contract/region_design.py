@@ -1,9 +1,9 @@
 """Designing for curves of which only a region is known.
 
-Promises are made on the lowest curve (`World.plain`) and types are due what the best one gives them alone, so that
-the standard form is that of a known curve. How much better any other contract that keeps its promises throughout
-the region could be, at its worst, is bounded by the best contract under one curve of the region, whose proof the
-contract carries.
+Promises are made on the lowest curve (`World.plain`) and types are due what the best one gives them alone, so
+that the standard form is that of a known curve. How much better any other contract that keeps its promises
+throughout the region could be, at its worst, is bounded by the best contract under one curve of the region,
+whose proof the contract carries.
 
 Source: ours.
 """
@@ -39,10 +39,12 @@ def design_within_region(stated: Stated, design: Callable[[Stated], Contract]) -
     except (Infeasible, NotConverged) as error:
         levels = [world.curve.region.level for world in stated.form.worlds if world.curve.region is not None]
         raise Infeasible(
-            f"no contract keeps its promises for every curve at level {max(levels):g}: alone, some types might get"
-            " more than the worst curve lets all give; expected more precise measurements, or a lower level"
+            f"no contract keeps its promises for every curve at level {max(levels):g}: alone, some types might"
+            " get more than the worst curve lets all give; expected more precise measurements, or a lower level"
             f" ({error})"
         ) from error
+    if stated.divergence:  # whose promises are checked by the proof's mixtures: they must be the lowest curve's
+        return contract
     delivered = stated.form.contribution(contract.contribution)
     directions = tuple(_worst(stated, world, delivered) for world in stated.form.worlds)
     single = dataclasses.replace(stated, form=stated.form.under(curves_of(stated.form, directions)))

@@ -162,7 +162,9 @@ def fit_curve(measurements: Measurements, *, family: str = "power-law") -> Curve
     return fit
 
 
-def known_fit(measurements: Measurements, *, family: str, estimate: np.ndarray, at_bound: Sequence[str]) -> CurveFit:
+def known_fit(
+    measurements: Measurements, *, family: str, estimate: np.ndarray, at_bound: Sequence[str]
+) -> CurveFit:
     """The fit whose estimate is known already, as files hold it.
 
     Args:

@@ -88,7 +88,7 @@ class UncertainCurve(AccuracyCurve):
             )
 
     @cached_property
-    def region(self) -> ConfidenceRegion:
+    def region(self) -> ConfidenceRegion:  # type: ignore[override]
         """The curves not ruled out."""
         return confidence_region(self.fit, level=self.level, covariance=self.covariance)
 
@@ -123,7 +123,7 @@ class UncertainCurve(AccuracyCurve):
         return lowest_curve(self.region, 10.0 ** float(np.ceil(np.log10(most_data))))
 
     @cached_property
-    def at_best(self) -> AccuracyCurve:
+    def at_best(self) -> AccuracyCurve:  # type: ignore[override]
         """The highest accuracy of the region at every amount of data."""
         return self.fit.curve if self.region.point else HighestCurve(of=self.region)
 
@@ -192,7 +192,7 @@ class HighestCurve(AccuracyCurve):
         """Not looked for: accuracy may leave zero later."""
         return 0.0
 
-    def shortfall(self, data: Any, xp: Any) -> Any:
+    def shortfall(self, data: Any, xp: Any) -> Any:  # noqa: ARG002
         """See `AccuracyCurve.shortfall`."""
         data = np.asarray(data, dtype=float)
         asked, found = data.ravel(), np.zeros(data.size)

@@ -55,7 +55,7 @@ class AccuracyCurve:
         """The curves of which this one may be any, where it is not known for certain."""
         return None
 
-    def promised(self, most_data: float) -> AccuracyCurve:
+    def promised(self, most_data: float) -> AccuracyCurve:  # noqa: ARG002
         """The curve on which promises are made, up to an amount of data: itself, where it is known."""
         return self
 

@@ -61,7 +61,7 @@ def general_gaps(form: StandardForm, outside: np.ndarray, proof: Proof, menu: Me
 
 
 def at_member(form: StandardForm, proof: Proof) -> StandardForm:
-    """The form at the member of a Kullback-Leibler ball, and at the curves, at which the proof bounds all contracts.
+    """The form at the member of a Kullback-Leibler ball, and the curves, at which the proof bounds all contracts.
 
     Raises:
         ProofRefused: it is no member, or they are not in their region.

@@ -26,8 +26,8 @@ def may_stay_out(problem: Problem) -> bool:
 def outside_utilities(form: StandardForm) -> np.ndarray:
     """What each type gets by staying out, shape (types,), in its own units of cost, counted from the baseline.
 
-    As given; else the best of training alone in any world, at its honest cost, up to its own capacity, on the best
-    curve that is not ruled out there.
+    As given; else the best of training alone in any world, at its honest cost, up to its own capacity, on the
+    best curve that is not ruled out there.
     """
     problem = form.problem
     if problem.outside.utility is not None:
@@ -69,7 +69,7 @@ def reservation_by_zooming(
         most: the most data that each has, shape (types,); by default any amount.
         points: of the grid, and of the grids into which its best cell is divided.
     """
-    costs = problem.population.costs if costs is None else costs
+    costs = np.asarray(problem.population.costs if costs is None else costs)
     most = np.full(costs.size, np.inf) if most is None else most
     key = (*problem.family, costs.tobytes(), most.tobytes(), points)
     return _zoomed(Keyed(key, (problem, costs, most, points))).copy()

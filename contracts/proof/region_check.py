@@ -1,7 +1,7 @@
 """Promises for every curve of a region, by looking for the curve that breaks them.
 
-For each promise the worst curve is looked for among some hundred on the region's boundary, then by a direct search
-(Nelder-Mead) from the worst of them; nothing of the envelopes on which contracts are designed is used.
+For each promise the worst curve is looked for among some hundred on the region's boundary, then by a direct
+search (Nelder-Mead) from the worst of them; nothing of the envelopes on which contracts are designed is used.
 """
 
 from __future__ import annotations
@@ -63,8 +63,8 @@ def kept_throughout(form: StandardForm, menu: Menu, worlds: list[Expected]) -> R
     levels = sorted({world.curve.region.level for world in form.worlds if world.curve.region is not None})
     kept = ", ".join(f"{level:g}" for level in levels)
     about = [
-        f"promises are kept with confidence {kept}: for each of them the worst curve was looked for among {SAMPLED}"
-        " on the region's boundary, then by direct search; what is reached is what every curve gives at least"
+        f"promises are kept with confidence {kept}: for each of them the worst curve was looked for among"
+        f" {SAMPLED} on the region's boundary, then by direct search; what is reached is what every curve gives at least"
     ]
     extended = {
         "expected target under the worst curve found": worst,
@@ -83,8 +83,8 @@ def _broken(search: _Search, menu: Menu, found: Expected) -> tuple[list[str], fl
         joined = menu.reward - costs * menu.raw - menu.joining - form.problem.menu.participation_margin
         missing = form.relative * search.alone() - joined
         violations += [
-            f"individual rationality: {names[i]} would get {missing[i]:.3g} less than alone under some curve of the"
-            " region"
+            f"individual rationality: {names[i]} would get {missing[i]:.3g} less than alone under some curve of"
+            " the region"
             for i in np.flatnonzero(~(missing <= tolerance * form.relative) & ~menu.stays)
         ]
     over = form.relative * (menu.worth - search.offered(found, menu.data))
@@ -184,7 +184,7 @@ def bounds_all(form: StandardForm, proof: Proof) -> bool:
 def curves_of(form: StandardForm, directions: Sequence[np.ndarray]) -> list[AccuracyCurve | None]:
     """The curves at directions of length <= 1 in the regions of uncertain worlds; None for the others.
 
-    No contract that keeps its promises throughout the regions reaches more, at its worst, than it does under them.
+    No contract that keeps its promises throughout the regions reaches more, at its worst, than under them.
 
     Raises:
         ProofRefused: they are not in the region.

@@ -37,7 +37,9 @@ from contracts import (
 )
 from contracts.measured.uncertain_curve import lowest_curve
 from contracts.problem.standard_form import standard_form
-from contracts.proof.region_check import kept_throughout
+from contracts.proof.expectations import worlds_expected
+from contracts.proof.promises import read_menu
+from contracts.proof.region_check import LOWEST, kept_throughout
 
 TRUE = {
     "power-law": PowerLaw(optimum=0.95, coefficient=1.5, exponent=0.6),
@@ -139,9 +141,6 @@ def test_envelopes_are_not_trusted():
     bold = nominal(stated)
     form = standard_form(stated)
     forged = form.under([stated.accuracy.fit.curve])
-    from contracts.proof.expectations import worlds_expected
-    from contracts.proof.promises import read_menu
-
     outside = bold.reservation_utility
     menu, _ = read_menu(forged, bold.contribution, bold.expected_reward, outside)
     found = kept_throughout(forged, menu, worlds_expected(forged, menu.data, None))
@@ -244,9 +243,11 @@ def test_tables_that_are_none(changed, message):
 TOGETHER = {
     "groups": {
         "population": Population(
-            costs=[0.2, 0.05, 0.1], probabilities=[0.5, 0.5, 1.0], participants={"a": 10, "b": 8},
+            costs=[0.2, 0.05, 0.1],
+            probabilities=[0.5, 0.5, 1.0],
+            participants={"a": 10, "b": 8},
             groups=["a", "a", "b"],
-        )  # fmt: skip
+        )
     },
     "qualities and shading": {
         "population": Population(
@@ -260,15 +261,19 @@ TOGETHER = {
     },
     "doubt": {
         "population": Population(
-            costs=[0.2, 0.05], probabilities=[0.5, 0.5], participants=20,
+            costs=[0.2, 0.05],
+            probabilities=[0.5, 0.5],
+            participants=20,
             doubt=Doubt(radius=0.05, distance="total-variation"),
-        )  # fmt: skip
+        )
     },
     "divergence": {
         "population": Population(
-            costs=[0.2, 0.05], probabilities=[0.5, 0.5], participants=20,
+            costs=[0.2, 0.05],
+            probabilities=[0.5, 0.5],
+            participants=20,
             doubt=Doubt(radius=0.01, distance="kullback-leibler"),
-        )  # fmt: skip
+        )
     },
     "menu": {"menu": Menu(options=2, participation_margin=0.5)},
     "outside": {"outside": Outside(utility=[40.0, 45.0, 50.0], joining_cost=1.0)},
@@ -286,15 +291,22 @@ TOGETHER = {
 
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(name, marks=[] if name in ("groups", "baseline") else [pytest.mark.slow]) for name in TOGETHER],
+    [
+        pytest.param(name, marks=[] if name in ("groups", "baseline") else [pytest.mark.slow])
+        for name in TOGETHER
+    ],
 )
 def test_it_goes_with_everything_else(name):
     contract = design_contract(problem(**TOGETHER[name]))
     certificate = verify(contract)
     assert certificate.holds, certificate
     assert contract.contribution.any()
-    assert certificate.gap is not None, certificate.missing
-    assert certificate.gap <= 0.05 * abs(contract.reached)
+    if name == "divergence":  # whose proof is about the lowest curve
+        assert LOWEST in certificate.scope
+        assert not certificate.optimal
+    else:
+        assert certificate.gap is not None, certificate.missing
+        assert certificate.gap <= 0.05 * abs(contract.reached)
 
 
 @pytest.mark.slow
