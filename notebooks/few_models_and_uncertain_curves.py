@@ -20,13 +20,14 @@
 # something is lost. This notebook shows how much, and that it is proved.
 
 # %%
+import dataclasses
+
 import matplotlib.pyplot as plt
 import numpy as np
 from scipy import stats
 
 from contracts import LinearValuation, Population, PowerLaw, Problem, design_contract, fit_curve
-from contracts import verify
-from contracts import read_measurements
+from contracts import ContinuousProblem, UncertainCurve, design_continuous, read_measurements, verify
 from contracts.extensions.tiers import TieredProblem
 
 # %% [markdown]

@@ -28,6 +28,7 @@ from contracts.problem.shape import check_concave
 
 LEVELS = (4, 2, 1)  # the cells of the finest grid over those of each
 RAISES = 8
+CLOSE = 1e-5  # of the largest target: far below what lies between costs rounded up and down
 SAME = 1e-6  # of the largest contribution
 
 
@@ -58,7 +59,7 @@ def design_continuous(problem: ContinuousProblem) -> ContinuousContract:
 
 def _best(problem: Problem, due: Reservation | None = None) -> Contract:
     """The best contract of finitely many costs, with a proof against every contract."""
-    return design_due(problem, _alone(problem) if due is None else due, solver="interior-point")
+    return design_due(problem, _alone(problem) if due is None else due, solver="interior-point", close=CLOSE)
 
 
 def _alone(problem: Problem) -> Reservation:
