@@ -20,16 +20,15 @@
 # something is lost. This notebook shows how much, and that it is proved.
 
 # %%
+import dataclasses
+
 import matplotlib.pyplot as plt
 import numpy as np
 from scipy import stats
 
 from contracts import LinearValuation, Population, PowerLaw, Problem, design_contract, fit_curve
-from contracts import verify
-from contracts import read_measurements
-from contracts.extensions.continuous import ContinuousProblem
+from contracts import ContinuousProblem, UncertainCurve, design_continuous, read_measurements, verify
 from contracts.extensions.tiers import TieredProblem
-from contracts.extensions.uncertain_curve import UncertainProblem
 
 # %% [markdown]
 # ## Few versions of the model
@@ -83,7 +82,7 @@ assert verify(lots).holds
 
 # %%
 for cells in (8, 16, 32):
-    contract = design_contract(
+    contract = design_continuous(
         ContinuousProblem(
             distribution=stats.uniform(0.05, 0.45),
             participants=100,
@@ -94,7 +93,7 @@ for cells in (8, 16, 32):
     )
     print(f"{cells} cells: between {contract.reached:.4f} and {contract.bound:.4f},"
           f" best {contract.extrapolated:.4f} ± {contract.error_estimate:.4f}")
-print(verify(contract))
+print(contract.certificate)
 
 # %% [markdown]
 # ## A measured curve
@@ -104,13 +103,13 @@ print(verify(contract))
 # confidence region promises a little less:
 
 # %%
-uncertain = design_contract(
-    UncertainProblem(
-        population=Population(costs=[150, 70, 30], probabilities=[0.3, 0.4, 0.3], participants=20),
-        fit=fit_curve(read_measurements("../examples/tumour-clinics/curve.csv")),
-        valuation=LinearValuation(scale=100_000.0),
-    )
+fit = fit_curve(read_measurements("../examples/tumour-clinics/curve.csv"))
+clinics = Problem(
+    population=Population(costs=[150, 70, 30], probabilities=[0.3, 0.4, 0.3], participants=20),
+    accuracy=UncertainCurve(fit=fit),
+    valuation=LinearValuation(scale=100_000.0),
 )
+uncertain = design_contract(clinics)
 print(uncertain)
 certificate = verify(uncertain)
 print(certificate)
@@ -121,5 +120,7 @@ assert certificate.holds
 # this one guarantees; and if the fit is right after all, little is lost.
 
 # %%
-print(f"guaranteed {uncertain.guaranteed:.1f}; if the fit is right {uncertain.under_the_fit:.1f};"
-      f" best without caution {uncertain.nominal.objective:.1f}")
+right = certificate.extended["expected target if the fitted curve is right"]
+bold = design_contract(dataclasses.replace(clinics, accuracy=fit.curve))
+print(f"guaranteed {uncertain.reached:.1f}; if the fit is right {right:.1f};"
+      f" best without caution {bold.reached:.1f}")
