@@ -28,10 +28,11 @@ from contracts.problem.accuracy import (
 )
 from contracts.problem.continuous import ContinuousProblem, EmpiricalCosts
 from contracts.problem.doubt import Doubt
+from contracts.problem.generating_functions import generated_turnout
 from contracts.problem.menu import Menu
 from contracts.problem.objective import DistributionCost, NashBargaining, Objective, Rawlsian, Welfare
 from contracts.problem.outside import Outside
-from contracts.problem.participants import Binomial, FiniteTurnout, Poisson, Turnout, generated_turnout
+from contracts.problem.participants import Binomial, FiniteTurnout, Poisson, Turnout
 from contracts.problem.population import Population
 from contracts.problem.reservation import Reservation, reservation, reservations
 from contracts.problem.scenario import Scenario

@@ -18,7 +18,8 @@ from contracts.problem.doubt import Doubt
 from contracts.problem.menu import Menu
 from contracts.problem.objective import DistributionCost, NashBargaining, Objective, Rawlsian, Welfare
 from contracts.problem.outside import Outside
-from contracts.problem.participants import Binomial, FiniteTurnout, Poisson, generated_turnout
+from contracts.problem.generating_functions import generated_turnout
+from contracts.problem.participants import Binomial, FiniteTurnout, Poisson
 from contracts.problem.scenario import Scenario
 from contracts.problem.valuation import ExponentialUtility, PowerValuation
 
