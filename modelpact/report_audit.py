@@ -7,8 +7,10 @@ from typing import Any
 
 import msgspec
 
+from contracts.contract import Contract
 from contracts.errors import InvalidInput
 from contracts.records import frozen
+from modelpact.fingerprint import fingerprint
 from modelpact.scheme.report import notes
 from modelpact.scheme.stages import FORMAT
 
@@ -43,11 +45,12 @@ class Came:
 
 @frozen
 class Found:
-    """The part of an audit that a report shows."""
+    """The part of an audit that a report shows; `contract` is the fingerprint of what was carried out."""
 
     participants: list[Came]
     promises_met: bool
     assumptions: dict[str, Any]
+    contract: str | None = None
 
 
 @frozen
@@ -77,18 +80,27 @@ class Audit:
     notes: tuple[str, ...]
 
 
-def read_audit(path: Any) -> Audit:
+def read_audit(path: Any, contract: Contract) -> Audit:
     """Read `audit.json` from the folder of a scheme's run.
 
+    Args:
+        path: of the file.
+        contract: the contract that was carried out.
+
     Raises:
-        InvalidInput: the file is missing, truncated, or no audit; the message names it and what is wrong.
+        InvalidInput: the file is missing, truncated, no audit, or the audit of another contract; the message
+            names it and what is wrong.
     """
     try:
         content = Path(path).read_bytes()
         file = msgspec.json.decode(content, type=AuditFile)
         if file.format != FORMAT or file.stage != "audit":
-            raise ValueError(f"stage = {file.stage!r} of {file.format!r}: expected the audit of {FORMAT!r}")
+            raise ValueError(
+                f"stage = {file.stage!r} of {file.format!r}: expected the audit of {FORMAT!r};"
+                " run the scheme again (modelpact run)"
+            )
         found = file.result
+        _check_contract(found.contract, contract)
         return Audit(
             accepted=tuple(row for row in found.participants if row.accepted),
             refused=tuple(row for row in found.participants if not row.accepted),
@@ -96,7 +108,22 @@ def read_audit(path: Any) -> Audit:
             trained_accuracy=float(found.assumptions["trained_accuracy"]),
             notes=tuple(notes({"assumptions": found.assumptions})),
         )
+    except InvalidInput as error:
+        raise InvalidInput(f"{path}: {error}") from error
     except OSError as error:
         raise InvalidInput(f"cannot read {path}: {error.strerror}") from error
     except (ValueError, KeyError, TypeError, msgspec.MsgspecError) as error:
         raise InvalidInput(f"{path}: not the audit of a scheme: {error}") from error
+
+
+def _check_contract(stated: str | None, contract: Contract) -> None:
+    own = fingerprint(contract)
+    if stated is None:
+        raise InvalidInput(
+            "the audit names no contract: expected one that does; run the scheme again (modelpact run)"
+        )
+    if stated != own:
+        raise InvalidInput(
+            f"the audit of another contract (fingerprint {stated[:12]}...): expected that of this one"
+            f" ({own[:12]}...)"
+        )

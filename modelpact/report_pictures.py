@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from contracts.problem import Problem
+from contracts.problem.standard_form import World
 from contracts.records import frozen
 from modelpact.plain_numbers import logarithmic_ticks, ticks
-from modelpact.report_facts import Facts, Kind
+from modelpact.report_facts import Facts, Joint, Kind
 
 LEAST_RANGE = 1e-5  # of accuracy: closer ones look alike
 
@@ -40,7 +40,7 @@ class Scale:
 
 @frozen
 class Curve:
-    """The learning curve: what each kind reaches alone, and all together.
+    """A learning curve, by effective data: what each kind reaches alone, and all together.
 
     Attributes:
         data, accuracy: the axes.
@@ -60,37 +60,50 @@ class Curve:
 
 def amounts(kinds: tuple[Kind, ...]) -> Scale:
     """The axis of data contributed and collected alone."""
-    most = max(max(kind.contribution, kind.alone_data) for kind in kinds)
+    most = max(max(kind.contribution, kind.alone_data or 0.0) for kind in kinds)
     return Scale(low=0.0, high=most if most > 0 else 1.0)
 
 
 def advantages(kinds: tuple[Kind, ...]) -> Scale:
-    """The axis of gains over staying alone."""
+    """The axis of gains over staying out."""
     most = max(kind.advantage for kind in kinds)
     return Scale(low=0.0, high=most if most > 0 else 1.0)
 
 
 def accuracies(kinds: tuple[Kind, ...]) -> Scale:
     """The axis of accuracies received and reached alone."""
-    values = [kind.alone_accuracy for kind in kinds]
-    values += [x for kind in kinds if kind.received for x in (kind.received.low, kind.received.high)]
-    low, high = min(values), max(values)
+    values = [kind.alone_accuracy for kind in kinds if kind.alone_accuracy is not None]
+    values += [x for kind in kinds for received in kind.received for x in (received.low, received.high)]
+    low, high = min(values, default=0.0), max(values, default=1.0)
     margin = 0.06 * max(high - low, LEAST_RANGE)
     marks = 5 if high - low > 0.01 else 3  # the closer, the longer their labels
     return Scale(low=max(low - margin, 0.0), high=min(high + margin, 1.0), most_marks=marks)
 
 
-def curve(facts: Facts) -> Curve | None:
-    """The learning curve of a contract under which somebody contributes."""
-    if facts.trained is None:
-        return None
-    problem, together = facts.contract.problem, facts.expected_data
-    alone = sorted({(kind.alone_data, kind.alone_accuracy) for kind in facts.kinds if kind.alone_data > 0})
-    shown = [data for data, _ in alone] + [together]
+def curves(facts: Facts) -> tuple[Curve, ...]:
+    """The learning curve of each scenario, of a contract under which somebody contributes."""
+    worlds = facts.contract.form.worlds
+    return tuple(
+        _curve(facts, world, joint)
+        for world, joint in zip(worlds, facts.joint, strict=False)
+        if joint.data > 0.0
+    )
+
+
+def _curve(facts: Facts, world: World, joint: Joint) -> Curve:
+    baseline = facts.contract.problem.baseline
+
+    def reached_with(data: np.ndarray) -> np.ndarray:
+        return baseline + np.asarray(world.plain.accuracy(data))
+
+    own = [kind.alone_data * kind.quality for kind in facts.kinds if kind.alone_data]
+    alone = sorted({(data, float(reached_with(np.array(data)))) for data in own})
+    shown = [data for data, _ in alone] + [joint.data]
     data = Scale(low=min(shown) / 3.0, high=2.0 * max(shown), logarithmic=True)
     amounts_of_data = np.geomspace(data.low, data.high, 121)
-    reached = problem.accuracy(amounts_of_data)
-    accuracy = _heights(problem, float(reached.min()), float(reached.max()))
+    reached = reached_with(amounts_of_data)
+    most = baseline + float(world.plain.accuracy.optimum)
+    accuracy = _heights(most, float(reached.min()), float(reached.max()))
     points = [
         f"{data.place(float(x)):.2f},{100.0 - accuracy.place(float(y)):.2f}"
         for x, y in zip(amounts_of_data, reached, strict=True)
@@ -100,12 +113,12 @@ def curve(facts: Facts) -> Curve | None:
         accuracy=accuracy,
         path="M" + " ".join(points),
         alone=tuple((data.place(x), 100.0 - accuracy.place(y)) for x, y in alone),
-        together=(data.place(together), 100.0 - accuracy.place(facts.contract.expected_accuracy)),
-        between=(100.0 - accuracy.place(facts.trained[0]), 100.0 - accuracy.place(facts.trained[2])),
+        together=(data.place(joint.data), 100.0 - accuracy.place(joint.accuracy)),
+        between=(100.0 - accuracy.place(joint.low), 100.0 - accuracy.place(joint.high)),
     )
 
 
-def _heights(problem: Problem, low: float, high: float) -> Scale:
+def _heights(most: float, low: float, high: float) -> Scale:
     margin = 0.05 * max(high - low, LEAST_RANGE)
-    top = min(high + 2.0 * margin, float(problem.accuracy.optimum), 1.0)
+    top = min(high + 2.0 * margin, most, 1.0)
     return Scale(low=max(low - margin, 0.0), high=top, most_marks=7)

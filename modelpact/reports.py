@@ -15,14 +15,19 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from contracts.contract import Contract
 from contracts.contract.verify import verify
 from contracts.errors import InvalidInput
 from contracts.json_text import write_json
 from contracts.problem import Problem
+from contracts.problem.scenario import Scenario
+from contracts.problem.standard_form import scenario_population
 from contracts.proof.certificate import Certificate
+from contracts.proof.reached import unit_of
 from contracts.records import frozen
-from modelpact import report_pictures
+from modelpact import report_pictures, report_words
 from modelpact.plain_numbers import amount, percent
 from modelpact.report_audit import Audit, read_audit
 from modelpact.report_facts import Check, Facts, facts, sensible
@@ -33,12 +38,12 @@ if TYPE_CHECKING:
 
 SHOWN = 8  # rows of many that are not folded away
 TITLE = "Training one model together: what is offered, and why it is fair"
-LOOSE = 0.01  # of the best possible model: a bound above it proves little
 LARGEST_FILE = 2_000_000  # bytes of a contract file that a page carries along
 MUST = {
     "individual rationality": "Nobody does worse than by staying alone",
     "incentive compatibility": "Nobody gains by an option meant for others",
     "feasibility": "No model is promised that will not have been trained",
+    "limits": "The menu is as was asked for, and nobody owes more data than it has",
     "optimality": "No other menu makes the joint model better by more than a stated gap",
     "stated numbers": "What the contract states is what was recomputed",
 }
@@ -75,20 +80,21 @@ def report(
 ) -> Report:
     """Explain a contract to somebody who is not an economist, on one self-contained page.
 
-    The contract is verified first; if it does not hold, the page says so before anything else.
+    The contract is verified first; if it does not hold, the page says so before anything else, and what is not
+    proved is not claimed.
 
     Args:
         contract: a contract, or the path of a contract file, or of `design.json` of a scheme's run.
         title: the heading of the page.
         data: what a datum is called, in the plural, such as "samples".
-        currency: what costs and values are counted in, such as "euros".
-        audit: the path of `audit.json` in the folder of a scheme that was carried out under this contract.
+        currency: what costs and values are counted in, such as "euros"; by default as the problem says.
+        audit: the path of `audit.json` in the folder of a scheme that was carried out under this very contract.
 
     Returns:
         The page and the certificate.
 
     Raises:
-        InvalidInput: no contract, or a file that is none.
+        InvalidInput: no contract, a file that is none, or the audit of another contract.
 
     >>> from contracts.testing import example_contract
     >>> page = report(example_contract(), data="samples", currency="euros")
@@ -98,12 +104,12 @@ def report(
     for name, text in (("title", title), ("data", data), ("currency", currency)):
         if not isinstance(text, str):
             raise InvalidInput(f"{name} = {text!r:.60}: expected a text")
-    audited = None if audit is None else read_audit(audit)
     stored = None
     if isinstance(contract, str | Path):
         contract, stored = _read(Path(contract))
     if not isinstance(contract, Contract):
         raise InvalidInput(f"contract = {contract!r:.60}: expected a Contract or the path of a contract file")
+    audited = None if audit is None else read_audit(audit, contract)
     certificate = verify(contract)
     if stored is None:
         stored = _stored(contract, certificate)
@@ -112,7 +118,9 @@ def report(
     defaults = {"title": TITLE, "data": "", "currency": ""}
     given = "".join(f" --{name} {shlex.quote(text)}" for name, text in words.items() if text != defaults[name])
     given += " --audit audit.json" if audited else ""
-    html = _template().render(**words, options_given=given, audit=audited, **_context(found, stored))
+    words["currency"] = currency or contract.problem.currency
+    context = _context(found, stored, words["currency"])
+    html = _template().render(**words, options_given=given, audit=audited, **context)
     return Report(html=html, certificate=certificate, audit=audited)
 
 
@@ -129,41 +137,102 @@ def _read(path: Path) -> tuple[Contract, bytes]:
     return Contract.from_json(text), text.encode()
 
 
-def _context(found: Facts, stored: bytes | None) -> dict[str, Any]:
-    contract, kinds = found.contract, found.kinds
-    problem = contract.problem
-    counts, proof = _typical_counts(problem), found.checks[3]
-    caps = [o.received.cap for o in found.options if o.received and not o.received.everything and o.value > 0]
+def _context(found: Facts, stored: bytes | None, currency: str) -> dict[str, Any]:
+    contract, kinds, problem = found.contract, found.kinds, found.contract.problem
+    caps = [kind.received for kind in kinds if kind.received and kind.value > 0]
+    capped = [got.cap for each in caps for got in each if not got.everything]
+    alone = [kind.alone_accuracy for kind in kinds if kind.alone_data and kind.alone_accuracy is not None]
     return {
         "contract": contract,
         "certificate": found.certificate,
-        "population": problem.population,
         "kinds": kinds,
+        "outsiders": [kind for kind in kinds if kind.stays],
         "options": found.options,
-        "checks": [(check, MUST[check.name], _finding(check, found)) for check in found.checks],
-        "proof": proof,
-        "loose": proof.number is not None and proof.number > LOOSE * problem.largest_target,
+        "checks": [(check, _must(check, problem), _finding(check, found)) for check in found.checks],
         "together": found.together,
         "sensible": sensible(contract),
-        "trained": found.trained,
+        "joint": found.joint,
         "expected_data": found.expected_data,
-        "best_alone": max(kind.alone_accuracy for kind in kinds),
-        "example_cap": max(caps, default=None),
+        "best_alone": max(alone, default=0.0),
+        "example_cap": max(capped, default=None),
         "information_cost": found.information_cost,
         "tolerance": found.tolerance,
-        "largest_value": problem.largest_value,
-        "target_is_value": problem.target_is_value,
+        "all_gain": all(kind.advantage > found.tolerance for kind in kinds),
         "amounts": report_pictures.amounts(kinds),
         "accuracies": report_pictures.accuracies(kinds),
         "advantages": report_pictures.advantages(kinds),
-        "curve": report_pictures.curve(found),
-        "belief": BELIEFS[problem.belief],
-        "law": _law(problem),
-        "worth": _worth(problem),
-        "counts": ",".join(map(str, counts)) if len(counts) <= 60 else "",
-        "counts_of": _present(counts, problem),
+        "curves": report_pictures.curves(found),
         "file": base64.b64encode(stored).decode() if stored and len(stored) <= LARGEST_FILE else "",
         "fingerprint": hashlib.sha256(stored).hexdigest() if stored else "",
+        **_optimum(found, currency),
+        **_words(found, currency),
+        **_settled(problem),
+    }
+
+
+def _optimum(found: Facts, currency: str) -> dict[str, Any]:
+    """What is said of all other menus."""
+    problem, gap = found.contract.problem, found.certificate.gap
+    aim = report_words.aim(problem)
+    if gap is None or (not found.certificate.optimal and gap > unit_of(found.contract.form)):
+        size = ""  # a bound beyond the best possible model says nothing
+    elif aim:
+        size = amount(gap)
+    elif problem.target_is_value:
+        share = percent(gap / max(world.plain.largest_value for world in found.contract.form.worlds))
+        of = "value" if found.certain else "expected value"
+        size = f"{report_words.money(gap, currency)} of {of}, which is {share} of the best possible model's"
+    else:
+        size = f"{amount(gap)} of {'' if found.certain else 'expected '}accuracy"
+    return {
+        "proof": next(check for check in found.checks if check.name == "optimality"),
+        "better": "is better in what is maximised" if aim else "makes the joint model better",
+        "gap": size,
+        "aim": aim,
+    }
+
+
+def _words(found: Facts, currency: str) -> dict[str, Any]:
+    """The words that depend on what kind of problem it is."""
+    problem, named = found.contract.problem, found.contract.problem.population.named
+    doubt, alone = problem.population.doubt, problem.outside.utility is None
+    names = report_words.scenarios(problem)
+    everywhere = ", in every scenario" if len(names) > 1 else ""
+    everywhere += ", at all chances within the doubt stated" if doubt is not None else ""
+    return {
+        "population": problem.population,
+        "who": report_words.who(problem.population),
+        "named": named,
+        "certain": found.certain,
+        "expected": "" if found.certain else "expected ",
+        "least": "least " if doubt is not None else "",
+        "on_average": "" if found.certain else " on average",
+        "kind_word": "participant" if named else "kind",
+        "kind_words": "participants" if named else "kinds",
+        "trains_alone": alone,
+        "alone": "alone" if alone else "outside",
+        "staying": "staying alone" if alone else "staying out",
+        "nothing": f"nothing beyond {percent(problem.baseline)}" if problem.baseline else "no model",
+        "joining": bool(np.any(problem.outside.joining_cost)),
+        "margin": problem.menu.participation_margin,
+        "scales_differ": bool(np.ptp(problem.scales) > 0.0),
+        "at_worst": doubt is not None and doubt.distance == "total-variation",
+        "scenario_names": names,
+        "contract_models": [f"accuracy, {name}" if name else "accuracy" for name in names],
+        "everywhere": everywhere,
+        "conditions": report_words.conditions(problem, currency),
+        "taking_part": report_words.taking_part(problem),
+        "law": report_words.laws(problem),
+        "worth": report_words.worth(problem),
+    }
+
+
+def _settled(problem: Problem) -> dict[str, Any]:
+    """An example of who may take part, for settling."""
+    counts = typical_counts(problem)
+    return {
+        "counts": ",".join(map(str, counts)) if len(counts) <= 60 else "",
+        "counts_of": _present(counts, problem),
     }
 
 
@@ -205,50 +274,24 @@ def _style() -> Any:
     return Markup((files("modelpact") / "templates" / "report.css").read_text(encoding="utf-8"))
 
 
-BELIEFS = {
-    "interim": "Each participant knows its own kind, and expects the others to be drawn by these chances.",
-    "ex-ante": "Each kind reckons with all draws of the participants in which it occurs at least once.",
-}
+def typical_counts(problem: Problem) -> list[int]:
+    """As many participants of each type as expected, rounded so that they are as many as may take part.
 
-
-def _law(problem: Problem) -> str:
-    curve: Any = problem.accuracy
-    top = percent(float(curve.optimum))
-    shapes = {
-        "power-law": lambda: (
-            f"it falls short of {top} by {amount(curve.coefficient)} divided by the number of data to the power"
-            f" of {amount(curve.exponent)}"
-        ),
-        "generalization-bound": lambda: (
-            f"it follows the general bound of learning theory, up to {top}, for models of complexity"
-            f" {amount(curve.complexity)}"
-        ),
-        "exponential": lambda: (
-            f"it approaches {top}, each datum closing {percent(curve.rate)} of what is missing"
-        ),
-        "arctan": lambda: f"it approaches {top} and is half of that at {amount(curve.scale)} data",
-        "tabulated": lambda: f"it runs through {len(curve.data)} given points, up to {top}",
-    }
-    return shapes.get(curve.family, lambda: f"it follows a curve of its own, up to {top}")()
-
-
-def _worth(problem: Problem) -> str:
-    valuation: Any = problem.valuation
-    perfect = f"a perfect model {amount(valuation.scale)}"
-    if valuation.linear:
-        return f"{perfect}, any other in proportion to its accuracy"
-    return f"{perfect}, and each further step in accuracy less than the one before"
-
-
-def _typical_counts(problem: Problem) -> list[int]:
-    """As many participants of each type as expected, rounded so that they are as many as take part."""
-    population = problem.population
-    expected = population.participants * population.probabilities
-    counts = [int(x) for x in expected]
-    by_remainder = sorted(range(len(counts)), key=lambda i: counts[i] - expected[i])
-    for k in range(population.participants - sum(counts)):
-        counts[by_remainder[k % len(counts)]] += 1
-    return counts
+    In the first scenario, where there are several; of each group the number nearest to its mean, but somebody.
+    """
+    chosen = problem.scenarios[0] if problem.scenarios else Scenario(weight=1.0)
+    population = scenario_population(problem.population, chosen)
+    found = np.zeros(population.types, dtype=int)
+    for group, law in enumerate(population.laws):
+        members = np.flatnonzero(population.group_of == group)
+        numbers = law.support[0]
+        number = int(numbers[np.argmin(np.abs(numbers - max(float(law.mean), 1.0)))])
+        expected = number * population.probabilities[members]
+        counts = expected.astype(int)
+        order = np.argsort(counts - expected, kind="stable")
+        counts[order[: number - counts.sum()]] += 1
+        found[members] = counts
+    return found.tolist()
 
 
 def _present(counts: list[int], problem: Problem) -> list[tuple[int, dict[str, str]]]:
@@ -256,24 +299,46 @@ def _present(counts: list[int], problem: Problem) -> list[tuple[int, dict[str, s
     return [(count, {"name": name}) for count, name in named if count]
 
 
+def _must(check: Check, problem: Problem) -> str:
+    if check.name == "individual rationality" and problem.outside.utility is not None:
+        return "Nobody who takes part does worse than by staying out"
+    if check.name == "optimality" and problem.objective is not None:
+        return "No other menu is better in what is maximised by more than a stated gap"
+    return MUST[check.name]
+
+
 def _finding(check: Check, found: Facts) -> str:
     number = check.number
+    if check.name == "optimality":
+        return _found_of_optimality(found)
     if number is None:
         return ""
     tolerance = found.certificate.tolerance
     shown = "0" if abs(number) <= tolerance else amount(abs(number))
     if check.name == "individual rationality":
-        return f"the least gain over staying alone is {'−' if number < -tolerance else ''}{shown}"
+        outside = "staying alone" if found.contract.problem.outside.utility is None else "staying out"
+        return f"the least gain over {outside} is {'−' if number < -tolerance else ''}{shown}"
     if check.name == "incentive compatibility":
         return f"the most that anybody gains by another option is {shown}"
-    if check.name == "feasibility":
-        return (
-            f"the tightest promise falls {shown} short of what can be given"
-            if number >= -tolerance
-            else f"the boldest promise exceeds what can be given by {shown}"
-        )
-    unit = "expected value" if found.contract.problem.target_is_value else "expected accuracy"
-    return f"at most {amount(number)} of {unit} better"
+    return (
+        f"the tightest promise falls {shown} short of what can be given"
+        if number >= -tolerance
+        else f"the boldest promise exceeds what can be given by {shown}"
+    )
+
+
+def _found_of_optimality(found: Facts) -> str:
+    certificate, problem = found.certificate, found.contract.problem
+    if certificate.gap is None:
+        known = certificate.as_solved_gap
+        about = f"; known is {amount(known)}, for {certificate.scope}" if known is not None else ""
+        return f"{certificate.missing or 'nothing is known of other menus'}{about}"
+    if not certificate.optimal and certificate.gap > unit_of(found.contract.form):
+        return "how much better another may be is open"
+    if problem.objective is not None:
+        return f"at most {amount(certificate.gap)} better in what is maximised"
+    unit = "value" if problem.target_is_value else "accuracy"
+    return f"at most {amount(certificate.gap)} of {'' if found.certain else 'expected '}{unit} better"
 
 
 def report_command(

@@ -220,6 +220,8 @@ def _pools(found: _Rows, form: StandardForm, case: Case, asked: Asked, a: int, b
     i = a
     while reach == REACHABLE and i > 0 and _pooled(form, case, i - 1):
         i -= 1
+        if form.reach[i] < form.reach[a]:  # it need not be able to deliver what b owes
+            break
         more = float(form.costs[i] - form.costs[a])
         step = float(form.costs[a] - form.costs[b])
         found.add(u={b: -1.0, a: 1.0}, x={b: step + more, a: -more}, least=float(asked.margin[i]))

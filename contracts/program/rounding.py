@@ -162,7 +162,7 @@ def least_utilities(at: Setting, case: Case, point: Point) -> np.ndarray:
 
 
 def nothing_for_nothing(at: Setting, case: Case, point: Point) -> Point:
-    """The point, whoever is asked for nothing and given nothing but for rounding asked and given exactly that."""
+    """The point; who is asked for nothing and given nothing, but for rounding, exactly so."""
     x, u = point.contribution.copy(), point.utility.copy()
     small = NEAR * max(at.data_unit, float(x.max(initial=0.0)))
     none = (x <= small) & (np.abs(u) <= NEAR * at.value_unit) & (case.low <= 0.0) & (at.asked.due <= 0.0)

@@ -20,6 +20,7 @@ import time
 import numpy as np
 
 from contracts.problem.cases import SERVED, Asked, Case, whole
+from contracts.problem.menu import Menu
 from contracts.problem.shape import hopeless
 from contracts.problem.standard_form import StandardForm
 from contracts.program.case_program import setting
@@ -136,12 +137,24 @@ def _may_stay(form: StandardForm) -> bool:
     return outside.utility is not None or bool(np.any(outside.joining_cost))
 
 
+def _unmet(menu: Menu) -> str:
+    """What would help where each can be given its due, but by no menu within the limits."""
+    parts = ["no menu was found that keeps all promises"]
+    if menu.options is not None:
+        parts.append(f"options = {menu.options}: expected more options")
+    if menu.lot is not None:
+        parts.append(f"lot = {menu.lot:g} data: expected a smaller lot")
+    if menu.preference_margin > 0.0:
+        parts.append(f"preference_margin = {menu.preference_margin:g}: expected a smaller margin")
+    return "; ".join(parts)
+
+
 def _nothing(first: Tree, true: bool, nodes: int) -> Found:
     """Who cannot be given what it is due, as far as the best attempt at everybody shows."""
     at, form = first.setting, first.setting.form
     case = in_lots(form, dataclasses.replace(first.root_case, service=np.full(form.rows, SERVED)))
     solved = solve(at, case)
-    names, reason = form.problem.population.names or (), "no menu was found that keeps all promises"
+    names, reason = form.problem.population.names or (), _unmet(form.problem.menu)
     room = option_room(form, case, at.asked)[0]
     if room < 0:
         most = form.problem.menu.options

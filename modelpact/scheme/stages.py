@@ -3,7 +3,7 @@
 A stage is a function of the scheme and of earlier stages' records, and returns a record: a `result` of plain
 values and named `arrays`. On disk a record is `<stage>.json` and, if it has arrays, `<stage>.npz` beside it:
 
-    {"format": "modelpact.scheme/1", "stage": "train",
+    {"format": "modelpact.scheme/2", "stage": "train",
      "settings": digest of the tables of the scheme that the stage reads, and its seed,
      "inputs": {"verify": digest of that record, ...},
      "arrays": SHA-256 of the .npz, or null,
@@ -35,7 +35,7 @@ from contracts.records import frozen
 from contracts.storage import write_atomically
 from modelpact.scheme.settings import Scheme
 
-FORMAT = "modelpact.scheme/1"
+FORMAT = "modelpact.scheme/2"
 
 
 @frozen

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize_scalar
 
 from contracts import Arctan, Exponential, PowerLaw, reservation
-from contracts.contract.verify import reservation_by_zooming
+from contracts.proof.outside_options import reservation_by_zooming
 
 CURVES = [PowerLaw(optimum=0.9, coefficient=1.8, exponent=0.5), Exponential(rate=0.01), Arctan(scale=50.0)]
 

@@ -1,6 +1,7 @@
 """Reports: what the page says, for whom, and that it can be checked; its looks are tested in a browser."""
 
 import base64
+import dataclasses
 import hashlib
 import html
 import itertools
@@ -20,8 +21,10 @@ from contracts import CustomCurve, GeneralizationBound, LinearValuation, Populat
 from contracts.contract import Contract
 from contracts.contract.verify import verify
 from contracts.errors import InvalidInput
+from contracts.proof.evidence import Proof
 from contracts.testing import contracts
 from modelpact.cli import main
+from modelpact.fingerprint import fingerprint
 from modelpact.plain_numbers import amount, percent, ticks
 from modelpact.problem_file import read_problem
 from modelpact.report_facts import facts
@@ -145,7 +148,8 @@ def test_every_contract_has_a_well_made_page_that_names_every_kind(contract):
     page = modelpact.report(contract)
     words = plain(page.html)
     assert_well_made(page.html)
-    assert page.certificate.holds == ("everything holds" in words) == ("Warning" not in words)
+    assert page.certificate.holds == ("Warning" not in words)
+    assert page.certificate.optimal == ("everything holds" in words)
     assert all(name in words for name in contract.problem.population.names)
     assert "nan" not in words.lower().split()
     assert modelpact.report(contract).html == page.html
@@ -186,6 +190,24 @@ def test_nothing_a_user_writes_becomes_markup():
     found = assert_well_made(page.html)
     assert not {"b", "img", "script"} & {tag for tag, _ in found.elements}
     assert all(" ".join(name.split()) in " ".join(found.words.split()) for name in HOSTILE)
+
+
+def test_what_is_not_proved_is_not_claimed(clinics):
+    """Without a proof every promise holds all the same, and nothing is said about other menus."""
+    page = modelpact.report(dataclasses.replace(clinics, proof=Proof()))
+    words = plain(page.html)
+    assert_well_made(page.html)
+    assert (page.certificate.holds, page.certificate.optimal) == (True, False)
+    assert "every promise holds; optimality not proved" in words
+    assert (
+        "Nothing is guaranteed about other menus. Optimality not proved: the contract carries no proof." in words
+    )
+    assert "Why it is fair" in words
+    for claim in ("everything holds", "Everything holds", "better by more than 0", "the best that can be had"):
+        assert claim not in words
+    banner = re.search('<section class="verdict.*?</section>', page.html, flags=re.S).group(0)
+    assert "✓" not in banner
+    assert "good" not in banner
 
 
 def test_a_null_contract_says_that_everybody_stays_alone():
@@ -249,8 +271,9 @@ def test_the_chance_to_do_worse_than_alone_is_what_settlements_show(clinics):
     worse = how_often[utility < clinics.reservation_utility[i] - found.tolerance].sum() / draws
     kind = next(kind for kind in found.kinds if kind.name == "city hospital")
     assert 0.1 < worse < 0.9
-    assert kind.received.worse == pytest.approx(worse, abs=4.0 * np.sqrt(worse * (1.0 - worse) / draws))
-    assert kind.received.low < kind.received.middle < kind.received.high
+    (received,) = kind.received
+    assert received.worse == pytest.approx(worse, abs=4.0 * np.sqrt(worse * (1.0 - worse) / draws))
+    assert received.low < received.middle < received.high
 
 
 def test_the_menu_pools_kinds_that_are_offered_the_same(clinics):
@@ -357,7 +380,7 @@ def test_command_refuses_and_leaves_what_is_there(clinics, tmp_path, capsys, mon
     assert len(list(tmp_path.iterdir())) == 4
 
 
-def audit_file(folder, **changes) -> Path:
+def audit_file(folder, contract, **changes) -> Path:
     kept = {
         "name": "<b>Klinik</b>",
         "accepted": True,
@@ -383,15 +406,17 @@ def audit_file(folder, **changes) -> Path:
     }
     result = {"participants": [kept | changes, refused], "promises_met": True, "assumptions": assumed}
     result["promises_met"] = (kept | changes)["met"] is True
+    if contract is not None:
+        result["contract"] = fingerprint(contract)
     path = folder / "audit.json"
-    path.write_text(json.dumps({"format": "modelpact.scheme/1", "stage": "audit", "result": result, "more": 1}))
+    path.write_text(json.dumps({"format": "modelpact.scheme/2", "stage": "audit", "result": result, "more": 1}))
     return path
 
 
 def test_an_audit_is_told_of_and_a_broken_promise_comes_first(clinics, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     clinics.save("contract.json")
-    page = modelpact.report(clinics, audit=audit_file(tmp_path))
+    page = modelpact.report(clinics, audit=audit_file(tmp_path, clinics))
     assert_well_made(page.html)
     words = plain(page.html)
     for text in (
@@ -404,7 +429,7 @@ def test_an_audit_is_told_of_and_a_broken_promise_comes_first(clinics, tmp_path,
         assert text in words
     assert "1 participants contribute, the contract expects 2" in words
     assert main(["report", "contract.json", "--audit", "audit.json"]) == 0
-    audit_file(tmp_path, met=False, accuracy=0.6)
+    audit_file(tmp_path, clinics, met=False, accuracy=0.6)
     broken = plain(modelpact.report(clinics, audit="audit.json").html)
     assert broken.index("Not every promise was kept") < broken.index("Bring 26.75")
     assert main(["report", "contract.json", "--audit", "audit.json"]) == 1
@@ -416,7 +441,7 @@ def test_an_audit_is_told_of_and_a_broken_promise_comes_first(clinics, tmp_path,
     [
         ('{"format": ', "not the audit of a scheme"),
         ("{}", "missing required field"),
-        ('{"format": "modelpact.scheme/1", "stage": "train", "result": {}}', "participants"),
+        ('{"format": "modelpact.scheme/2", "stage": "train", "result": {}}', "participants"),
     ],
 )
 def test_what_is_no_audit_is_refused(clinics, tmp_path, text, message):
@@ -424,9 +449,26 @@ def test_what_is_no_audit_is_refused(clinics, tmp_path, text, message):
     with pytest.raises(InvalidInput, match=f"audit.json: .*{message}"):
         modelpact.report(clinics, audit=tmp_path / "audit.json")
     with pytest.raises(InvalidInput, match="expected what it was promised"):
-        modelpact.report(clinics, audit=audit_file(tmp_path, error=None))
+        modelpact.report(clinics, audit=audit_file(tmp_path, clinics, error=None))
     with pytest.raises(InvalidInput, match="cannot read"):
         modelpact.report(clinics, audit=tmp_path / "nowhere.json")
+
+
+def test_an_audit_belongs_to_the_contract_that_was_carried_out(clinics, tmp_path):
+    """Another menu or another problem is another contract; who found it, and how it is proved, is not."""
+    path = audit_file(tmp_path, clinics)
+    others = {
+        "menu": dataclasses.replace(clinics, contribution=clinics.contribution * (1.0 + 1e-12)),
+        "reward": dataclasses.replace(clinics, expected_reward=clinics.expected_reward * (1.0 - 1e-12)),
+        "problem": dataclasses.replace(clinics, problem=dataclasses.replace(clinics.problem, currency="zloty")),
+    }
+    for name, other in others.items():
+        with pytest.raises(InvalidInput, match="audit.json: the audit of another contract") as caught:
+            modelpact.report(other, audit=path)
+        assert len(str(caught.value).splitlines()) == 1, name
+    modelpact.report(dataclasses.replace(clinics, proof=Proof(), reason="found by hand"), audit=path)
+    with pytest.raises(InvalidInput, match="names no contract: .* run the scheme again"):
+        modelpact.report(clinics, audit=audit_file(tmp_path, None))
 
 
 @pytest.mark.parametrize("wrong", [None, 3, {"schema": 1}, object()])

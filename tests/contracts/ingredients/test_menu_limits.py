@@ -265,9 +265,9 @@ def test_a_worse_menu_is_noticed():
 
 
 def test_too_few_options_and_too_large_lots_are_refused():
-    with pytest.raises(Infeasible, match="type"):
+    with pytest.raises(Infeasible, match=r"lot = 1e\+07 data: expected a smaller lot"):
         design_contract(spread(lot=1e7))
-    with pytest.raises(Infeasible, match="type"):
+    with pytest.raises(Infeasible, match="options = 1: expected more options"):
         design_contract(spread(types=4, participants=2, ratio=5000.0, seed=2, options=1))
 
 
@@ -284,7 +284,7 @@ def test_lots_that_are_none(lot):
 
 
 def test_other_wrong_uses():
-    with pytest.raises(InvalidInput, match="menu = 2: expected an Menu|menu = 2: expected a Menu"):
+    with pytest.raises(InvalidInput, match="menu = 2: expected a"):
         dataclasses.replace(spread(), menu=2)
     with pytest.raises(InvalidInput, match="interior-point"):
         design_contract(spread(options=2), solver="conic")

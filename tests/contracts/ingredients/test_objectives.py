@@ -318,7 +318,7 @@ def test_slopes_are_those_of_the_formula(objective):
             ("reward", "by_reward", "by_reward_twice"),
         ):
             slope = by(name, step, lambda o: float(objective.formula(o, np)))
-            bend = by(name, step, lambda o, first=first: getattr(objective.slopes(o), first)[j])
+            bend = by(name, step, lambda o, first=first, j=j: getattr(objective.slopes(o), first)[j])
             assert getattr(found, first)[j] == pytest.approx(slope, rel=1e-6, abs=1e-8)
             assert getattr(found, second)[j] == pytest.approx(bend, rel=1e-6, abs=1e-8)
 

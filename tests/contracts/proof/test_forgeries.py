@@ -144,10 +144,20 @@ def test_prices_so_large_that_their_sums_are_none():
             feasibility_multipliers=np.full_like(contract.tree.feasibility_multipliers, price),
             participation_multipliers=np.full_like(contract.tree.participation_multipliers, price),
         )
-        for menu in (contract, worse):
+        nothing = null_contract(contract.problem, None, 0.0)
+        for menu in (contract, worse, nothing):
             certificate = verify(dataclasses.replace(menu, proof=Proof(tree=huge)))
             assert not certificate.optimal
             assert certificate.gap is None or certificate.gap > 1.0
+
+
+def test_prices_of_the_program_as_solved_say_nothing_about_the_true_curve():
+    contract = dataclasses.replace(designed("floor"), global_witness=None, tree=None)
+    certificate = verify(contract)
+    assert certificate.scope == "the curve continued below its floor"
+    assert certificate.as_solved_gap < 1e-8
+    assert (certificate.optimal, certificate.gap) == (False, None)
+    assert "is about the curve continued below its floor" in certificate.missing
 
 
 def test_a_tree_that_leaves_much_open_says_how_much():

@@ -7,11 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from contracts import Menu, Outside
-from contracts.problem.cases import APART, SHARED, whole
+from contracts import Menu, Outside, design_contract
+from contracts.problem.cases import APART, SHARED, linear_constraints, whole
 from contracts.problem.reservation import reservation
 from contracts.problem.standard_form import standard_form
-from contracts.proof.evidence import BOUNDS, LEAF, LINK, SERVICE, Cases, Proof
+from contracts.proof.certify import certify
+from contracts.proof.evidence import BOUNDS, LEAF, LINK, SERVICE, Cases, Mixtures, Proof
+from contracts.proof.general_proof import asked_of
 from contracts.proof.leaves import in_lots, leaves_of, too_many_options
 from contracts.proof.plain_proof import REFUTED, positive_gap
 from contracts.proof.reached import unit_of
@@ -19,6 +21,13 @@ from contracts.proof.soundness import ProofRefused
 
 ARRAYS = ("contribution", "utility", "level", "feasibility")
 MIXTURES = ("rates", "target_weights", "value_weights")
+STATED_OF_CONTRACTS = (
+    "contribution",
+    "expected_reward",
+    "reservation_utility",
+    "objective",
+    "expected_accuracy",
+)
 NUMBERS = (np.nan, np.inf, -np.inf, 1e100, 1e300, -1.0, 0.0)
 
 
@@ -161,9 +170,6 @@ def test_a_proof_of_two_cases(solution):
 
 
 def _constraints(form, case, link):
-    from contracts.problem.cases import linear_constraints
-    from contracts.proof.general_proof import asked_of
-
     start = whole(form)
     links = start.link.copy()
     links[0] = link
@@ -263,3 +269,69 @@ def test_optimal_is_what_is_proved_within_the_gap_asked_for(solution, menu_of, s
     certificate = case.certificate(**worse, gap=share * left)
     assert certificate.optimal is optimal
     assert ("better by" in certificate.missing) is not optimal
+
+
+def test_nothing_is_promised_to_whoever_may_stay_out(problem_of, expectations):
+    """Prices of promises to such rows count for nothing: contracts that leave them out keep none."""
+    problem = problem_of(outside=Outside(utility=[85.0, 0.0, 0.0]))
+    form = standard_form(problem)
+    m, t = np.array([0.0, 150.0, 600.0]), np.array([0.0, 50.0, 71.0])
+    value, accuracy = expectations(problem, m)
+    stated = {"contribution": m, "expected_reward": t, "reservation_utility": np.array([85.0, 0.0, 0.0])}
+    stated |= {"objective": value, "expected_accuracy": accuracy}
+    start = whole(form, stay=True)
+    asked = asked_of(form, stated["reservation_utility"])
+    for price in (0.0, 1.0, 1e3):
+        cases = Cases(
+            mixtures=Mixtures(
+                rates=np.array([0.002]), target_weights=np.array([[90.0]]), value_weights=np.array([[90.0]])
+            ),
+            kind=np.array([LEAF]),
+            index=np.zeros(1),
+            threshold=np.zeros(1),
+            contribution=np.array([[0.0, 100.0, 400.0]]),
+            utility=np.array([[85.0, 40.0, 50.0]]),
+            level=np.zeros(1),
+            feasibility=np.full((1, 1, 3), price),
+            linear=(np.zeros(linear_constraints(form, start, asked).least.size),),
+        )
+        certificate = certify(problem, **stated, proof=Proof(cases=cases))
+        assert certificate.holds, certificate.violations
+        assert certificate.gap is not None, certificate.missing
+        assert certificate.gap >= 0.0
+
+
+def test_a_curve_continued_below_its_floor_is_another_curve(build):
+    """A mixture proves a gap where it lies below the true loss, not where it only fits above the floor."""
+    contract = design_contract(build([0.2, 0.1, 0.04], 5))
+    form = standard_form(contract.problem)
+    asked = asked_of(form, contract.reservation_utility)
+    stated = {name: getattr(contract, name) for name in STATED_OF_CONTRACTS}
+
+    def proof_by(witness):
+        return Cases(
+            mixtures=Mixtures(
+                rates=witness.rates,
+                target_weights=witness.target_weights[None, :],
+                value_weights=witness.value_weights[None, :],
+            ),
+            kind=np.array([LEAF]),
+            index=np.zeros(1),
+            threshold=np.zeros(1),
+            contribution=witness.contribution[None, :],
+            utility=witness.utility[None, :],
+            level=np.zeros(1),
+            feasibility=witness.feasibility_multipliers[None, None, :],
+            linear=(np.zeros(linear_constraints(form, whole(form), asked).least.size),),
+        )
+
+    solved = certify(contract.problem, **stated, proof=Proof(cases=proof_by(contract.witness)))
+    assert solved.scope == "the curve continued below its floor"
+    assert solved.gap is None
+    assert solved.as_solved_gap is not None
+    relaxed = certify(contract.problem, **stated, proof=Proof(global_cases=proof_by(contract.global_witness)))
+    assert relaxed.scope == ""
+    assert relaxed.gap is not None
+    wrong = certify(contract.problem, **stated, proof=Proof(global_cases=proof_by(contract.witness)))
+    assert (wrong.gap, wrong.as_solved_gap) == (None, None)
+    assert "not below its loss" in wrong.missing
