@@ -27,19 +27,19 @@ import numpy as np
 from scipy import stats
 
 from contracts import (
+    ContinuousProblem,
     LinearValuation,
     Menu,
     Population,
     PowerLaw,
     Problem,
     UncertainCurve,
+    design_continuous,
     design_contract,
     fit_curve,
     read_measurements,
     verify,
 )
-from contracts.contract.continuous import design_continuous
-from contracts.problem.continuous import ContinuousProblem
 
 # %% [markdown]
 # ## Few versions of the model
@@ -98,7 +98,7 @@ assert verify(lots).optimal
 
 # %%
 for cells in (8, 16, 32):
-    contract = design_contract(
+    contract = design_continuous(
         ContinuousProblem(
             distribution=stats.uniform(0.05, 0.45),
             participants=100,
@@ -107,9 +107,11 @@ for cells in (8, 16, 32):
             cells=cells,
         )
     )
-    print(f"{cells} cells: between {contract.reached:.4f} and {contract.bound:.4f},"
-          f" best {contract.extrapolated:.4f} ± {contract.error_estimate:.4f}")
-print(verify(contract))
+    print(
+        f"{cells} cells: between {contract.reached:.4f} and {contract.bound:.4f},"
+        f" best {contract.extrapolated:.4f} ± {contract.error_estimate:.4f}"
+    )
+print(contract.certificate)
 
 # %% [markdown]
 # ## A measured curve
@@ -119,13 +121,13 @@ print(verify(contract))
 # confidence region promises a little less:
 
 # %%
-uncertain = design_contract(
-    UncertainProblem(
-        population=Population(costs=[150, 70, 30], probabilities=[0.3, 0.4, 0.3], participants=20),
-        fit=fit_curve(read_measurements("../examples/tumour-clinics/curve.csv")),
-        valuation=LinearValuation(scale=100_000.0),
-    )
+fit = fit_curve(read_measurements("../examples/tumour-clinics/curve.csv"))
+clinics = Problem(
+    population=Population(costs=[150, 70, 30], probabilities=[0.3, 0.4, 0.3], participants=20),
+    accuracy=UncertainCurve(fit=fit),
+    valuation=LinearValuation(scale=100_000.0),
 )
+uncertain = design_contract(clinics)
 print(uncertain)
 certificate = verify(uncertain)
 print(certificate)
@@ -136,5 +138,8 @@ assert certificate.holds
 # this one guarantees; and if the fit is right after all, little is lost.
 
 # %%
-print(f"guaranteed {uncertain.guaranteed:.1f}; if the fit is right {uncertain.under_the_fit:.1f};"
-      f" best without caution {uncertain.nominal.objective:.1f}")
+right = certificate.extended["expected target if the fitted curve is right"]
+bold = design_contract(dataclasses.replace(clinics, accuracy=fit.curve))
+print(
+    f"guaranteed {uncertain.reached:.1f}; if the fit is right {right:.1f}; best without caution {bold.reached:.1f}"
+)
