@@ -173,7 +173,7 @@ def _about(form: StandardForm, menu: Menu) -> list[str]:
     """What somebody who relies on the certificate should know."""
     problem, found = form.problem, []
     if menu.data.any():
-        found.append("nobody coordinates on staying away")
+        found.append("it is assumed that nobody coordinates on staying away")
     if problem.population.shading > 0.0:
         share = f"{problem.population.shading:.3g}"
         found.append(f"promises are kept even if everybody withholds a share of {share} of its data undetected")
