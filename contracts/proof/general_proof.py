@@ -58,7 +58,7 @@ def general_gaps(form: StandardForm, outside: np.ndarray, proof: Proof, reached:
 
 
 def at_member(form: StandardForm, proof: Proof) -> StandardForm:
-    """The form at the member of a Kullback-Leibler ball, and the curves, at which the proof bounds all contracts.
+    """The form at the member of a Kullback-Leibler ball, and the curves, where the proof bounds all contracts.
 
     Raises:
         ProofRefused: it is no member, or they are not in their region.

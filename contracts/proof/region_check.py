@@ -64,7 +64,8 @@ def kept_throughout(form: StandardForm, menu: Menu, worlds: list[Expected]) -> R
     kept = ", ".join(f"{level:g}" for level in levels)
     about = [
         f"promises are kept with confidence {kept}: for each of them the worst curve was looked for among"
-        f" {SAMPLED} on the region's boundary, then by direct search; what is reached is what every curve gives at least"
+        f" {SAMPLED} on the region's boundary, then by direct search; what is reached is what every curve gives"
+        " at least"
     ]
     extended = {
         "expected target under the worst curve found": worst,
