@@ -50,6 +50,12 @@ def proof_from_data(table: dict[str, Any], form: StandardForm) -> Proof:
     }
     if "member" in table:
         found["member"] = _numbers("member", table["member"], form.row.size)
+    if "curves" in table:
+        if not isinstance(table["curves"], list) or len(table["curves"]) != len(form.worlds):
+            raise InvalidInput(f"proof.curves: expected a list of {len(form.worlds)}, one for each world")
+        found["curves"] = tuple(
+            checks.array(f"curves[{k}]", direction, empty=True) for k, direction in enumerate(table["curves"])
+        )
     return Proof(**found)
 
 

@@ -96,7 +96,9 @@ def _above(keyed: Keyed) -> float:
         return np.inf
     data = _everywhere(problem, keyed.key[3])
     each, worst = _powers(data, mixtures.rates), 0.0
-    for weight, loss in zip((mixtures.target_weights, mixtures.value_weights), _losses(problem, data), strict=True):
+    for weight, loss in zip(
+        (mixtures.target_weights, mixtures.value_weights), _losses(problem, data), strict=True
+    ):
         with np.errstate(over="ignore", invalid="ignore"):
             worst = float(np.maximum(worst, (each @ weight - loss).max() / loss[0]))
     return worst if np.isfinite(worst) else np.inf
