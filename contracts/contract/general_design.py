@@ -59,7 +59,7 @@ def design_general(stated: Stated, *, global_gap: float, time_limit: float) -> C
 
 
 def nothing_contract(stated: Stated, reason: str) -> Contract | None:
-    """The contract that asks nothing, under which all to whom something is due stay out; None if they may not."""
+    """The contract that asks nothing, under which all who are due something stay out; None if they may not."""
     began, goal = time.perf_counter(), goal_of(stated.form, stated.outside)
     menu = _nothing(stated, goal)
     if menu is None or not np.isfinite(menu.reached):
@@ -142,7 +142,7 @@ def _reason(stated: Stated, menu: _Rows, stays: np.ndarray, found: Found) -> str
     names = stated.form.problem.population.names or ()
     parts = []
     if stays.any():
-        parts.append(f"better without {', '.join(names[i] for i in np.flatnonzero(stays))}, who stay out")
+        parts.append(f"better without {', '.join(names[int(i)] for i in np.flatnonzero(stays))}, who stay out")
     if not menu.contribution.any():
         parts.append("nothing is asked, nothing given: no contract was found under which taking part pays")
     if found.cut_short:

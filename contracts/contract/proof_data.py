@@ -63,7 +63,7 @@ def witness_from_data(name: str, table: dict[str, Any], form: StandardForm) -> W
     """A proof by prices."""
     _complete(name, table, Witness)
     rates = checks.array(f"{name}.rates", table["rates"], low=0.0, empty=True)
-    lengths = dict.fromkeys(("target_weights", "value_weights"), rates.size)
+    lengths: dict[str, int] = dict.fromkeys(("target_weights", "value_weights"), rates.size)
     values: dict[str, Any] = {
         field.name: _numbers(f"{name}.{field.name}", table[field.name], lengths.get(field.name, form.rows))
         for field in dataclasses.fields(Witness)

@@ -87,7 +87,7 @@ def certify(
     if not bounds_all(form, proof):
         scope = ", ".join(filter(None, [bounded.scope, LOWEST]))
         bounded = bounded._replace(gap=None, scope=scope)
-    return _judged(found.certificate, bounded, proof, gap * unit_of(form))
+    return _judged(found.certificate, _meaningful(bounded, unit_of(form)), proof, gap * unit_of(form))
 
 
 def _promised(
@@ -210,6 +210,13 @@ def _one_plain_world(form: StandardForm) -> bool:
     alone = len(form.worlds) == 1 and len(form.worlds[0].laws) == 1
     free = form.problem.menu.free and form.problem.objective is None
     return alone and free and not np.isfinite(form.capacity).any()
+
+
+def _meaningful(bounded: Bounded, unit: float) -> Bounded:
+    """Bounds that leave more open than there is say nothing."""
+    gap = bounded.gap if bounded.gap is None or bounded.gap <= unit else None
+    solved = bounded.solved if bounded.solved is None or bounded.solved <= unit else None
+    return bounded._replace(gap=gap, solved=solved)
 
 
 def _judged(certificate: Certificate, bounded: Bounded, proof: Proof, asked: float) -> Certificate:

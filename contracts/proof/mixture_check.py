@@ -85,7 +85,7 @@ def _measured_error(keyed: Keyed) -> float:
 
 
 def excess(problem: Problem, mixtures: Any, most: float = 0.0) -> float:
-    """By how much mixtures exceed the true losses at most, relative to the largest; infinite if they are none."""
+    """By how much mixtures exceed the losses at most, relative to the largest; infinite if they are none."""
     return _above(_mixture_key(problem, mixtures, most))
 
 
