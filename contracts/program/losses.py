@@ -15,7 +15,7 @@ from functools import lru_cache
 import numpy as np
 
 from contracts.problem import Problem
-from contracts.problem.shape import concave_from, early
+from contracts.problem.shape import concave_from
 from contracts.problem.standard_form import StandardForm
 from contracts.program.exponential_sum import ExponentialSum, Loss, Losses, fit_exponentials, on_common_rates
 from contracts.program.first_moment import MIXTURE_ERROR, mixtures
@@ -25,6 +25,7 @@ from contracts.proof.evidence import Mixtures
 from contracts.records import Keyed, frozen
 
 MULTIPLES = 400  # of a curve's own rate
+NEXT_TO_NOTHING = 1e-9  # of the largest loss
 WORST = 60  # cells of a grid that are looked at closely
 FULL = 1e-3  # of the largest loss: what data must remove to count
 SLACK = 1e-7  # of the largest loss: by how much a bound may lie above, which its proof allows for
@@ -167,13 +168,21 @@ def _fits(plain: Problem, most: float) -> Losses:
 def _by_multiples(keyed: Keyed) -> Losses:
     plain, high = keyed.value, 10.0 ** keyed.key[-1]
     natural, own = plain.accuracy.natural_rates, mixtures(plain, high)
-    low = plain.accuracy.floor if plain.accuracy.floor > 0 else early(plain, 1e-10 * high)
+    low = float(plain.accuracy.floor) or _still_nothing(plain, 1e-10 * high)
     multiples = float(natural.min()) * np.arange(1.0, MULTIPLES + 1.0)
     fastest = float(multiples[-1])
     decades = max(np.log10(25.0 / (low * fastest)), 0.0)
     faster = np.geomspace(fastest, fastest * 10.0**decades, 2 + int(9.0 * decades))
     value = fit_exponentials(plain.value_loss, low, high, rates=np.union1d(multiples, faster))
     return on_common_rates(value if plain.target_is_value else own.target, value)
+
+
+def _still_nothing(plain: Problem, low: float) -> float:
+    """An amount of data, `low` or less, with which next to nothing is gained yet."""
+    top, least = plain.largest_value, 1e-20 * low
+    while top - float(plain.value_loss(np.array(low))) > NEXT_TO_NOTHING * top and low > least:
+        low *= 0.1
+    return low
 
 
 def _as_solved(plain: Problem, most: float) -> tuple[Losses, bool]:

@@ -84,23 +84,28 @@ def _measured_error(keyed: Keyed) -> float:
     return worst if np.isfinite(worst) else np.inf
 
 
+def difference(problem: Problem, mixtures: Any, most: float = 0.0) -> float:
+    """How far mixtures are from the losses above the floor, relative to the largest."""
+    return _off(_mixture_key(problem, mixtures, most), False)
+
+
 def excess(problem: Problem, mixtures: Any, most: float = 0.0) -> float:
-    """By how much mixtures exceed the losses at most, relative to the largest; infinite if they are none."""
-    return _above(_mixture_key(problem, mixtures, most))
+    """By how much mixtures exceed the true losses at most, relative to the largest."""
+    return _off(_mixture_key(problem, mixtures, most), True)
 
 
 @lru_cache(maxsize=1024)
-def _above(keyed: Keyed) -> float:
+def _off(keyed: Keyed, above: bool) -> float:
     problem, mixtures = keyed.value
     if not _sound(mixtures):
         return np.inf
-    data = _everywhere(problem, keyed.key[3])
-    each, worst = _powers(data, mixtures.rates), 0.0
-    for weight, loss in zip(
-        (mixtures.target_weights, mixtures.value_weights), _losses(problem, data), strict=True
-    ):
+    data, worst = _everywhere(problem, keyed.key[3]), 0.0
+    data = data if above else data[data >= float(problem.accuracy.floor)]
+    each = _powers(data, mixtures.rates)
+    for weight, loss in zip((mixtures.target_weights, mixtures.value_weights), _losses(problem, data), strict=True):
         with np.errstate(over="ignore", invalid="ignore"):
-            worst = float(np.maximum(worst, (each @ weight - loss).max() / loss[0]))
+            off = each @ weight - loss
+            worst = float(np.maximum(worst, (off if above else np.abs(off)).max() / loss[0]))
     return worst if np.isfinite(worst) else np.inf
 
 
