@@ -11,7 +11,8 @@ from contracts import checks
 from contracts.errors import InvalidInput
 from contracts.numeric import batched
 from contracts.problem.doubt import Doubt
-from contracts.problem.participants import LARGEST, Turnout, as_turnout, generated_turnout
+from contracts.problem.generating_functions import generated_turnout
+from contracts.problem.participants import LARGEST, Turnout, as_turnout
 from contracts.pytrees import register
 from contracts.records import frozen
 

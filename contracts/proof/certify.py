@@ -24,6 +24,7 @@ from contracts.proof.outside_options import may_stay_out, outside_utilities
 from contracts.proof.plain_proof import Bounded, Given, plain_gaps
 from contracts.proof.promises import Menu
 from contracts.proof.reached import outcomes_of, reached_by, unit_of
+from contracts.proof.region_check import LOWEST, bounds_all, kept_throughout
 from contracts.proof.simulation import confirmed
 from contracts.proof.soundness import ProofRefused
 
@@ -83,6 +84,9 @@ def certify(
         return dataclasses.replace(found.certificate, missing="a promise is broken")
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         bounded = _gaps(form, outside, proof, found)
+    if not bounds_all(form, proof):
+        scope = ", ".join(filter(None, [bounded.scope, LOWEST]))
+        bounded = bounded._replace(gap=None, scope=scope)
     return _judged(found.certificate, bounded, proof, gap * unit_of(form))
 
 
@@ -102,6 +106,7 @@ def _promised(
     rewards = np.where(menu.stays, 0.0, menu.worth)
     outcomes = outcomes_of(utility, rewards, outside, [world.crowd for world in worlds])
     reached = reached_by(form, worlds, outcomes)
+    region = kept_throughout(form, menu, worlds)
     check, disagreement = confirmed(menu, worlds)
     violations = [
         *complaints,
@@ -109,6 +114,7 @@ def _promised(
         *promises.misstated(form, arrays["reservation_utility"], outside),
         *_misstated(form, worlds, reached, stated),
         *doubt.violations,
+        *region.violations,
         *disagreement,
     ]
     envy, envied = promises.envy(form, menu)
@@ -126,8 +132,8 @@ def _promised(
         independent_check="; ".join(filter(None, [worlds[0].how, check])),
         violations=tuple(violations),
         tolerance=promises.TOLERANCE * promises.largest_value(form),
-        about=(*_about(form, menu), *doubt.about),
-        extended=doubt.extended,
+        about=(*_about(form, menu), *doubt.about, *region.about),
+        extended=doubt.extended | region.extended,
     )
     return _Found(certificate, menu, reached)
 

@@ -74,6 +74,11 @@ def believed_law(crowd: Crowd, x: np.ndarray, g: int) -> Law:
     return combined([_law(crowd, x, h, others=h == g) for h in range(len(crowd.laws))])
 
 
+def everybody_law(crowd: Crowd, x: np.ndarray) -> Law:
+    """The law of what all bring."""
+    return combined([_law(crowd, x, g) for g in range(len(crowd.laws))])
+
+
 def expected(crowd: Crowd, x: np.ndarray, mixtures: Exponentials | None) -> Expected:
     """What the trained model is worth in one world.
 
@@ -83,7 +88,7 @@ def expected(crowd: Crowd, x: np.ndarray, mixtures: Exponentials | None) -> Expe
         mixtures: those of the proof for this world, if it has any; used only if they stand for the curve.
     """
     plain = crowd.plain
-    total = combined([_law(crowd, x, g) for g in range(len(crowd.laws))])
+    total = everybody_law(crowd, x)
     value, accuracy = total.expectation(plain.value), total.expectation(plain.accuracy)
     target = value if plain.target_is_value else accuracy
     kinds = np.unique(np.stack([crowd.group.astype(float), x]), axis=1).shape[1]

@@ -22,6 +22,7 @@ from contracts.proof.mixture_check import Exponentials, below, mixture_error
 from contracts.proof.outside_options import may_stay_out
 from contracts.proof.plain_proof import CONTINUED, MIXTURE_ERROR, SERVING, Bounded, positive_gap
 from contracts.proof.reached import unit_of
+from contracts.proof.region_check import at_curves
 from contracts.proof.soundness import ProofRefused, numbers
 
 NEAR = 1e-9  # relative: how far outside of its ball a member may be
@@ -57,11 +58,12 @@ def general_gaps(form: StandardForm, outside: np.ndarray, proof: Proof, reached:
 
 
 def at_member(form: StandardForm, proof: Proof) -> StandardForm:
-    """The form at the member of a Kullback-Leibler ball at which the proof bounds all contracts.
+    """The form at the member of a Kullback-Leibler ball, and the curves, where the proof bounds all contracts.
 
     Raises:
-        ProofRefused: it is no member.
+        ProofRefused: it is no member, or they are not in their region.
     """
+    form = at_curves(form, proof)
     doubt = form.problem.population.doubt
     if doubt is None or doubt.distance != "kullback-leibler" or proof.member is None:
         return form
