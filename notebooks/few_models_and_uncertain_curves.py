@@ -26,11 +26,6 @@ import matplotlib.pyplot as plt
 import numpy as np
 from scipy import stats
 
-<<<<<<< HEAD
-from contracts import LinearValuation, Population, PowerLaw, Problem, design_contract, fit_curve
-from contracts import ContinuousProblem, UncertainCurve, design_continuous, read_measurements, verify
-from contracts.extensions.tiers import TieredProblem
-=======
 from contracts import (
     ContinuousProblem,
     LinearValuation,
@@ -45,7 +40,6 @@ from contracts import (
     read_measurements,
     verify,
 )
->>>>>>> K
 
 # %% [markdown]
 # ## Few versions of the model
@@ -115,15 +109,10 @@ for cells in (8, 16, 32):
             cells=cells,
         )
     )
-<<<<<<< HEAD
-    print(f"{cells} cells: between {contract.reached:.4f} and {contract.bound:.4f},"
-          f" best {contract.extrapolated:.4f} ± {contract.error_estimate:.4f}")
-=======
     print(
         f"{cells} cells: between {contract.reached:.4f} and {contract.bound:.4f},"
         f" best {contract.extrapolated:.4f} ± {contract.error_estimate:.4f}"
     )
->>>>>>> K
 print(contract.certificate)
 
 # %% [markdown]
@@ -153,11 +142,6 @@ assert certificate.holds
 # %%
 right = certificate.extended["expected target if the fitted curve is right"]
 bold = design_contract(dataclasses.replace(clinics, accuracy=fit.curve))
-<<<<<<< HEAD
-print(f"guaranteed {uncertain.reached:.1f}; if the fit is right {right:.1f};"
-      f" best without caution {bold.reached:.1f}")
-=======
 print(
     f"guaranteed {uncertain.reached:.1f}; if the fit is right {right:.1f}; best without caution {bold.reached:.1f}"
 )
->>>>>>> K
