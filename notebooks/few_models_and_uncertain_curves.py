@@ -59,7 +59,8 @@ problem = Problem(
 )
 free = design_contract(problem)
 menus = {
-    options: design_contract(dataclasses.replace(problem, menu=Menu(options=options))) for options in (1, 2, 3, 4)
+    options: design_contract(dataclasses.replace(problem, menu=Menu(options=options)))
+    for options in (1, 2, 3, 4)
 }
 for options, menu in menus.items():
     certificate = verify(menu)
