@@ -36,7 +36,8 @@ class Contract:
         objective: expected value of the trained model, in units of the mean scale; over scenarios the mean, with
             doubt about the probabilities the least.
         expected_accuracy: expected accuracy of the trained model, in the same sense.
-        reached: what was maximised: the coordinator's target, or another objective.
+        reached: what was maximised: the coordinator's target (an accuracy includes the baseline, a value is what
+            exceeds the baseline's), or another objective.
         reason: why types were left out, nobody takes part, or something is unproved; empty otherwise.
         provenance: how it was found.
         proof: the numbers that prove its optimality.

@@ -87,7 +87,7 @@ def _design(stated: Stated, *, solver: str, global_gap: float, time_limit: float
                 raise
             # More may be due than can be given: the search over cases says to whom, and how much.
             return design_general(stated, global_gap=global_gap, time_limit=time_limit)
-    if stated.divergence:
+    if stated.divergence and problem.population.doubt.radius > 0.0:  # type: ignore[union-attr]
         return design_within_divergence(stated, solver=solver, time_limit=time_limit)
     if solver != "interior-point":
         raise InvalidInput(f"solver = {solver!r}: expected 'interior-point' for {', '.join(stated.beyond)}")

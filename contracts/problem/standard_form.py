@@ -204,11 +204,12 @@ def _world(problem: Problem, scenario: Scenario, unit: float, costs: np.ndarray,
         p = worst_within_groups(costs, p, stated.group_of, doubt.radius)
     curve: AccuracyCurve = problem.accuracy if scenario.accuracy is None else scenario.accuracy
     one = len(stated.laws) == 1
+    alone = stated.participants[0] if isinstance(stated.participants, tuple) else stated.participants
     plain = Problem(
         population=Population(
             costs=costs,
             probabilities=p if one else p / p.sum(),
-            participants=stated.participants if one else max(stated.most_participants, 2),
+            participants=alone if one else max(stated.most_participants, 2),
             names=stated.names,
         ),
         accuracy=curve,

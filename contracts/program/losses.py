@@ -2,7 +2,8 @@ r"""The losses of every world as mixtures of exponentials on common rates: as so
 
 As solved, a mixture is the loss itself above the curve's floor (`first_moment.mixtures`), or nowhere below it
 where the loss is no mixture (arctan, tables): promises made by it can be kept, as models are at least as good.
-As a bound, it is nowhere above the true loss. What lies between shows as the gap of the proof.
+As a bound, it is above the true loss by next to nothing, which proofs allow for. What lies between shows as the
+gap of the proof.
 
 Source: ours; the linear programs are solved by HiGHS.
 """
@@ -14,18 +15,19 @@ from functools import lru_cache
 import numpy as np
 
 from contracts.problem import Problem
-from contracts.problem.shape import concave_from
+from contracts.problem.shape import concave_from, early
 from contracts.problem.standard_form import StandardForm
-from contracts.program.exponential_sum import ExponentialSum, Loss, Losses, on_common_rates
+from contracts.program.exponential_sum import ExponentialSum, Loss, Losses, fit_exponentials, on_common_rates
 from contracts.program.first_moment import MIXTURE_ERROR, mixtures
-from contracts.program.relaxation import VANISHING, minorant
+from contracts.program.relaxation import FAINT, minorant
 from contracts.program.worlds import Worlds, counts_of
 from contracts.proof.evidence import Mixtures
 from contracts.records import Keyed, frozen
 
+MULTIPLES = 400  # of a curve's own rate
 WORST = 60  # cells of a grid that are looked at closely
 FULL = 1e-3  # of the largest loss: what data must remove to count
-FAINT = 0.01  # of the largest loss: below it, excess counts absolutely
+SLACK = 1e-7  # of the largest loss: by how much a bound may lie above, which its proof allows for
 
 
 @frozen
@@ -37,8 +39,7 @@ class WorldLosses:
         true: whether these are the losses themselves, so that its optimum is the problem's.
         fitted: whether `solved` are the losses themselves above the curves' floors.
         knee: the data from which on they are in every world.
-        relaxed: mixtures nowhere above the losses; None where `true`, or where a loss vanishes (then there are
-            none).
+        relaxed: mixtures above the losses by `SLACK` at most; None where `true`.
     """
 
     solved: Mixtures
@@ -154,8 +155,29 @@ def _most_data(plain: Problem, least_due: float) -> float:
     return plain.most_data * max(1.0, 1.0 - least_due / plain.largest_value)
 
 
+def _fits(plain: Problem, most: float) -> Losses:
+    """The losses as mixtures, above the floor; of curves with rates of their own by more multiples of these."""
+    fits, natural = mixtures(plain, most), plain.accuracy.natural_rates
+    if natural is None or max(fits.target.relative_error, fits.value.relative_error) <= MIXTURE_ERROR:
+        return fits
+    return _by_multiples(Keyed((*plain.family, np.ceil(np.log10(most))), plain))
+
+
+@lru_cache(maxsize=256)
+def _by_multiples(keyed: Keyed) -> Losses:
+    plain, high = keyed.value, 10.0 ** keyed.key[-1]
+    natural, own = plain.accuracy.natural_rates, mixtures(plain, high)
+    low = plain.accuracy.floor if plain.accuracy.floor > 0 else early(plain, 1e-10 * high)
+    multiples = float(natural.min()) * np.arange(1.0, MULTIPLES + 1.0)
+    fastest = float(multiples[-1])
+    decades = max(np.log10(25.0 / (low * fastest)), 0.0)
+    faster = np.geomspace(fastest, fastest * 10.0**decades, 2 + int(9.0 * decades))
+    value = fit_exponentials(plain.value_loss, low, high, rates=np.union1d(multiples, faster))
+    return on_common_rates(value if plain.target_is_value else own.target, value)
+
+
 def _as_solved(plain: Problem, most: float) -> tuple[Losses, bool]:
-    fits = mixtures(plain, most)
+    fits = _fits(plain, most)
     exact = [one.relative_error <= MIXTURE_ERROR for one in (fits.target, fits.value)]
     if all(exact):
         return fits, True
@@ -180,12 +202,10 @@ def _majorants(keyed: Keyed) -> Losses:
     return on_common_rates(of_target, of_value)
 
 
-def _relaxed(plains: list[tuple[Problem, float]], most: float) -> list[Losses] | None:
+def _relaxed(plains: list[tuple[Problem, float]], most: float) -> list[Losses]:
     found = []
     for plain, knee in plains:
         high = 10.0 ** float(np.ceil(np.log10(most)))
-        if not float(plain.value_loss(np.array([high]))[0]) > VANISHING * plain.largest_value:
-            return None
         found.append(_minorants(Keyed((*plain.family, knee, high), (plain, knee, high))))
     return found
 
@@ -193,7 +213,7 @@ def _relaxed(plains: list[tuple[Problem, float]], most: float) -> list[Losses] |
 @lru_cache(maxsize=256)
 def _minorants(keyed: Keyed) -> Losses:
     plain, knee, high = keyed.value
-    fits = mixtures(plain, high)
+    fits = _fits(plain, high)
     if knee == 0.0 and max(fits.target.relative_error, fits.value.relative_error) <= MIXTURE_ERROR:
         return fits
     floor, top = float(plain.accuracy.floor), float(plain.accuracy.optimum)
@@ -205,8 +225,8 @@ def _minorants(keyed: Keyed) -> Losses:
         return np.minimum(plain.accuracy.shortfall(np.maximum(x, floor), np), top)
 
     knee = knee if knee > 0.0 else _where_it_falls(of_value, plain.largest_value, high)
-    value = minorant(of_value, knee, high)
-    target = value if plain.target_is_value else minorant(of_target, knee, high)
+    value = minorant(of_value, knee, high, SLACK)
+    target = value if plain.target_is_value else minorant(of_target, knee, high, SLACK)
     return on_common_rates(target, value)
 
 

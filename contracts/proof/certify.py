@@ -164,7 +164,10 @@ def mixtures_of(proof: Proof, worlds: int) -> list[Exponentials] | None:
 
 def _misstated(form: StandardForm, worlds: list[Expected], reached: float, stated: tuple) -> list[str]:
     value = mean_of(form.worlds, [world.value for world in worlds])
-    accuracy = form.problem.baseline + mean_of(form.worlds, [world.accuracy for world in worlds])
+    problem = form.problem
+    accuracy = problem.baseline + mean_of(form.worlds, [world.accuracy for world in worlds])
+    if problem.objective is None and not problem.target_is_value:  # an accuracy, which is stated as it is
+        reached += problem.baseline
     sizes = promises.largest_value(form), 1.0, unit_of(form)
     names = "objective", "expected accuracy", "what is maximised"
     found = []

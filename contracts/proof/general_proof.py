@@ -18,7 +18,7 @@ from contracts.proof.expectations import stated_crowds
 from contracts.proof.leaf_bound import Bound, Leaf, Setting, leaf_bound, lowest_top
 from contracts.proof.leaves import in_lots, leaves_of, too_many_options
 from contracts.proof.losses import Crowd
-from contracts.proof.mixture_check import Exponentials, below, mixture_error
+from contracts.proof.mixture_check import Exponentials, excess, mixture_error
 from contracts.proof.outside_options import may_stay_out
 from contracts.proof.plain_proof import CONTINUED, MIXTURE_ERROR, SERVING, Bounded, positive_gap
 from contracts.proof.reached import unit_of
@@ -135,14 +135,10 @@ def _setting(form: StandardForm, outside: np.ndarray, cases: Cases, relaxed: boo
     mixtures, error = [], 0.0
     for given, world in zip(_mixtures(cases, len(form.worlds)), form.worlds, strict=True):
         data = most * sum(law.most for law in world.laws)
-        if relaxed:
-            shrunk = below(world.plain, given, data)
-            if shrunk is None:
-                raise ProofRefused("the proof against the true curve has a mixture that is not below its loss")
-            mixtures.append(shrunk)
-            continue
-        error = max(error, mixture_error(world.plain, given, data))
+        error = max(error, (excess if relaxed else mixture_error)(world.plain, given, data))
         mixtures.append(given)
+    if relaxed and not error <= MIXTURE_ERROR:
+        raise ProofRefused("the proof against the true curve has a mixture that is not below its loss")
     if not error <= MIXTURE_ERROR:
         raise ProofRefused(f"the proof's mixture differs from the curve by {error:.3g} (relative)")
     return Setting(form, asked, outside, crowds, by_type, mixtures, top), error

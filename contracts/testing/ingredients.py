@@ -120,7 +120,7 @@ def refusal(made: dict[str, Any]) -> str | None:
         made: arguments of a `Problem`, as `parts` draws them.
     """
     sketch: Any = SimpleNamespace(
-        **{"belief": "interim", "objective": None, "scenarios": (), "menu": Menu()} | made
+        **{"belief": "interim", "objective": None, "scenarios": (), "menu": Menu(), "outside": Outside()} | made
     )
     sketch.scales = np.broadcast_to(made["valuation"].scale, (made["population"].types,))
     for line in TABLE:
@@ -296,7 +296,7 @@ def _demands(draw: Any, chosen: frozenset[str], base: Problem, groups: int) -> d
         share = st.one_of(st.just(0.0), st.floats(0.001, 0.1))
         outside["joining_cost"] = top * np.array(draw(st.lists(share, min_size=size, max_size=size)))
     if "options" in chosen:
-        menu["options"] = draw(st.integers(groups, size))
+        menu["options"] = draw(st.integers(1, size))
     if "lot" in chosen:
         menu["lot"] = data_for_half(base.accuracy) * draw(by_logarithm(0.1, 2.0))
     for name in ("participation-margin", "preference-margin"):
