@@ -59,7 +59,8 @@ problem = Problem(
 )
 free = design_contract(problem)
 menus = {
-    options: design_contract(dataclasses.replace(problem, menu=Menu(options=options))) for options in (1, 2, 3, 4)
+    options: design_contract(dataclasses.replace(problem, menu=Menu(options=options)))
+    for options in (1, 2, 3, 4)
 }
 for options, menu in menus.items():
     certificate = verify(menu)
@@ -87,7 +88,9 @@ axes.legend()
 # %%
 lots = design_contract(dataclasses.replace(problem, menu=Menu(options=3, lot=25.0)))
 print(lots)
-assert verify(lots).optimal
+certificate = verify(lots)
+assert certificate.holds
+print(certificate.verdict)
 
 # %% [markdown]
 # ## A continuum of costs

@@ -41,7 +41,6 @@ from contracts import (
 from contracts.proof.evidence import Proof
 
 
-
 def clinics(participants, probabilities=(0.2, 0.3, 0.25, 0.15, 0.1), doubt=None):
     return Problem(
         population=Population(
@@ -68,9 +67,7 @@ laws = {"ten": 10, "binomial": Binomial(trials=20, probability=0.5), "Poisson": 
 by_number = {name: design_contract(clinics(law)) for name, law in laws.items()}
 for name, contract in by_number.items():
     proof = verify(contract)
-    print(
-        f"{name:>9}: expected value {contract.objective:.4f}, proved to {proof.gap:.0e}, {proof.optimal}"
-    )
+    print(f"{name:>9}: expected value {contract.objective:.4f}, proved to {proof.gap:.0e}, {proof.optimal}")
 
 # %% [markdown]
 # What does it cost to pretend that the mean is the number? Take the menu made for ten and let a Poisson number come. A

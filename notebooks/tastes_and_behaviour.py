@@ -114,7 +114,8 @@ for name, menu in (("best", base), ("with margins", strict)):
 # %%
 sure, choice = design_for_choice(problem, share=0.8, scale=0.3)
 assert choice.right.min() >= 0.8
-print(f"a margin of {sure.problem.menu.preference_margin:.3f} costs {base.objective - sure.objective:.4f} in expected value")
+margin = sure.problem.menu.preference_margin
+print(f"a margin of {margin:.3f} costs {base.objective - sure.objective:.4f} in expected value")
 print(choice)
 
 # %% [markdown]

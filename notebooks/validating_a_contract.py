@@ -113,8 +113,8 @@ for violation in forged.violations:
     print(" -", violation)
 
 # %% [markdown]
-# The command line does the same, `modelpact verify contract.json`, with exit code 1 if a promise is broken, and 3 if only optimality
-# is not proved.
+# The command line does the same, `modelpact verify contract.json`, with exit code 1 if a promise is broken, and 3
+# if only optimality is not proved.
 #
 # ## In your own test suite
 # `contracts.testing` publishes assertions, and Hypothesis strategies that draw whole problems.
