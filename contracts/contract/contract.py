@@ -68,7 +68,7 @@ class Contract:
 
     @property
     def utility(self) -> np.ndarray:
-        """u_i = t_i - c_i m_i less what joining costs; what staying out gives to who stays out, shape (types,)."""
+        """u_i = t_i - c_i m_i less what joining costs; of who stays out its outside option; shape (types,)."""
         paid = self.problem.population.costs * self.contribution
         joined = self.expected_reward - paid - self.problem.outside.joining_cost
         return np.where(self.stays_out, self.reservation_utility, joined)
