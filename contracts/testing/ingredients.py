@@ -165,7 +165,7 @@ def parts(
     if "baseline" in chosen:
         every = [curve, *(s.accuracy for s in made.get("scenarios", ()) if s.accuracy is not None)]
         made["baseline"] = draw(st.floats(0.05, 0.7)) * min(float(one.optimum) for one in every)
-    return made | _demands(draw, chosen, base, len(made["population"].laws))
+    return made | _demands(draw, chosen, base)
 
 
 def _chosen(draw: Any, ingredients: Iterable[str], at_most: int) -> frozenset[str]:
@@ -284,7 +284,7 @@ def _scenarios(draw: Any, population: Population, curve: Any) -> tuple[Scenario,
     return tuple(found)
 
 
-def _demands(draw: Any, chosen: frozenset[str], base: Problem, groups: int) -> dict[str, Any]:
+def _demands(draw: Any, chosen: frozenset[str], base: Problem) -> dict[str, Any]:
     """What is asked of the menu, what else there is, and what is maximised."""
     top, size = base.largest_value, base.population.types
     made: dict[str, Any] = {}
