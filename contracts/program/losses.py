@@ -17,15 +17,13 @@ import numpy as np
 from contracts.problem import Problem
 from contracts.problem.shape import concave_from
 from contracts.problem.standard_form import StandardForm
-from contracts.program.exponential_sum import ExponentialSum, Loss, Losses, fit_exponentials, on_common_rates
+from contracts.program.exponential_sum import ExponentialSum, Loss, Losses, on_common_rates
 from contracts.program.first_moment import MIXTURE_ERROR, mixtures
 from contracts.program.relaxation import FAINT, minorant
 from contracts.program.worlds import Worlds, counts_of
 from contracts.proof.evidence import Mixtures
 from contracts.records import Keyed, frozen
 
-MULTIPLES = 400  # of a curve's own rate
-NEXT_TO_NOTHING = 1e-9  # of the largest loss
 WORST = 60  # cells of a grid that are looked at closely
 FULL = 1e-3  # of the largest loss: what data must remove to count
 SLACK = 1e-7  # of the largest loss: by how much a bound may lie above, which its proof allows for
@@ -156,37 +154,8 @@ def _most_data(plain: Problem, least_due: float) -> float:
     return plain.most_data * max(1.0, 1.0 - least_due / plain.largest_value)
 
 
-def _fits(plain: Problem, most: float) -> Losses:
-    """The losses as mixtures, above the floor; of curves with rates of their own by more multiples of these."""
-    fits, natural = mixtures(plain, most), plain.accuracy.natural_rates
-    if natural is None or max(fits.target.relative_error, fits.value.relative_error) <= MIXTURE_ERROR:
-        return fits
-    return _by_multiples(Keyed((*plain.family, np.ceil(np.log10(most))), plain))
-
-
-@lru_cache(maxsize=256)
-def _by_multiples(keyed: Keyed) -> Losses:
-    plain, high = keyed.value, 10.0 ** keyed.key[-1]
-    natural, own = plain.accuracy.natural_rates, mixtures(plain, high)
-    low = float(plain.accuracy.floor) or _still_nothing(plain, 1e-10 * high)
-    multiples = float(natural.min()) * np.arange(1.0, MULTIPLES + 1.0)
-    fastest = float(multiples[-1])
-    decades = max(np.log10(25.0 / (low * fastest)), 0.0)
-    faster = np.geomspace(fastest, fastest * 10.0**decades, 2 + int(9.0 * decades))
-    value = fit_exponentials(plain.value_loss, low, high, rates=np.union1d(multiples, faster))
-    return on_common_rates(value if plain.target_is_value else own.target, value)
-
-
-def _still_nothing(plain: Problem, low: float) -> float:
-    """An amount of data, `low` or less, with which next to nothing is gained yet."""
-    top, least = plain.largest_value, 1e-20 * low
-    while top - float(plain.value_loss(np.array(low))) > NEXT_TO_NOTHING * top and low > least:
-        low *= 0.1
-    return low
-
-
 def _as_solved(plain: Problem, most: float) -> tuple[Losses, bool]:
-    fits = _fits(plain, most)
+    fits = mixtures(plain, most)
     exact = [one.relative_error <= MIXTURE_ERROR for one in (fits.target, fits.value)]
     if all(exact):
         return fits, True
@@ -222,7 +191,7 @@ def _relaxed(plains: list[tuple[Problem, float]], most: float) -> list[Losses]:
 @lru_cache(maxsize=256)
 def _minorants(keyed: Keyed) -> Losses:
     plain, knee, high = keyed.value
-    fits = _fits(plain, high)
+    fits = mixtures(plain, high)
     if knee == 0.0 and max(fits.target.relative_error, fits.value.relative_error) <= MIXTURE_ERROR:
         return fits
     floor, top = float(plain.accuracy.floor), float(plain.accuracy.optimum)

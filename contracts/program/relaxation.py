@@ -49,8 +49,14 @@ def minorant(loss: Loss, knee: float, high: float, slack: float = 0.0) -> Expone
     scale = matrix.max(axis=0)
     weight = np.gradient(np.log(x + knee)) * (true / (true + FAINT * top) if slack > 0.0 else 1.0)
     matrix = matrix / scale
-    answer = linprog(-weight @ matrix, A_ub=matrix, b_ub=np.ones(x.size), method="highs")
-    weights = np.zeros(rates.size) if answer.x is None else np.maximum(answer.x, 0.0) / scale
+    weights = np.zeros(rates.size)
+    for method in ("highs", "highs-ipm"):
+        answer = linprog(-weight @ matrix, A_ub=matrix, b_ub=np.ones(x.size), method=method)
+        if answer.x is not None and answer.x.max() > 0.0:
+            weights = np.maximum(answer.x, 0.0) / scale
+            break
+    else:
+        weights[0] = true.min()  # next to a constant
     kept = weights > 0
     mixture = ExponentialSum(weights=weights[kept], rates=rates[kept], low=0.0, high=high, relative_error=1.0)
     fine = np.union1d(np.linspace(0.0, 8.0 * knee, 4000), np.geomspace(knee, high, 8000))

@@ -21,6 +21,7 @@ from contracts.proof.mixture_check import Exponentials, mixture_error
 EXACT, LATTICE = 1e-9, 1e-7  # of the largest value: what expectations over exact laws, and over lattices, miss
 SOUND = 1e-9  # relative error of mixtures by which promises may be checked
 MOST_TERMS = 4_000_000  # amounts of data times different options that are looked at one by one
+SAME = 9  # digits to which amounts of data that are one agree
 CELLS = 2**17
 
 
@@ -48,14 +49,17 @@ def crowds(form: StandardForm, x: np.ndarray) -> list[Crowd]:
     """Who takes part in each world, by type, at the probabilities that are worst for contributions x.
 
     In a ball of total variation the member that takes mass from those who bring most and gives it to those who
-    bring least is worst for whatever rises with the total.
+    bring least, and of these to the dearest, is worst for whatever rises with the total, and for welfare.
     """
     doubt = form.problem.population.doubt
     stated = stated_crowds(form)
     if doubt is None or doubt.distance != "total-variation":
         return stated
+    rank = np.empty(x.size)
+    amount = np.round(x / max(float(x.max()), 1e-300), SAME)
+    rank[np.lexsort((form.costs[form.row], -amount))] = np.arange(x.size)
     return [
-        crowd._replace(probabilities=worst_within_groups(-x, crowd.probabilities, crowd.group, doubt.radius))
+        crowd._replace(probabilities=worst_within_groups(rank, crowd.probabilities, crowd.group, doubt.radius))
         for crowd in stated
     ]
 

@@ -20,11 +20,12 @@ from contracts.proof.leaves import in_lots, leaves_of, too_many_options
 from contracts.proof.losses import Crowd
 from contracts.proof.mixture_check import Exponentials, difference, excess
 from contracts.proof.outside_options import may_stay_out
-from contracts.proof.plain_proof import CONTINUED, MIXTURE_ERROR, SERVING, Bounded, positive_gap
+from contracts.proof.plain_proof import CONTINUED, SERVING, Bounded, positive_gap
 from contracts.proof.reached import unit_of
 from contracts.proof.region_check import at_curves
 from contracts.proof.soundness import ProofRefused, numbers
 
+MIXTURE_ERROR = 1e-5  # of the largest loss: what the gap allows for
 NEAR = 1e-9  # relative: how far outside of its ball a member may be
 
 
@@ -140,7 +141,7 @@ def _setting(form: StandardForm, outside: np.ndarray, cases: Cases, relaxed: boo
     if relaxed and not error <= MIXTURE_ERROR:
         raise ProofRefused("the proof against the true curve has a mixture that is not below its loss")
     if not error <= MIXTURE_ERROR:
-        raise ProofRefused(f"the proof's mixture differs from the curve by {error:.3g} (relative)")
+        raise ProofRefused(f"the proof's mixture differs from the curve by {error:.3g} (of the largest loss)")
     return Setting(form, asked, outside, crowds, by_type, mixtures, top), error
 
 
