@@ -81,7 +81,7 @@ def compare_grid(sample: int) -> None:
         solve_programs(programs, belief)
         solver, _ = clocked(lambda p=programs, b=belief: solve_programs(p, b))
         seconds, certificates = clocked(lambda c=contracts: [verify(contract) for contract in c])
-        worst = max(certificate.as_solved_gap or 0.0 for certificate in certificates)
+        worst = max(c.as_solved_gap or c.gap or 0.0 for c in certificates)
         held = sum(certificate.holds for certificate in certificates)
 
         def row(name: str, spent: float, note: str = "", unit: float = again) -> None:

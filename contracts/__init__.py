@@ -3,6 +3,8 @@
 from contracts.contract import Contract, Settlement
 from contracts.contract.batch import attempt_contracts, design_contracts
 from contracts.contract.choice import Choice, choose, design_for_choice, sufficient_margin
+from contracts.contract.continuous import ContinuousContract
+from contracts.contract.continuous_design import design_continuous
 from contracts.contract.design import design_contract
 from contracts.contract.full_information import FullInformation, full_information, full_informations
 from contracts.contract.rewards import Rewards, rewards
@@ -12,6 +14,7 @@ from contracts.measured.confidence_region import ConfidenceRegion, bootstrap_cov
 from contracts.measured.exponential_mixture import ExponentialMixture
 from contracts.measured.learning_curves import CurveFit, compare_families, fit_curve
 from contracts.measured.measurements import Measurements, read_measurements
+from contracts.measured.uncertain_curve import UncertainCurve
 from contracts.problem import Problem
 from contracts.problem.accuracy import (
     AccuracyCurve,
@@ -23,6 +26,7 @@ from contracts.problem.accuracy import (
     PowerLaw,
     Tabulated,
 )
+from contracts.problem.continuous import ContinuousProblem, EmpiricalCosts
 from contracts.problem.doubt import Doubt
 from contracts.problem.generating_functions import generated_turnout
 from contracts.problem.menu import Menu
@@ -51,11 +55,14 @@ __all__ = [
     "Certificate",
     "Choice",
     "ConfidenceRegion",
+    "ContinuousContract",
+    "ContinuousProblem",
     "Contract",
     "CurveFit",
     "CustomCurve",
     "DistributionCost",
     "Doubt",
+    "EmpiricalCosts",
     "Exponential",
     "ExponentialMixture",
     "ExponentialUtility",
@@ -86,6 +93,7 @@ __all__ = [
     "Settlement",
     "Tabulated",
     "Turnout",
+    "UncertainCurve",
     "Valuation",
     "Welfare",
     "attempt_contracts",
@@ -93,6 +101,7 @@ __all__ = [
     "choose",
     "compare_families",
     "confidence_region",
+    "design_continuous",
     "design_contract",
     "design_contracts",
     "design_for_choice",

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import jupytext
 
+from contracts.problem.combinations import TABLE
+
 HERE = Path(__file__).parent
 ROOT = HERE.parent
 TUTORIALS = ("two_types", "validating_a_contract", "unravelling")
@@ -31,8 +33,14 @@ exclude_patterns = ["_build", "conf.py", "**/.ipynb_checkpoints"]
 html_theme = "furo"
 html_title = "modelpact"
 
-myst_enable_extensions = ["dollarmath", "amsmath", "deflist", "colon_fence"]
+myst_enable_extensions = ["dollarmath", "amsmath", "deflist", "colon_fence", "substitution"]
 myst_heading_anchors = 3
+myst_substitutions = {
+    "refused": "\n".join(
+        ["| | with | why not |", "| --- | --- | --- |"]
+        + [f"| {line.first} | {line.second} | {line.reason} |" for line in TABLE]
+    )
+}
 bibtex_bibfiles = ["../modelpact/bibliography.bib"]
 bibtex_default_style = "unsrt"
 bibtex_reference_style = "author_year"

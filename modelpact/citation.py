@@ -11,8 +11,13 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
+import numpy as np
+
 from contracts import checks
 from contracts.errors import InvalidInput
+from contracts.problem import Problem
+from contracts.problem.participants import FixedTurnout
+from contracts.problem.population import Population
 from contracts.records import frozen
 
 Reasons = tuple[tuple[str, str], ...]
@@ -30,16 +35,22 @@ _SHARING: Reasons = (("karimireddy2022mechanisms", "accuracy shaping, and free-r
 #: Why a class of results (by its full name; subclasses included) rests on which works.
 BASIS: Mapping[str, Reasons] = {
     "contracts.problem.problem.Problem": _CONTRACT,
+    "contracts.problem.population.Population": _CONTRACT,
     "contracts.problem.reservation.Reservation": _CONTRACT,
     "contracts.contract.full_information.FullInformation": _CONTRACT,
     "contracts.contract.rewards.Rewards": (*_CONTRACT, (OURS, "the capped policy and its optimality")),
-    "contracts.contract.contract.Settlement": (*_CONTRACT, (OURS, "the capped policy and its optimality")),
+    "contracts.contract.settlement.Settlement": (*_CONTRACT, (OURS, "the capped policy and its optimality")),
     "contracts.contract.contract.Contract": (
         *_CONTRACT,
         (OURS, "exact expectations, the solvers and the proof of optimality"),
     ),
-    "contracts.extension.ExtendedProblem": (*_CONTRACT, (OURS, "the extension of the problem")),
-    "contracts.extension.ExtendedContract": (*_CONTRACT, (OURS, "the extension, its solution and its proof")),
+    "contracts.problem.outside.Outside": ((OURS, "outside options and what joining costs"),),
+    "contracts.problem.menu.Menu": ((OURS, "few options, whole lots and margins"),),
+    "contracts.problem.doubt.Doubt": ((OURS, "promises kept at all probabilities in doubt"),),
+    "contracts.problem.scenario.Scenario": ((OURS, "promises kept in several scenarios"),),
+    "contracts.problem.participants.Turnout": ((OURS, "uncertain numbers of participants"),),
+    "contracts.problem.objective.Objective": ((OURS, "contracts for objectives other than accuracy"),),
+    "contracts.contract.choice.Choice": ((OURS, "choice among options by more than gains"),),
     "contracts.proof.certificate.Certificate": (*_CONTRACT, (OURS, "verification and the proof of optimality")),
     "contracts.problem.accuracy.GeneralizationBound": (
         ("karimireddy2022mechanisms", "the learning bound as an accuracy curve"),
@@ -227,6 +238,8 @@ def _basis(result: Any) -> Iterator[tuple[str, str]]:
             yield NAMED.get(name, OURS), checks.choice("result", name, _names())
     for kind in type(result).__mro__:
         yield from BASIS.get(f"{kind.__module__}.{kind.__qualname__}", ())
+    if isinstance(result, Problem | Population) and not _published(result):
+        yield OURS, "groups, qualities, capacities and baselines in one problem"
     for inner in _parts(result):
         yield from _basis(inner)
     provenance = getattr(result, "provenance", None)
@@ -238,14 +251,36 @@ def _basis(result: Any) -> Iterator[tuple[str, str]]:
         yield "golub1969calculation", "Gauss rules for the law of the data"
 
 
+def _published(result: Problem | Population) -> bool:
+    """Whether participants cannot be told apart, nor their data, and value begins at zero."""
+    population = result.population if isinstance(result, Problem) else result
+    alike = population.groups is None and population.qualities is None and population.capacities is None
+    alike &= population.shading == 0.0
+    return alike and (
+        isinstance(result, Population) or (result.baseline == 0.0 and np.ndim(result.valuation.scale) == 0)
+    )
+
+
 def _parts(result: Any) -> Iterator[Any]:
     """What a result was made from and that has sources of its own."""
-    for name in ("problem", "accuracy", "curve", "game", "rule"):
+    for name in ("problem", "accuracy", "curve", "game", "rule", "objective"):
         part = getattr(result, name, None)
         if part is not None and type(part).__module__.split(".")[0] in ("contracts", "equilibria"):
             yield part
     if "ConflictCurves" in type(result).__name__:
         yield from (*result.rules, result.attack)
+    if isinstance(result, Problem):
+        yield from _ingredients(result)
+
+
+def _ingredients(problem: Problem) -> Iterator[Any]:
+    """Those that say something; what is as usual needs no source."""
+    population = problem.population
+    yield from (one for one in (problem.outside, problem.menu) if not one.plain)
+    yield from (law for law in population.laws if not isinstance(law, FixedTurnout))
+    yield from problem.scenarios
+    if population.doubt is not None:
+        yield population.doubt
 
 
 def _names() -> list[str]:

@@ -52,7 +52,8 @@ def design(
     json
         Print the contract file instead of tables.
     """
-    from contracts import design_contract, full_information
+    from contracts import design_contract
+    from contracts.contract.full_information import full_information, is_benchmark
     from contracts.storage import write_atomically
     from modelpact.problem_file import read_problem
 
@@ -78,13 +79,14 @@ def design(
     if stated.fit is not None:
         out.print(f"Learning curve: {stated.fit}\n", markup=False)
     _print_contract(contract)
-    with working("solving with types known"):
-        known = full_information(stated.problem).objective
-    out.print(
-        f"If types were known: expected value {known:.6g}; not knowing them costs"
-        f" {max(known - contract.objective, 0.0):.4g}.\n",
-        markup=False,
-    )
+    if is_benchmark(stated.problem):
+        with working("solving with types known"):
+            known = full_information(stated.problem).objective
+        out.print(
+            f"If types were known: expected value {known:.6g}; not knowing them costs"
+            f" {max(known - contract.objective, 0.0):.4g}.\n",
+            markup=False,
+        )
     out.print(str(certificate), markup=False)
     for path in (output, plot):
         if path:

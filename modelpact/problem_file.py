@@ -53,7 +53,9 @@ from typing import Any
 from contracts.errors import InvalidInput
 from contracts.measured import learning_curves
 from contracts.measured.learning_curves import CurveFit
+from contracts.measured.uncertain_curve import UncertainCurve
 from contracts.problem import Problem, accuracy
+from contracts.problem.accuracy import AccuracyCurve
 from contracts.problem.data import problem_from_data
 from contracts.problem.data_tables import choice, kinds, known
 from contracts.records import frozen
@@ -158,11 +160,24 @@ def _problem(document: dict[str, Any], folder: Path) -> tuple[Problem, CurveFit 
     if not isinstance(table, dict) or table.get("family") != "measured":
         return problem_from_data(document, families=(*accuracy.FAMILIES, "measured")), None
     fit = _measured(table, folder)
-    return problem_from_data(document, fit.curve), fit
+    return problem_from_data(document, _promised(table, fit)), fit
+
+
+def _promised(table: dict[str, Any], fit: CurveFit) -> AccuracyCurve:
+    """The curve on which promises are made: the fitted one, or all that the measurements do not rule out."""
+    choice("accuracy", table, "promise", ("average", "value"))
+    if table.get("promise", "average") == "average":
+        if "level" in table:
+            raise InvalidInput("[accuracy] level: expected promise = 'value' beside it")
+        return fit.curve
+    try:
+        return UncertainCurve(fit=fit, level=table.get("level", 0.95))
+    except InvalidInput as error:
+        raise InvalidInput(f"[accuracy] {error}") from error
 
 
 def _measured(table: dict[str, Any], folder: Path) -> CurveFit:
-    known("accuracy", table, ("family", "measurements"), ("fit", "baseline"))
+    known("accuracy", table, ("family", "measurements"), ("fit", "baseline", "promise", "level"))
     kinds("accuracy", table)
     choice("accuracy", table, "fit", (*learning_curves.FAMILIES, "best"))
     try:

@@ -25,9 +25,10 @@ def _contract(problem: Problem) -> Any:
 
 
 def _alone(problem: Problem) -> Any:
-    from contracts.problem.reservation import reservation
+    from contracts.problem.reservation import outside_option
+    from contracts.problem.standard_form import standard_form
 
-    return reservation(problem)
+    return outside_option(standard_form(problem))
 
 
 def _known(problem: Problem) -> float:

@@ -8,7 +8,7 @@ from dataclasses import fields
 import numpy as np
 
 from contracts.contract import Contract
-from contracts.contract.full_information import full_information
+from contracts.contract.full_information import full_information, is_benchmark
 from contracts.contract.options import options_of
 from contracts.contract.rewards import Rewards
 from contracts.errors import InvalidInput
@@ -397,9 +397,7 @@ def _joint(contract: Contract) -> tuple[Joint, ...]:
 def _information_cost(contract: Contract, certificate: Certificate) -> float | None:
     """What not knowing the costs costs, where that is all that a benchmark with known costs does without."""
     problem = contract.problem
-    other = problem.objective is not None or len(problem.scenarios) > 1 or problem.population.named
-    limited = not (problem.menu.plain and problem.outside.plain) or problem.population.doubt is not None
-    if other or limited or not certificate.holds or not contract.contribution.any():
+    if not (is_benchmark(problem) and certificate.holds and contract.contribution.any()):
         return None
     known = full_information(problem)
     lost = known.objective - contract.objective

@@ -144,8 +144,8 @@ def _of_population(population: Population) -> list[str]:
     found = []
     if population.qualities is not None:
         found.append(
-            "Data differ in quality: a datum counts for its kind's share of a perfect one, and options ask for as"
-            " many data as make the same effective data."
+            "Data differ in quality: a datum counts for its kind's share of a perfect one, and options ask for"
+            " as many data as make the same effective data."
         )
     if population.capacities is not None:
         found.append("Nobody is asked for more data than it has.")
@@ -201,8 +201,8 @@ def _of_menu(problem: Problem, currency: str) -> list[str]:
         found.append(f"Everybody would lose at least {least} by another option than its own.")
     if len(problem.scenarios) > 1:
         found.append(
-            f"One of {len(problem.scenarios)} scenarios will turn out true: the menu is best on average over them,"
-            " and its promises are kept in each."
+            f"One of {len(problem.scenarios)} scenarios will turn out true: the menu is best on average over"
+            " them, and its promises are kept in each."
         )
     return found
 

@@ -54,7 +54,7 @@ print(contract)
 assert abs(contract.objective - 60.28597) < 1e-4
 
 # %% [markdown]
-# The certificate's `global_gap` bounds how much better any contract could be, the flat part of the curve included.
+# The certificate's `gap` bounds how much better any contract could be, the flat part of the curve included.
 
 # %%
 certificate = verify(contract)

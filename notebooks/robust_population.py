@@ -28,26 +28,27 @@ import numpy as np
 
 from contracts import (
     Binomial,
+    Doubt,
     GeneralizationBound,
     LinearValuation,
     Poisson,
     Population,
     Problem,
-    ScenarioProblem,
-    WithinKullbackLeibler,
-    WithinTotalVariation,
+    Scenario,
     design_contract,
     verify,
 )
+from contracts.proof.evidence import Proof
 
 
-def clinics(participants, probabilities=(0.2, 0.3, 0.25, 0.15, 0.1)):
+def clinics(participants, probabilities=(0.2, 0.3, 0.25, 0.15, 0.1), doubt=None):
     return Problem(
         population=Population(
             costs=[0.5, 0.4, 0.03, 0.02, 0.001],
             probabilities=probabilities,
             participants=participants,
             names=["rural", "county", "city", "university", "registry"],
+            doubt=doubt,
         ),
         accuracy=GeneralizationBound(),
         valuation=LinearValuation(scale=100.0),
@@ -66,9 +67,7 @@ laws = {"ten": 10, "binomial": Binomial(trials=20, probability=0.5), "Poisson": 
 by_number = {name: design_contract(clinics(law)) for name, law in laws.items()}
 for name, contract in by_number.items():
     proof = verify(contract)
-    print(
-        f"{name:>9}: expected value {contract.objective:.4f}, proved to {proof.optimality_gap:.0e}, {proof.holds}"
-    )
+    print(f"{name:>9}: expected value {contract.objective:.4f}, proved to {proof.gap:.0e}, {proof.optimal}")
 
 # %% [markdown]
 # What does it cost to pretend that the mean is the number? Take the menu made for ten and let a Poisson number come. A
@@ -92,7 +91,7 @@ print([text for text in found.violations if text.startswith("objective")])
 # distance, here a total variation of 0.05, and is the best of those in its worst case.
 
 # %%
-robust = design_contract(WithinTotalVariation(problem=clinics(100), radius=0.05))
+robust = design_contract(clinics(100, doubt=Doubt(radius=0.05)))
 print(robust)
 print()
 print(verify(robust))
@@ -104,17 +103,29 @@ print(verify(robust))
 # How much to insure? The **price of robustness** is what is lost if the stated probabilities are right after all.
 
 # %%
+RIGHT = "expected target if the stated probabilities are right"
+nominal = design_contract(clinics(100))
+
+
+def if_right(contract):
+    return verify(contract).extended.get(RIGHT, contract.objective)
+
+
+def breach(doubt):
+    """The largest promise that the menu for the stated probabilities breaks under doubt about them."""
+    found = verify(dataclasses.replace(nominal, problem=clinics(100, doubt=doubt), proof=Proof()))
+    return max(-found.feasibility_slack.min(), 0.0)
+
+
 radii = np.linspace(0.0, 0.3, 13)
-contracts = [design_contract(WithinTotalVariation(problem=clinics(100), radius=r)) for r in radii]
+contracts = [design_contract(clinics(100, doubt=Doubt(radius=r))) for r in radii]
 figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4))
-left.plot(radii, [c.if_right for c in contracts], label="if the stated probabilities are right")
-left.plot(radii, [c.worst_case for c in contracts], label="worst case, guaranteed")
-left.axhline(contracts[0].worst_case, color="grey", lw=0.8, ls=":", label="nominal contract, if right")
+left.plot(radii, [if_right(c) for c in contracts], label="if the stated probabilities are right")
+left.plot(radii, [c.objective for c in contracts], label="worst case, guaranteed")
+left.axhline(nominal.objective, color="grey", lw=0.8, ls=":", label="nominal contract, if right")
 left.set(xlabel="radius (total variation)", ylabel="expected value of the trained model")
 left.legend()
-right.plot(
-    radii, [max((b.short for b in c.nominal_breaches), default=0.0) for c in contracts], color="firebrick"
-)
+right.plot(radii, [breach(Doubt(radius=r)) for r in radii], color="firebrick")
 right.set(xlabel="radius (total variation)", ylabel="largest promise the nominal contract breaks")
 figure.tight_layout()
 
@@ -130,13 +141,14 @@ figure.tight_layout()
 
 # %%
 for observations in (40, 400, 4000):
-    ball = WithinKullbackLeibler(problem=clinics(100), radius=2 / observations)
-    insured = design_contract(ball)
+    ball = Doubt(radius=2 / observations, distance="kullback-leibler")
+    insured = design_contract(clinics(100, doubt=ball))
     proof = verify(insured)
+    assert proof.holds
     print(
-        f"{observations:>5} observations: guaranteed {insured.worst_case:.4f}, no contract guarantees more than"
-        f" {insured.bound:.4f}; price {insured.price_of_robustness:.4f};"
-        f" the nominal contract breaks {proof.extended['largest breach of the nominal contract']:.3f}; {proof.holds}"
+        f"{observations:>5} observations: guaranteed {insured.objective:.4f}, no contract guarantees"
+        f" {'?' if proof.gap is None else f'{proof.gap:.4f}'} more;"
+        f" price {nominal.objective - if_right(insured):.4f}"
     )
 
 # %% [markdown]
@@ -144,14 +156,20 @@ for observations in (40, 400, 4000):
 #
 # Sometimes uncertainty has a face: either the association of rural clinics joins, or the registries do, and nobody knows
 # which. One's own type is then evidence about who else comes, so a promise that holds only on average would be worth
-# something else to everybody. `ScenarioProblem` designs one menu whose promises hold in **every** scenario, best on
-# average over them, and says what knowing the scenario would be worth.
+# something else to everybody. Scenarios ask for one menu whose promises hold in **every** scenario, best on
+# average over them.
 
 # %%
 rural, registries = (0.5, 0.3, 0.1, 0.05, 0.05), (0.05, 0.1, 0.25, 0.3, 0.3)
-unsure = design_contract(
-    ScenarioProblem(problem=clinics(10), weights=[0.4, 0.6], probabilities=[rural, registries])
-)
+scenarios = [Scenario(weight=0.4, probabilities=rural), Scenario(weight=0.6, probabilities=registries)]
+unsure = design_contract(dataclasses.replace(clinics(10), scenarios=scenarios))
 print(unsure)
 print()
 print(verify(unsure))
+
+# %% [markdown]
+# What would it be worth to know the scenario before the menu is published?
+
+# %%
+known = [design_contract(clinics(10, probabilities)).objective for probabilities in (rural, registries)]
+print(f"{0.4 * known[0] + 0.6 * known[1] - unsure.objective:.4f}")

@@ -38,13 +38,13 @@ interim = {name: design_contract(dataclasses.replace(p, belief="interim")) for n
 # %%
 print("scenario     published       ours (ex-ante)  proved gap     improvement   interim belief")
 for name, paper in published.items():
-    ours, gap = contracts[name].objective, verify(contracts[name]).optimality_gap
+    ours, gap = contracts[name].objective, verify(contracts[name]).gap
     print(f"{name:<8} {paper:14.9f} {ours:18.9f}  {gap:9.1e}  {ours - paper:+13.3e} {interim[name].objective:16.9f}")
     assert ours > paper
 
 # %% [markdown]
 # The published solver stops short by up to a thousandth; the optimum is known because every contract carries a proof:
-# by weak duality no menu whatever can exceed `objective + optimality_gap`.
+# by weak duality no menu whatever can exceed `objective + gap`.
 #
 # ## Scenario 1: evenly spread costs
 # The four dearer types are **pooled**: they are offered one and the same option. Separating them would cost more

@@ -54,7 +54,7 @@ data
 
 # %%
 assert bool((data["certified"] == 1).all())
-print(f"largest optimality gap: {float(data['optimality_gap'].max()):.1e} (of a value of 100)")
+print(f"largest optimality gap: {float(data['gap'].max()):.1e} (of a value of 100)")
 
 # %% [markdown]
 # ## The four panels

@@ -80,10 +80,10 @@ for counts in rng.multinomial(10, problem.population.probabilities, size=2000):
     assert np.all(capped.value(total) <= problem.value(total) * (1 + 1e-12))
 
 # %% [markdown]
-# **Optimality**: the certificate ends with two proved bounds on what *any* other contract could add. The first is for
-# the program as solved, with the curve continued concavely below the data at which it leaves zero; the second for the
-# curve as it is. Both come from weak duality: prices for the promises turn the problem into one that is convex in
-# the menu, and its linearisation bounds everything.
+# **Optimality**: `gap` is a proved bound on what *any* other contract could add. The smaller number behind it is about the
+# program as solved, with the curve continued concavely below the data at which it leaves zero, and says so. Both come
+# from weak duality: prices for the promises turn the problem into one that is convex in the menu, and its linearisation
+# bounds everything.
 #
 # ## Simulation
 # Distrust expectations? Draw the participants yourself. Under the interim belief a participant knows itself and
@@ -113,7 +113,8 @@ for violation in forged.violations:
     print(" -", violation)
 
 # %% [markdown]
-# The command line does the same, `modelpact verify contract.json`, with exit code 0 only if everything holds.
+# The command line does the same, `modelpact verify contract.json`, with exit code 1 if a promise is broken, and 3
+# if only optimality is not proved.
 #
 # ## In your own test suite
 # `contracts.testing` publishes assertions, and Hypothesis strategies that draw whole problems.

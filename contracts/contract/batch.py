@@ -87,7 +87,11 @@ def _attempt(given: list[Problem]) -> list[Contract | ModelpactError]:
     began = time.perf_counter()
     answers: list[Contract | ModelpactError | None] = [None] * len(given)
     stated = {k: _guarded(Stated.of, problem) for k, problem in enumerate(given) if not problem.plain}
-    due = {k: one.reservation for k, one in stated.items() if isinstance(one, Stated) and one.simple}
+    due = {
+        k: one.reservation
+        for k, one in stated.items()
+        if isinstance(one, Stated) and one.simple and not one.form.uncertain
+    }
     plain = {
         k: stated[k].plain if k in due else given[k] for k in range(len(given)) if k in due or k not in stated
     }

@@ -36,7 +36,8 @@ class Contract:
         objective: expected value of the trained model, in units of the mean scale; over scenarios the mean, with
             doubt about the probabilities the least.
         expected_accuracy: expected accuracy of the trained model, in the same sense.
-        reached: what was maximised: the coordinator's target, or another objective.
+        reached: what was maximised: the coordinator's target (an accuracy includes the baseline, a value is what
+            exceeds the baseline's), or another objective.
         reason: why types were left out, nobody takes part, or something is unproved; empty otherwise.
         provenance: how it was found.
         proof: the numbers that prove its optimality.
@@ -67,9 +68,19 @@ class Contract:
 
     @property
     def utility(self) -> np.ndarray:
-        """u_i = t_i - c_i m_i less what joining costs, shape (types,)."""
+        """u_i = t_i - c_i m_i less what joining costs; of who stays out its outside option; shape (types,)."""
         paid = self.problem.population.costs * self.contribution
-        return self.expected_reward - paid - self.problem.outside.joining_cost
+        joined = self.expected_reward - paid - self.problem.outside.joining_cost
+        return np.where(self.stays_out, self.reservation_utility, joined)
+
+    @property
+    def stays_out(self) -> np.ndarray:
+        """Who is left outside of the deal: asked for nothing, given nothing, better off so; shape (types,)."""
+        if self.problem.outside.plain:
+            return np.zeros(self.contribution.size, dtype=bool)
+        nothing = (self.contribution == 0.0) & (self.expected_reward == 0.0)
+        due = self.reservation_utility + self.problem.menu.participation_margin
+        return nothing & (-np.asarray(self.problem.outside.joining_cost) < due)
 
     @property
     def information_rent(self) -> np.ndarray:

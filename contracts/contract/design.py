@@ -11,6 +11,7 @@ from contracts.contract.contract import Contract
 from contracts.contract.divergence_design import design_within_divergence
 from contracts.contract.general_design import design_general
 from contracts.contract.plain_design import SOLVERS, design_due
+from contracts.contract.region_design import design_within_region
 from contracts.contract.stated import Stated
 from contracts.errors import InvalidInput, NotConverged
 from contracts.problem import Problem
@@ -70,6 +71,14 @@ def design_contract(
         _refuse_batch(problem)
         return design_due(problem, None, **limits)
     stated = Stated.of(problem)
+    if stated.form.uncertain:
+        return design_within_region(stated, lambda one: _design(one, **limits))
+    return _design(stated, **limits)
+
+
+def _design(stated: Stated, *, solver: str, global_gap: float, time_limit: float) -> Contract:
+    """Design for known curves, by what the standard form asks for."""
+    limits: dict[str, Any] = {"solver": solver, "global_gap": global_gap, "time_limit": time_limit}
     if stated.simple:
         try:
             return stated.read(design_due(stated.plain, stated.reservation, **limits))
@@ -78,7 +87,7 @@ def design_contract(
                 raise
             # More may be due than can be given: the search over cases says to whom, and how much.
             return design_general(stated, global_gap=global_gap, time_limit=time_limit)
-    if stated.divergence:
+    if stated.divergence and stated.form.problem.population.doubt.radius > 0.0:  # type: ignore[union-attr]
         return design_within_divergence(stated, solver=solver, time_limit=time_limit)
     if solver != "interior-point":
         raise InvalidInput(f"solver = {solver!r}: expected 'interior-point' for {', '.join(stated.beyond)}")

@@ -18,6 +18,7 @@ import time
 import numpy as np
 
 from contracts.contract.contract import Contract, Provenance
+from contracts.contract.general_design import design_general, nothing_contract
 from contracts.contract.plain_design import design_due
 from contracts.contract.stated import Stated
 from contracts.errors import Infeasible, InvalidInput, ModelpactError, NotConverged
@@ -45,11 +46,24 @@ def design_within_divergence(stated: Stated, *, solver: str, time_limit: float) 
         InvalidInput: the curve's loss is no mixture of exponentials.
         Infeasible: no contract gives everybody what it is due at every member of the ball.
     """
+    try:
+        return _serving(stated, solver=solver, time_limit=time_limit)
+    except NotConverged as error:
+        found = nothing_contract(stated, f"serving everybody whatever the probabilities: {error}")
+        if found is not None:
+            return found
+        # Already at the stated probabilities more may be due than can be given: to whom, and how much.
+        design_general(stated, global_gap=1e-3, time_limit=time_limit)
+        raise Infeasible(str(error)) from error
+
+
+def _serving(stated: Stated, *, solver: str, time_limit: float) -> Contract:
+    """The best contract that serves everybody."""
     began = time.perf_counter()
     plain, due = stated.plain, stated.reservation
     nominal = design_due(plain, due, solver=solver, time_limit=time_limit)
     radius = stated.form.problem.population.doubt.radius  # type: ignore[union-attr]
-    if radius == 0.0 or not nominal.contribution.any():
+    if not nominal.contribution.any():
         return stated.read(nominal)
     model = prepare(plain, due)
     if model.program.curves is not None:
@@ -59,10 +73,7 @@ def design_within_divergence(stated: Stated, *, solver: str, time_limit: float) 
         )
     start = np.zeros(model.program.costs.size)
     np.maximum.at(start, model.groups, nominal.contribution / model.data_unit)
-    try:
-        found = cutting_planes.solve(model, radius, start)
-    except NotConverged as error:
-        raise Infeasible(str(error)) from error
+    found = cutting_planes.solve(model, radius, start)
     contribution = found.contribution[model.groups] * model.data_unit
     utility = found.utility[model.groups] * model.value_unit
     reference = _reference(model, due, contribution, found.members, radius, solver)

@@ -19,6 +19,7 @@ from contracts.contract.proof_data import proof_from_data, proof_to_data
 from contracts.contract.provenance import Provenance
 from contracts.errors import InvalidInput
 from contracts.json_text import read_json, write_json
+from contracts.measured.uncertain_curve import UncertainCurve
 from contracts.problem import Problem
 from contracts.problem.data import problem_from_data, problem_to_data
 from contracts.problem.data_tables import brief, known, table_of
@@ -74,7 +75,8 @@ def decode(text: str) -> dict[str, Any]:
         raise InvalidInput(f"not a contract file: schema = {schema!r:.60}: expected {SCHEMA!r}")
     first = schema == FIRST_SCHEMA
     known("", document, (), (*COMMON, "certificate", *(PROOFS if first else ("reached", "proof"))))
-    problem = problem_from_data(_table(document, "problem"))
+    stated = _table(document, "problem")
+    problem = problem_from_data(stated, _uncertain(stated))
     vectors: dict[str, Any] = {
         name: checks.array(name, _get(document, name), length=problem.population.types) for name in VECTORS
     }
@@ -188,3 +190,14 @@ def _provenance(table: dict[str, Any]) -> Provenance:
             raise InvalidInput(f"provenance.{field.name} = {brief(value)}: expected a {field.type}")
         values[field.name] = kind(value)
     return Provenance(**values)
+
+
+def _uncertain(problem: dict[str, Any]) -> UncertainCurve | None:
+    """A curve that is known up to its fit, which problems do not read themselves."""
+    table = problem.get("accuracy")
+    if not isinstance(table, dict) or table.get("family") != "uncertain":
+        return None
+    try:
+        return UncertainCurve.from_parameters({key: value for key, value in table.items() if key != "baseline"})
+    except InvalidInput as error:
+        raise InvalidInput(f"[accuracy] {error}") from error

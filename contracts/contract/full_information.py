@@ -81,6 +81,17 @@ def full_information(problem: Problem, *, seed: int = 0) -> FullInformation:
     return full_informations([problem], seed=seed)[0]
 
 
+def is_benchmark(problem: Problem) -> bool:
+    """Whether knowing the costs is all that the benchmark has over a contract.
+
+    It knows no limits of the menu and no other objective; where everybody is known by name there is nothing more
+    to know.
+    """
+    other = problem.objective is not None or len(problem.scenarios) > 1 or problem.population.named
+    limited = not (problem.menu.plain and problem.outside.plain) or problem.population.doubt is not None
+    return not other and not limited
+
+
 def full_informations(problems: Sequence[Problem], *, seed: int = 0) -> list[FullInformation]:
     """Solve many complete-information benchmarks together: all outcomes of a curve and valuation at once.
 

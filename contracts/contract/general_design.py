@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from typing import NamedTuple
 
@@ -14,7 +15,7 @@ from contracts.problem.cases import STAYS, asked_of
 from contracts.problem.laws import trained
 from contracts.problem.shape import check_shape
 from contracts.program.goals import Goal, goal_of
-from contracts.program.search import Found, search
+from contracts.program.search import NOTHING_PAYS, Found, search
 from contracts.proof.evidence import Proof
 
 TIE = 1e-12  # of the objective's size: a menu no better than nothing is nothing
@@ -55,6 +56,16 @@ def design_general(stated: Stated, *, global_gap: float, time_limit: float) -> C
         raise Infeasible(found.reason or "no contract gives everybody what it is due")
     best = max(menus, key=lambda menu: menu.reached - (0.0 if menu.contribution.any() else TIE * goal.unit))
     return _contract(stated, best, found, began)
+
+
+def nothing_contract(stated: Stated, reason: str) -> Contract | None:
+    """The contract that asks nothing, under which all who are due something stay out; None if they may not."""
+    began, goal = time.perf_counter(), goal_of(stated.form, stated.outside)
+    menu = _nothing(stated, goal)
+    if menu is None or not np.isfinite(menu.reached):
+        return None
+    contract = _contract(stated, menu, NOTHING_PAYS, began)
+    return dataclasses.replace(contract, reason=f"{contract.reason}; {reason}")
 
 
 def _menu(stated: Stated, goal: Goal, found: Found) -> _Rows | None:
@@ -131,7 +142,7 @@ def _reason(stated: Stated, menu: _Rows, stays: np.ndarray, found: Found) -> str
     names = stated.form.problem.population.names or ()
     parts = []
     if stays.any():
-        parts.append(f"better without {', '.join(names[i] for i in np.flatnonzero(stays))}, who stay out")
+        parts.append(f"better without {', '.join(names[int(i)] for i in np.flatnonzero(stays))}, who stay out")
     if not menu.contribution.any():
         parts.append("nothing is asked, nothing given: no contract was found under which taking part pays")
     if found.cut_short:

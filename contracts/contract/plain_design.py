@@ -17,7 +17,7 @@ from contracts.problem.reservation import Reservation
 from contracts.problem.shape import check_shape, hopeless
 from contracts.program import compiled, interior_point
 from contracts.program.branch_and_bound import Answer, proof
-from contracts.program.exclusion import Candidate, Found, Solver, gap, search
+from contracts.program.exclusion import CLOSE, Candidate, Found, Solver, gap, search
 from contracts.program.first_moment import FirstMoment, prepare
 from contracts.program.global_search import sharpen
 from contracts.proof.evidence import Proof
@@ -38,8 +38,13 @@ def design_due(
     solver: str,
     global_gap: float = np.inf,
     time_limit: float = 0.0,
+    close: float = CLOSE,
 ) -> Contract:
-    """`design_contract` where what each type is due at least is not what it gets alone at its cost."""
+    """`design_contract` where what each type is due at least is not what it gets alone at its cost.
+
+    Who is left out is looked for only where the relaxation leaves more than `close` open, a share of the largest
+    target.
+    """
     began = time.perf_counter()
     check_shape(problem)
     if hopeless(problem):
@@ -51,7 +56,7 @@ def design_due(
             )
         return null_contract(problem, None, began, left=0.0)
     model = prepare(problem, due)
-    found = search(model, *_solvers(solver))
+    found = search(model, *_solvers(solver), close=close)
     answer = sharpen(model, found, global_gap, time_limit)
     contract = contract_of(model, found, solver, began, answer)
     if solver == "conic":

@@ -50,6 +50,12 @@ def proof_from_data(table: dict[str, Any], form: StandardForm) -> Proof:
     }
     if "member" in table:
         found["member"] = _numbers("member", table["member"], form.row.size)
+    if "curves" in table:
+        if not isinstance(table["curves"], list) or len(table["curves"]) != len(form.worlds):
+            raise InvalidInput(f"proof.curves: expected a list of {len(form.worlds)}, one for each world")
+        found["curves"] = tuple(
+            checks.array(f"curves[{k}]", direction, empty=True) for k, direction in enumerate(table["curves"])
+        )
     return Proof(**found)
 
 
@@ -57,7 +63,7 @@ def witness_from_data(name: str, table: dict[str, Any], form: StandardForm) -> W
     """A proof by prices."""
     _complete(name, table, Witness)
     rates = checks.array(f"{name}.rates", table["rates"], low=0.0, empty=True)
-    lengths = dict.fromkeys(("target_weights", "value_weights"), rates.size)
+    lengths: dict[str, int] = dict.fromkeys(("target_weights", "value_weights"), rates.size)
     values: dict[str, Any] = {
         field.name: _numbers(f"{name}.{field.name}", table[field.name], lengths.get(field.name, form.rows))
         for field in dataclasses.fields(Witness)

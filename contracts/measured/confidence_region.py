@@ -43,12 +43,14 @@ class ConfidenceRegion:
         centre: the optimum and the logarithms of the scales, shape (parameters,).
         factor: the ellipsoid is centre + factor @ w for all w of length at most 1, shape
             (parameters, parameters).
+        covariance: of the estimates themselves, by which it was found, shape (parameters, parameters).
     """
 
     family: str
     level: float
     centre: np.ndarray
     factor: np.ndarray
+    covariance: np.ndarray
 
     @property
     def point(self) -> bool:
@@ -95,15 +97,19 @@ class ConfidenceRegion:
         data = np.asarray(data, dtype=float)
         free, at_free = self._extreme(data, -1.0, self.factor)
         if not self._capped:
-            return free, at_free
+            return free, self.parameters(at_free)
         # min(optimum, 1) is the smaller of the two: an optimum above 1 counts as 1.
         held = self.factor.copy()
         held[0] = 0.0
         full, at_full = self._extreme(data, -1.0, held)
         full = full + 1.0 - self.centre[0]
-        at_full[:, 0] = max(1.0, self.centre[0])
         lower = full < free
-        return np.where(lower, full, free), np.where(lower[:, None], at_full, at_free)
+        return np.where(lower, full, free), self.parameters(np.where(lower[:, None], at_full, at_free))
+
+    def direction(self, parameters: np.ndarray) -> np.ndarray:
+        """The shortest direction w that leads to parameters of the region, never longer than 1."""
+        w = np.linalg.lstsq(self.factor, parameters - self.centre, rcond=None)[0]
+        return w / max(1.0, float(np.linalg.norm(w)) * (1.0 + 1e-12))
 
     def highest(self, data: Any) -> np.ndarray:
         """Accuracies that no curve of the region exceeds, never above 1, shape (n,)."""
@@ -117,7 +123,7 @@ class ConfidenceRegion:
         return np.clip(np.minimum(free, full), 0.0, 1.0)
 
     def _extreme(self, data: np.ndarray, sign: float, factor: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The largest (sign 1) or smallest (-1) accuracy at each amount of data, over the ball of w."""
+        """The largest (sign 1) or smallest (-1) accuracy at each amount of data, and the w where it is."""
         size = self.centre.size
         around = np.random.default_rng(0).standard_normal((DIRECTIONS, size))
         around = np.vstack([np.eye(size), -np.eye(size), around / np.linalg.norm(around, axis=1)[:, None]])
@@ -128,7 +134,7 @@ class ConfidenceRegion:
         # What is best at one amount of data is a good start at its neighbours.
         again = np.stack([w, np.roll(w, 1, axis=0), np.roll(w, -1, axis=0)])
         value, w = self._climbed(again, data, sign, factor)
-        return sign * value, self.centre + w @ factor.T
+        return sign * value, w
 
     def _climbed(
         self, starts: np.ndarray, data: np.ndarray, sign: float, factor: np.ndarray
@@ -203,8 +209,8 @@ def confidence_region(fit: CurveFit, *, level: float = 0.95, covariance: Any = N
         raise InvalidInput(f"fit = {fit!r:.60}: expected what fit_curve returns")
     level = checks.number("level", level, low=0.0, high=1.0, open_low=True, open_high=True)
     scale = np.r_[1.0, 1.0 / fit.estimate[1:]]
-    covariance = _checked(fit, covariance) * np.outer(scale, scale)
-    values, vectors = np.linalg.eigh(covariance)
+    covariance = _checked(fit, covariance)
+    values, vectors = np.linalg.eigh(covariance * np.outer(scale, scale))
     free = int((values > NOT_NEGATIVE * max(values[-1], 0.0)).sum())
     radius = 0.0 if free == 0 else _radius(fit, level, len(fit.parameters) - len(fit.at_bound))
     return ConfidenceRegion(
@@ -212,6 +218,7 @@ def confidence_region(fit: CurveFit, *, level: float = 0.95, covariance: Any = N
         level=level,
         centre=np.r_[fit.estimate[0], np.log(fit.estimate[1:])],
         factor=radius * vectors * np.sqrt(np.maximum(values, 0.0)),
+        covariance=covariance,
     )
 
 

@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
@@ -160,6 +160,31 @@ def fit_curve(measurements: Measurements, *, family: str = "power-law") -> Curve
     if not any(result.status > 0 for result in found) or not np.isfinite(best.cost):
         raise NotConverged(f"fitting {family} to {measurements.size} measurements did not converge", fit)
     return fit
+
+
+def known_fit(
+    measurements: Measurements, *, family: str, estimate: np.ndarray, at_bound: Sequence[str]
+) -> CurveFit:
+    """The fit whose estimate is known already, as files hold it.
+
+    Args:
+        measurements: what was fitted.
+        family: as in `fit_curve`.
+        estimate: of its parameters, shape (parameters,).
+        at_bound: names of those that ended at a bound.
+
+    Raises:
+        InvalidInput: an estimate of another shape, or an unknown name.
+    """
+    names = FAMILIES[family][1]
+    if estimate.shape != (len(names),):
+        raise InvalidInput(f"estimate has shape {estimate.shape}: expected ({len(names)},)")
+    for name in at_bound:
+        checks.choice("at_bound", name, names)
+    weight = np.ones(measurements.size)
+    if measurements.standard_error is not None:
+        weight = 1.0 / measurements.standard_error
+    return _summary(family, estimate, np.array([name in at_bound for name in names]), measurements, weight)
 
 
 def compare_families(measurements: Measurements) -> tuple[CurveFit, ...]:

@@ -16,7 +16,7 @@ import dataclasses
 from abc import abstractmethod
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -28,6 +28,9 @@ from contracts.errors import InvalidInput
 from contracts.numeric import batched, filled, library, parameter, traced
 from contracts.pytrees import register
 from contracts.records import frozen
+
+if TYPE_CHECKING:
+    from contracts.measured.confidence_region import ConfidenceRegion
 
 MOST_DECADES = 300  # of data before accuracy leaves zero: what floats can hold
 
@@ -66,6 +69,20 @@ class AccuracyCurve:
     def natural_rates(self) -> np.ndarray | None:
         """Decay rates (per datum) of which the loss, and functions of it, are made, where they are known."""
         return None
+
+    @property
+    def region(self) -> ConfidenceRegion | None:
+        """The curves of which this one may be any, where it is not known for certain."""
+        return None
+
+    def promised(self, most_data: float) -> AccuracyCurve:  # noqa: ARG002
+        """The curve on which promises are made, up to an amount of data: itself, where it is known."""
+        return self
+
+    @property
+    def at_best(self) -> AccuracyCurve:
+        """The best that training alone may hope for: itself, where it is known."""
+        return self
 
     @abstractmethod
     def shortfall(self, data: Any, xp: Any) -> Any:

@@ -29,6 +29,7 @@ from contracts.problem.data_tables import (
     kinds,
     known,
     of_family,
+    plain,
     stated,
     table_of,
     tables,
@@ -49,7 +50,12 @@ def problem_to_data(problem: Problem) -> dict[str, Any]:
     Raises:
         InvalidInput: a curve, law or objective is a user's, which has no faithful text.
     """
-    curve = of_family("accuracy", problem.accuracy, accuracy.FAMILIES)
+    region = problem.accuracy.region is not None
+    curve = (
+        plain(problem.accuracy.parameters())
+        if region
+        else of_family("accuracy", problem.accuracy, accuracy.FAMILIES)
+    )
     found: dict[str, Any] = {"belief": problem.belief, "maximise": problem.maximise}
     if problem.currency:
         found["currency"] = problem.currency

@@ -21,7 +21,9 @@ KINDS: dict[str, str] = {
     ),
     **dict.fromkeys(("utility", "joining_cost"), "a number or a list of numbers, one per type"),
     **dict.fromkeys(("names", "groups"), "a list of texts"),
-    **dict.fromkeys(("family", "fit", "distance", "over", "target", "assurance", "currency"), "a text"),
+    **dict.fromkeys(
+        ("family", "fit", "distance", "over", "target", "assurance", "currency", "promise"), "a text"
+    ),
     "measurements": "the path of a CSV file",
 }
 

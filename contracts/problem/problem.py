@@ -136,7 +136,8 @@ class Problem:
         """
         limits = self.outside.plain and self.menu.plain
         stated = self.objective is None and not self.scenarios and self.baseline == 0.0
-        return limits and stated and not self._scale_by_type and self.population.plain
+        certain = getattr(self.accuracy, "region", None) is None
+        return limits and stated and certain and not self._scale_by_type and self.population.plain
 
     @property
     def _scale_by_type(self) -> bool:

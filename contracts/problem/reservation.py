@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections import defaultdict
 from collections.abc import Sequence
+from functools import lru_cache
 
 import jax
 import jax.numpy as jnp
@@ -14,10 +15,10 @@ from contracts.numeric import compiled
 from contracts.problem import Problem
 from contracts.problem.population import Population
 from contracts.problem.standard_form import StandardForm
-from contracts.records import frozen
+from contracts.records import Keyed, frozen
 
 GRID = 600
-ZOOMS = 4
+COARSE, FINE, ZOOMS = 300, 24, 5  # points of the shared grid and of each cell's, and how often cells are divided
 GOLDEN = (np.sqrt(5.0) - 1.0) / 2.0
 
 
@@ -158,7 +159,7 @@ def outside_option(form: StandardForm) -> Reservation:
     """What each type does, and gets, by staying out.
 
     Given numbers where the problem gives them; else training alone, honestly, with no more data than it has, on
-    the curve of the world that is best for it.
+    the curve of the world that is best for it (of an uncertain curve the best that is not ruled out).
 
     Returns:
         Utilities in own units, and raw data collected (0 where utilities are given).
@@ -167,33 +168,61 @@ def outside_option(form: StandardForm) -> Reservation:
     if given is not None:
         utility = np.broadcast_to(np.asarray(given, dtype=float), (types,)).copy()
         return Reservation(utility=utility, contribution=np.zeros(types))
-    best, data = np.zeros(types), np.zeros(types)
-    for curve in {id(world.plain.accuracy): world.plain for world in form.worlds}.values():
-        population = Population(
-            costs=form.honest_costs, probabilities=np.full(types, 1.0 / types), participants=2
-        )
-        found = _within(curve, form, reservation(dataclasses.replace(curve, population=population)))
+    best, data, most = np.zeros(types), np.zeros(types), form.reach[form.row]
+    for world in {id(world.alone.accuracy): world for world in form.worlds}.values():
+        if world.alone is world.plain:
+            population = Population(
+                costs=form.honest_costs, probabilities=np.full(types, 1.0 / types), participants=2
+            )
+            free = reservation(dataclasses.replace(world.plain, population=population))
+            found = _within(world.plain, form.honest_costs, most, free)
+        else:
+            found = by_zooming(world.alone, form.honest_costs, most)
         data = np.where(found.utility > best, found.contribution, data)
         best = np.maximum(best, found.utility)
     raw = data / (form.effective / (1.0 - form.problem.population.shading))
     return Reservation(utility=best * form.relative, contribution=raw)
 
 
-def _within(problem: Problem, form: StandardForm, alone: Reservation) -> Reservation:
+def _within(problem: Problem, costs: np.ndarray, most: np.ndarray, alone: Reservation) -> Reservation:
     """The best that each type can do with the data it has, in units of rows."""
-    most = form.reach[form.row]
     limited = alone.contribution > most
     if not limited.any():
         return alone
-    costs, high = form.honest_costs[limited], most[limited]
-    low, best, place = 1e-9 * high, np.zeros(costs.size), np.zeros(costs.size)
-    for _ in range(ZOOMS):
-        data = np.geomspace(low, high, GRID, axis=-1)
-        profit = problem.value(data) - costs[:, None] * data
-        top, rows = profit.argmax(axis=-1), np.arange(costs.size)
+    utility, contribution = alone.utility.copy(), alone.contribution.copy()
+    found = by_zooming(problem, costs[limited], most[limited])
+    utility[limited], contribution[limited] = found.utility, found.contribution
+    return Reservation(utility=utility, contribution=contribution)
+
+
+def by_zooming(problem: Problem, costs: np.ndarray, most: np.ndarray) -> Reservation:
+    """`reservation` for curves whose every value is dear, and for limited data.
+
+    One grid serves all costs; then the best cell of each is divided again and again.
+
+    Args:
+        problem: whose curve and valuation these are.
+        costs: of a datum, shape (types,).
+        most: the most data that each has, shape (types,); may be infinite.
+    """
+    return _zoomed(Keyed((*problem.family, costs.tobytes(), most.tobytes()), (problem, costs, most)))
+
+
+@lru_cache(maxsize=256)
+def _zoomed(keyed: Keyed) -> Reservation:
+    problem, costs, most = keyed.value
+    rows, high = np.arange(costs.size), np.minimum(problem.largest_value / costs, most)
+    shared = np.geomspace(1e-9 * high.min(), high.max(), COARSE)
+    data = np.broadcast_to(shared, (costs.size, COARSE))
+    worth = np.where(data <= high[:, None], problem.value(shared), -np.inf)
+    best, place = np.zeros(costs.size), np.zeros(costs.size)
+    for turn in range(ZOOMS + 1):
+        profit = worth - costs[:, None] * data
+        top = profit.argmax(axis=-1)
         place = np.where(profit[rows, top] > best, data[rows, top], place)
         best = np.maximum(best, profit[rows, top])
-        low, high = data[rows, np.maximum(top - 1, 0)], data[rows, np.minimum(top + 1, GRID - 1)]
-    utility, contribution = alone.utility.copy(), alone.contribution.copy()
-    utility[limited], contribution[limited] = best, place
-    return Reservation(utility=utility, contribution=contribution)
+        if turn < ZOOMS:
+            low, up = data[rows, np.maximum(top - 1, 0)], data[rows, np.minimum(top + 1, data.shape[1] - 1)]
+            data = np.geomspace(low, np.minimum(up, high), FINE, axis=-1)
+            worth = problem.value(data)
+    return Reservation(utility=best, contribution=place)

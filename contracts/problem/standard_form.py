@@ -14,10 +14,12 @@ Source: ours.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from functools import cached_property
 
 import numpy as np
 
+from contracts.errors import InvalidInput
 from contracts.problem.accuracy import AccuracyCurve
 from contracts.problem.baseline import above
 from contracts.problem.participants import Turnout
@@ -38,12 +40,22 @@ class World:
         plain: a plain problem with this world's curve and the mean valuation, both above the baseline. In a
             world of one group its types are the user's types, at effective costs, and it is the problem of
             those who live there; with several groups only its curve, valuation and `most_data` mean anything.
+            Where the curve is uncertain, it is the one on which promises are made.
+        curve: the curve as stated.
+        alone: `plain` with the best curve that training alone may hope for; itself where the curve is certain.
     """
 
     weight: float
     probabilities: np.ndarray
     laws: tuple[Turnout, ...]
     plain: Problem
+    curve: AccuracyCurve
+    alone: Problem
+
+    @property
+    def uncertain(self) -> bool:
+        """Whether promises must be kept for more than one curve."""
+        return self.curve.region is not None and not self.curve.region.point
 
 
 @frozen
@@ -107,6 +119,19 @@ class StandardForm:
     def contribution(self, raw: np.ndarray) -> np.ndarray:
         """Data delivered at least by the rows, from the raw data of the types, shape (rows,)."""
         return _of_rows(raw * self.effective, self.row, self.rows)
+
+    @property
+    def uncertain(self) -> bool:
+        """Whether promises must be kept for more than one curve in some world."""
+        return any(world.uncertain for world in self.worlds)
+
+    def under(self, curves: Sequence[AccuracyCurve | None]) -> StandardForm:
+        """The form with a curve taken for true in each world; with its own where that is None."""
+        worlds = [
+            world if curve is None else dataclasses.replace(world, plain=_on(self.problem, world.plain, curve))
+            for world, curve in zip(self.worlds, curves, strict=True)
+        ]
+        return dataclasses.replace(self, worlds=tuple(worlds))
 
     @property
     def simple(self) -> bool:
@@ -177,25 +202,44 @@ def _world(problem: Problem, scenario: Scenario, unit: float, costs: np.ndarray,
     doubt = problem.population.doubt
     if doubt is not None and doubt.distance == "total-variation":
         p = worst_within_groups(costs, p, stated.group_of, doubt.radius)
-    valuation = dataclasses.replace(problem.valuation, scale=unit)  # type: ignore[type-var]
     curve: AccuracyCurve = problem.accuracy if scenario.accuracy is None else scenario.accuracy
-    accuracy, worth = above(curve, valuation, problem.baseline)
     one = len(stated.laws) == 1
+    alone = stated.participants[0] if isinstance(stated.participants, tuple) else stated.participants
     plain = Problem(
         population=Population(
             costs=costs,
             probabilities=p if one else p / p.sum(),
-            participants=stated.participants if one else max(stated.most_participants, 2),
+            participants=alone if one else max(stated.most_participants, 2),
             names=stated.names,
         ),
-        accuracy=accuracy,
-        valuation=worth,
+        accuracy=curve,
+        valuation=dataclasses.replace(problem.valuation, scale=unit),  # type: ignore[type-var]
         belief=problem.belief,
         maximise=problem.maximise,
         currency=problem.currency,
     )
-    rows = np.bincount(row, weights=p)
-    return World(weight=float(scenario.weight), probabilities=rows, laws=stated.laws, plain=plain)
+    lowest, best = curve.promised(plain.most_data), curve.at_best
+    promised = _on(problem, plain, lowest)
+    return World(
+        weight=float(scenario.weight),
+        probabilities=np.bincount(row, weights=p),
+        laws=stated.laws,
+        plain=promised,
+        curve=curve,
+        alone=promised if best is lowest else _on(problem, plain, best),
+    )
+
+
+def _on(problem: Problem, plain: Problem, curve: AccuracyCurve) -> Problem:
+    """A plain problem with another curve, counted from the problem's baseline."""
+    if problem.baseline >= float(curve.optimum):
+        raise InvalidInput(
+            f"baseline = {problem.baseline:g}: expected less than {float(curve.optimum):g}, the optimum of the"
+            " worst curve that is not ruled out"
+        )
+    valuation = dataclasses.replace(problem.valuation, scale=plain.valuation.scale)  # type: ignore[type-var]
+    accuracy, worth = above(curve, valuation, problem.baseline)
+    return dataclasses.replace(plain, accuracy=accuracy, valuation=worth)
 
 
 def worst_within_groups(

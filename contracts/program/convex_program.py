@@ -118,7 +118,9 @@ def _solve(at: Setting, case: Case, tolerance: float, below: float) -> Solved:
     if found[1] > ROUGH:
         least = least_broken(at, case)
         if least.broken > BROKEN * at.value_unit and least.error <= CONVERGED:
-            return _proved_empty(at, case, least, below)
+            empty = _proved_empty(at, case, least, below)
+            if empty.bound < np.inf:
+                return empty
     if found[1] > CYCLING:
         found = min(found, *(_run(space, share, tolerance) for share in SHARES[1:]), key=lambda run: run[1])
     return _solved(space, *found)
@@ -149,6 +151,8 @@ def _proved_empty(at: Setting, case: Case, least: Solved, below: float) -> Solve
         scale *= 4.0
         priced = point._replace(feasibility=scale * point.feasibility, linear=scale * point.linear)
         bound = dual_bound(at, case, priced)
+    if not bound < target:  # broken by too little to be proved
+        return Solved(priced, np.inf, least.error, least.broken, least.iterations)
     return Solved(priced, bound, least.error, least.broken, least.iterations)
 
 
@@ -317,4 +321,22 @@ def _solved(space: _Space, state: State, error: float, iterations: int) -> Solve
     broken = float(w[-1]) * at.value_unit if space.elastic else 0.0
     point = point if space.elastic else into_box(at, space.case, point)
     bound = dual_bound(at, space.case, point)
+    if not space.elastic and error > CONVERGED:
+        free = _without_prices(at, space.case, point)
+        least = dual_bound(at, space.case, free)
+        point, bound = (point, bound) if bound <= least else (free, least)
     return Solved(point, bound if np.isfinite(bound) else np.inf, error, broken, iterations)
+
+
+def _without_prices(at: Setting, case: Case, point: Point) -> Point:
+    """The most that anybody may contribute and have: what it reaches bounds a case whose prices are too rough."""
+    low, high = box(at, case)
+    rows = at.form.rows
+    most = np.where(np.isfinite(high), high, low)
+    return Point(
+        contribution=most[:rows] * at.data_unit,
+        utility=most[rows : 2 * rows] * at.value_unit,
+        level=float(most[2 * rows :].sum()) * at.value_unit,
+        feasibility=np.zeros_like(point.feasibility),
+        linear=np.zeros_like(point.linear),
+    )

@@ -77,13 +77,19 @@ class Found(NamedTuple):
 Plan = Generator[list[Task], list[Candidate | None], Found]
 
 
-def search(model: FirstMoment, solver: Solver = solve, bounds: Solver = solve) -> Found:
-    """Solve with every prefix left out (as far as it can matter), and the relaxation, which `bounds` solves."""
+def search(model: FirstMoment, solver: Solver = solve, bounds: Solver = solve, *, close: float = CLOSE) -> Found:
+    """Solve with every prefix left out (as far as it can matter), and the relaxation, which `bounds` solves.
+
+    Args:
+        model: the problem made ready.
+        solver, bounds: what solves programs, and the relaxation.
+        close: what does not matter, as a share of the largest target.
+    """
 
     def solved(task: Task) -> Candidate | None:
         return attempt(model, task.program, task.excluded, bounds if task.relaxed else solver)
 
-    stages = plan(model)
+    stages = plan(model, close)
     tasks = next(stages)
     while True:
         try:
@@ -92,7 +98,7 @@ def search(model: FirstMoment, solver: Solver = solve, bounds: Solver = solve) -
             return end.value
 
 
-def plan(model: FirstMoment) -> Plan:
+def plan(model: FirstMoment, close: float = CLOSE) -> Plan:
     """The programs to solve, stage by stage; whoever solves them sends the candidates back, in their order."""
     whole = Task(model.program, 0, relaxed=False)
     if not model.knee > 0.0:
@@ -101,7 +107,7 @@ def plan(model: FirstMoment) -> Plan:
     relaxed = relax(model)
     full, *bounds = yield [whole] + ([Task(relaxed, 0, relaxed=True)] if relaxed is not None else [])
     bound = bounds[0] if bounds else None
-    if not undecided(model, full, bound):
+    if not undecided(model, full, bound, close):
         return Found(full, bound)
     rows, best = model.program.costs.size, full
     # Many types: a coarse search, then every prefix around its best.
@@ -141,11 +147,11 @@ def gap(model: FirstMoment, found: Found) -> float:
     return max(1.0 - found.bound.loss - reached, 0.0)
 
 
-def undecided(model: FirstMoment, full: Candidate | None, bound: Candidate | None) -> bool:
+def undecided(model: FirstMoment, full: Candidate | None, bound: Candidate | None, close: float = CLOSE) -> bool:
     """Whether some exclusion might beat the full program, as far as the relaxation's optimum tells."""
     if full is None or bound is None:
         return True
-    return (1.0 - bound.loss) * model.target_unit - full.target > CLOSE * model.target_unit
+    return (1.0 - bound.loss) * model.target_unit - full.target > close * model.target_unit
 
 
 def attempt(model: FirstMoment, program: Program, excluded: int, solver: Solver) -> Candidate | None:

@@ -36,6 +36,8 @@ from contracts.records import Keyed, frozen
 
 # Above this relative error a loss is taken not to be a mixture of exponentials.
 MIXTURE_ERROR = 1e-8
+MULTIPLES = 400  # of a curve's own rate
+NEXT_TO_NOTHING = 1e-9  # of the largest loss
 
 
 class Program(NamedTuple):
@@ -357,10 +359,30 @@ def _mixtures(keyed: Keyed) -> Losses:
     # Without a floor the range reaches down to 1e-9 of any `high` it stands for.
     low = curve.floor if curve.floor > 0 else early(problem, 1e-10 * high)
     of_value = fit_exponentials(problem.value_loss, low, high, rates=curve.natural_rates)
+    if of_value.relative_error > MIXTURE_ERROR and curve.natural_rates is not None:
+        of_value = _by_more_rates(problem, curve.natural_rates, high)
     if problem.target_is_value:
         return on_common_rates(of_value, of_value)
     of_target = fit_exponentials(lambda x: curve.shortfall(x, np), low, high, rates=curve.natural_rates)
     return on_common_rates(of_target, of_value)
+
+
+def _by_more_rates(problem: Problem, natural: np.ndarray, high: float) -> ExponentialSum:
+    """The loss of value where it takes more multiples of a curve's own rates, down to almost no data."""
+    low = float(problem.accuracy.floor) or _still_nothing(problem, 1e-10 * high)
+    multiples = float(natural.min()) * np.arange(1.0, MULTIPLES + 1.0)
+    fastest = float(multiples[-1])
+    decades = max(np.log10(25.0 / (low * fastest)), 0.0)
+    faster = np.geomspace(fastest, fastest * 10.0**decades, 2 + int(9.0 * decades))
+    return fit_exponentials(problem.value_loss, low, high, rates=np.union1d(multiples, faster))
+
+
+def _still_nothing(problem: Problem, low: float) -> float:
+    """An amount of data, `low` or less, with which next to nothing is gained yet."""
+    top, least = problem.largest_value, 1e-20 * low
+    while top - float(problem.value_loss(np.array(low))) > NEXT_TO_NOTHING * top and low > least:
+        low *= 0.1
+    return low
 
 
 def _distinct(costs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -2,7 +2,8 @@ r"""The losses of every world as mixtures of exponentials on common rates: as so
 
 As solved, a mixture is the loss itself above the curve's floor (`first_moment.mixtures`), or nowhere below it
 where the loss is no mixture (arctan, tables): promises made by it can be kept, as models are at least as good.
-As a bound, it is nowhere above the true loss. What lies between shows as the gap of the proof.
+As a bound, it is above the true loss by next to nothing, which proofs allow for. What lies between shows as the
+gap of the proof.
 
 Source: ours; the linear programs are solved by HiGHS.
 """
@@ -18,14 +19,14 @@ from contracts.problem.shape import concave_from
 from contracts.problem.standard_form import StandardForm
 from contracts.program.exponential_sum import ExponentialSum, Loss, Losses, on_common_rates
 from contracts.program.first_moment import MIXTURE_ERROR, mixtures
-from contracts.program.relaxation import VANISHING, minorant
+from contracts.program.relaxation import FAINT, minorant
 from contracts.program.worlds import Worlds, counts_of
 from contracts.proof.evidence import Mixtures
 from contracts.records import Keyed, frozen
 
 WORST = 60  # cells of a grid that are looked at closely
 FULL = 1e-3  # of the largest loss: what data must remove to count
-FAINT = 0.01  # of the largest loss: below it, excess counts absolutely
+SLACK = 1e-7  # of the largest loss: by how much a bound may lie above, which its proof allows for
 
 
 @frozen
@@ -37,8 +38,7 @@ class WorldLosses:
         true: whether these are the losses themselves, so that its optimum is the problem's.
         fitted: whether `solved` are the losses themselves above the curves' floors.
         knee: the data from which on they are in every world.
-        relaxed: mixtures nowhere above the losses; None where `true`, or where a loss vanishes (then there are
-            none).
+        relaxed: mixtures above the losses by `SLACK` at most; None where `true`.
     """
 
     solved: Mixtures
@@ -180,12 +180,10 @@ def _majorants(keyed: Keyed) -> Losses:
     return on_common_rates(of_target, of_value)
 
 
-def _relaxed(plains: list[tuple[Problem, float]], most: float) -> list[Losses] | None:
+def _relaxed(plains: list[tuple[Problem, float]], most: float) -> list[Losses]:
     found = []
     for plain, knee in plains:
         high = 10.0 ** float(np.ceil(np.log10(most)))
-        if not float(plain.value_loss(np.array([high]))[0]) > VANISHING * plain.largest_value:
-            return None
         found.append(_minorants(Keyed((*plain.family, knee, high), (plain, knee, high))))
     return found
 
@@ -205,8 +203,8 @@ def _minorants(keyed: Keyed) -> Losses:
         return np.minimum(plain.accuracy.shortfall(np.maximum(x, floor), np), top)
 
     knee = knee if knee > 0.0 else _where_it_falls(of_value, plain.largest_value, high)
-    value = minorant(of_value, knee, high)
-    target = value if plain.target_is_value else minorant(of_target, knee, high)
+    value = minorant(of_value, knee, high, SLACK)
+    target = value if plain.target_is_value else minorant(of_target, knee, high, SLACK)
     return on_common_rates(target, value)
 
 

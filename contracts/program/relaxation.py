@@ -20,16 +20,19 @@ from contracts.records import Keyed
 POINTS_PER_DECADE = 24
 RATES_PER_DECADE = 6
 TINY = float(np.finfo(float).tiny)  # where a loss is too small for a float, so must the mixture be
+FAINT = 0.01  # of the largest loss: below it, what is missing counts absolutely
 VANISHING = 1e-13  # of the largest value: where a loss is no more than rounding
 
 
-def minorant(loss: Loss, knee: float, high: float) -> ExponentialSum:
+def minorant(loss: Loss, knee: float, high: float, slack: float = 0.0) -> ExponentialSum:
     """The best mixture of exponentials below a loss on [0, high], by linear programming (HiGHS).
 
     Args:
         loss: decreasing, vectorised; that of a worthless model on the floor.
         knee: data up to which the loss is not convex (its floor, or an inflection), > 0.
         high: end of the range.
+        slack: by how much it may lie above, relative to the largest loss: no mixture is below a loss that
+            vanishes. With it, how far it lies below counts absolutely where the loss is faint.
 
     Returns:
         The mixture; its `relative_error` is how far it may lie below the loss.
@@ -38,19 +41,26 @@ def minorant(loss: Loss, knee: float, high: float) -> ExponentialSum:
 
     near = np.linspace(0.0, 4.0 * knee, 120)
     x = np.union1d(near, np.geomspace(4.0 * knee, high, int(POINTS_PER_DECADE * np.log10(high / knee))))
-    true = np.maximum(loss(x), TINY)
+    top = float(loss(np.zeros(1))[0])
+    true = np.maximum(loss(x) + slack * top, TINY)
     rates = np.geomspace(1e-3 / high, 25.0 / knee, int(RATES_PER_DECADE * np.log10(25e3 * high / knee)))
     matrix = np.exp(-np.multiply.outer(x, rates)) / true[:, None]
     # Scaled columns keep the program's coefficients within the solver's tolerances.
     scale = matrix.max(axis=0)
-    weight = np.gradient(np.log(x + knee))
+    weight = np.gradient(np.log(x + knee)) * (true / (true + FAINT * top) if slack > 0.0 else 1.0)
     matrix = matrix / scale
-    answer = linprog(-weight @ matrix, A_ub=matrix, b_ub=np.ones(x.size), method="highs")
-    weights = np.zeros(rates.size) if answer.x is None else np.maximum(answer.x, 0.0) / scale
+    weights = np.zeros(rates.size)
+    for method in ("highs", "highs-ipm"):
+        answer = linprog(-weight @ matrix, A_ub=matrix, b_ub=np.ones(x.size), method=method)
+        if answer.x is not None and answer.x.max() > 0.0:
+            weights = np.maximum(answer.x, 0.0) / scale
+            break
+    else:
+        weights[0] = true.min()  # next to a constant
     kept = weights > 0
     mixture = ExponentialSum(weights=weights[kept], rates=rates[kept], low=0.0, high=high, relative_error=1.0)
     fine = np.union1d(np.linspace(0.0, 8.0 * knee, 4000), np.geomspace(knee, high, 8000))
-    ratio = mixture(fine) / np.maximum(loss(fine), TINY)
+    ratio = mixture(fine) / np.maximum(loss(fine) + slack * top, TINY)
     # The grid of the program is coarse: shrink until nothing sticks out of the fine one.
     shrink = 1.0 / max(1.0, float(ratio.max()) * (1.0 + 1e-12))
     return ExponentialSum(

@@ -84,7 +84,7 @@ def better_lots(menus: FixedMenus, form: StandardForm, start: np.ndarray) -> np.
         form: the standard form.
         start: where to begin, shape (rows,).
     """
-    case, lot = in_lots(form, menus.case), form.lot
+    case, lot = in_lots(form, menus.case), form.lot or 0.0
     steps = [np.zeros(form.rows) for _ in pools(form, menus.case)]
     for step, rows in zip(steps, pools(form, menus.case), strict=True):
         step[rows] = lot

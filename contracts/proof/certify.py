@@ -24,6 +24,7 @@ from contracts.proof.outside_options import may_stay_out, outside_utilities
 from contracts.proof.plain_proof import Bounded, Given, plain_gaps
 from contracts.proof.promises import Menu
 from contracts.proof.reached import outcomes_of, reached_by, unit_of
+from contracts.proof.region_check import LOWEST, bounds_all, kept_throughout
 from contracts.proof.simulation import confirmed
 from contracts.proof.soundness import ProofRefused
 
@@ -83,7 +84,10 @@ def certify(
         return dataclasses.replace(found.certificate, missing="a promise is broken")
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         bounded = _gaps(form, outside, proof, found)
-    return _judged(found.certificate, bounded, proof, gap * unit_of(form))
+    if not bounds_all(form, proof):
+        scope = ", ".join(filter(None, [bounded.scope, LOWEST]))
+        bounded = bounded._replace(gap=None, scope=scope)
+    return _judged(found.certificate, _meaningful(bounded, unit_of(form)), proof, gap * unit_of(form))
 
 
 def _promised(
@@ -102,6 +106,7 @@ def _promised(
     rewards = np.where(menu.stays, 0.0, menu.worth)
     outcomes = outcomes_of(utility, rewards, outside, [world.crowd for world in worlds])
     reached = reached_by(form, worlds, outcomes)
+    region = kept_throughout(form, menu, worlds)
     check, disagreement = confirmed(menu, worlds)
     violations = [
         *complaints,
@@ -109,6 +114,7 @@ def _promised(
         *promises.misstated(form, arrays["reservation_utility"], outside),
         *_misstated(form, worlds, reached, stated),
         *doubt.violations,
+        *region.violations,
         *disagreement,
     ]
     envy, envied = promises.envy(form, menu)
@@ -126,8 +132,8 @@ def _promised(
         independent_check="; ".join(filter(None, [worlds[0].how, check])),
         violations=tuple(violations),
         tolerance=promises.TOLERANCE * promises.largest_value(form),
-        about=(*_about(form, menu), *doubt.about),
-        extended=doubt.extended,
+        about=(*_about(form, menu), *doubt.about, *region.about),
+        extended=doubt.extended | region.extended,
     )
     return _Found(certificate, menu, reached)
 
@@ -158,7 +164,10 @@ def mixtures_of(proof: Proof, worlds: int) -> list[Exponentials] | None:
 
 def _misstated(form: StandardForm, worlds: list[Expected], reached: float, stated: tuple) -> list[str]:
     value = mean_of(form.worlds, [world.value for world in worlds])
-    accuracy = form.problem.baseline + mean_of(form.worlds, [world.accuracy for world in worlds])
+    problem = form.problem
+    accuracy = problem.baseline + mean_of(form.worlds, [world.accuracy for world in worlds])
+    if problem.objective is None and not problem.target_is_value:  # an accuracy, which is stated as it is
+        reached += problem.baseline
     sizes = promises.largest_value(form), 1.0, unit_of(form)
     names = "objective", "expected accuracy", "what is maximised"
     found = []
@@ -201,6 +210,13 @@ def _one_plain_world(form: StandardForm) -> bool:
     alone = len(form.worlds) == 1 and len(form.worlds[0].laws) == 1
     free = form.problem.menu.free and form.problem.objective is None
     return alone and free and not np.isfinite(form.capacity).any()
+
+
+def _meaningful(bounded: Bounded, unit: float) -> Bounded:
+    """Bounds that leave more open than there is say nothing."""
+    gap = bounded.gap if bounded.gap is None or bounded.gap <= unit else None
+    solved = bounded.solved if bounded.solved is None or bounded.solved <= unit else None
+    return bounded._replace(gap=gap, solved=solved)
 
 
 def _judged(certificate: Certificate, bounded: Bounded, proof: Proof, asked: float) -> Certificate:

@@ -67,6 +67,8 @@ class Proof:
         global_cases: the same on a relaxation that bounds the true curve.
         member: for doubt by Kullback-Leibler divergence the probabilities, shape (types,), at which the others
             bound every contract.
+        curves: for uncertain curves, one for each world: where in its region is the curve at which the others
+            bound every contract, a direction of length <= 1, shape (parameters,); empty where it is known.
     """
 
     witness: Witness | None = None
@@ -75,3 +77,4 @@ class Proof:
     cases: Cases | None = None
     global_cases: Cases | None = None
     member: np.ndarray | None = None
+    curves: tuple[np.ndarray, ...] | None = None

@@ -21,6 +21,7 @@ from contracts.proof.mixture_check import Exponentials, mixture_error
 EXACT, LATTICE = 1e-9, 1e-7  # of the largest value: what expectations over exact laws, and over lattices, miss
 SOUND = 1e-9  # relative error of mixtures by which promises may be checked
 MOST_TERMS = 4_000_000  # amounts of data times different options that are looked at one by one
+SAME = 9  # digits to which amounts of data that are one agree
 CELLS = 2**17
 
 
@@ -48,14 +49,17 @@ def crowds(form: StandardForm, x: np.ndarray) -> list[Crowd]:
     """Who takes part in each world, by type, at the probabilities that are worst for contributions x.
 
     In a ball of total variation the member that takes mass from those who bring most and gives it to those who
-    bring least is worst for whatever rises with the total.
+    bring least, and of these to the dearest, is worst for whatever rises with the total, and for welfare.
     """
     doubt = form.problem.population.doubt
     stated = stated_crowds(form)
     if doubt is None or doubt.distance != "total-variation":
         return stated
+    rank = np.empty(x.size)
+    amount = np.round(x / max(float(x.max()), 1e-300), SAME)
+    rank[np.lexsort((form.costs[form.row], -amount))] = np.arange(x.size)
     return [
-        crowd._replace(probabilities=worst_within_groups(-x, crowd.probabilities, crowd.group, doubt.radius))
+        crowd._replace(probabilities=worst_within_groups(rank, crowd.probabilities, crowd.group, doubt.radius))
         for crowd in stated
     ]
 
@@ -74,6 +78,11 @@ def believed_law(crowd: Crowd, x: np.ndarray, g: int) -> Law:
     return combined([_law(crowd, x, h, others=h == g) for h in range(len(crowd.laws))])
 
 
+def everybody_law(crowd: Crowd, x: np.ndarray) -> Law:
+    """The law of what all bring."""
+    return combined([_law(crowd, x, g) for g in range(len(crowd.laws))])
+
+
 def expected(crowd: Crowd, x: np.ndarray, mixtures: Exponentials | None) -> Expected:
     """What the trained model is worth in one world.
 
@@ -83,7 +92,7 @@ def expected(crowd: Crowd, x: np.ndarray, mixtures: Exponentials | None) -> Expe
         mixtures: those of the proof for this world, if it has any; used only if they stand for the curve.
     """
     plain = crowd.plain
-    total = combined([_law(crowd, x, g) for g in range(len(crowd.laws))])
+    total = everybody_law(crowd, x)
     value, accuracy = total.expectation(plain.value), total.expectation(plain.accuracy)
     target = value if plain.target_is_value else accuracy
     kinds = np.unique(np.stack([crowd.group.astype(float), x]), axis=1).shape[1]

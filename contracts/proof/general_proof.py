@@ -18,12 +18,14 @@ from contracts.proof.expectations import stated_crowds
 from contracts.proof.leaf_bound import Bound, Leaf, Setting, leaf_bound, lowest_top
 from contracts.proof.leaves import in_lots, leaves_of, too_many_options
 from contracts.proof.losses import Crowd
-from contracts.proof.mixture_check import Exponentials, below, mixture_error
+from contracts.proof.mixture_check import Exponentials, difference, excess
 from contracts.proof.outside_options import may_stay_out
-from contracts.proof.plain_proof import CONTINUED, MIXTURE_ERROR, SERVING, Bounded, positive_gap
+from contracts.proof.plain_proof import CONTINUED, SERVING, Bounded, positive_gap
 from contracts.proof.reached import unit_of
+from contracts.proof.region_check import at_curves
 from contracts.proof.soundness import ProofRefused, numbers
 
+MIXTURE_ERROR = 1e-5  # of the largest loss: what the gap allows for
 NEAR = 1e-9  # relative: how far outside of its ball a member may be
 
 
@@ -57,11 +59,12 @@ def general_gaps(form: StandardForm, outside: np.ndarray, proof: Proof, reached:
 
 
 def at_member(form: StandardForm, proof: Proof) -> StandardForm:
-    """The form at the member of a Kullback-Leibler ball at which the proof bounds all contracts.
+    """The form at the member of a Kullback-Leibler ball, and the curves, where the proof bounds all contracts.
 
     Raises:
-        ProofRefused: it is no member.
+        ProofRefused: it is no member, or they are not in their region.
     """
+    form = at_curves(form, proof)
     doubt = form.problem.population.doubt
     if doubt is None or doubt.distance != "kullback-leibler" or proof.member is None:
         return form
@@ -133,16 +136,12 @@ def _setting(form: StandardForm, outside: np.ndarray, cases: Cases, relaxed: boo
     mixtures, error = [], 0.0
     for given, world in zip(_mixtures(cases, len(form.worlds)), form.worlds, strict=True):
         data = most * sum(law.most for law in world.laws)
-        if relaxed:
-            shrunk = below(world.plain, given, data)
-            if shrunk is None:
-                raise ProofRefused("the proof against the true curve has a mixture that is not below its loss")
-            mixtures.append(shrunk)
-            continue
-        error = max(error, mixture_error(world.plain, given, data))
+        error = max(error, (excess if relaxed else difference)(world.plain, given, data))
         mixtures.append(given)
+    if relaxed and not error <= MIXTURE_ERROR:
+        raise ProofRefused("the proof against the true curve has a mixture that is not below its loss")
     if not error <= MIXTURE_ERROR:
-        raise ProofRefused(f"the proof's mixture differs from the curve by {error:.3g} (relative)")
+        raise ProofRefused(f"the proof's mixture differs from the curve by {error:.3g} (of the largest loss)")
     return Setting(form, asked, outside, crowds, by_type, mixtures, top), error
 
 

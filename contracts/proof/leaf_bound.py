@@ -96,9 +96,9 @@ def leaf_bound(setting: Setting, case: Case, leaf: Leaf) -> Bound:
     rows, worlds = setting.form.rows, len(setting.crowds)
     y = prices("feasibility", leaf.feasibility, (worlds, rows)).copy()
     weights = prices("linear constraints", leaf.linear, constraints.least.shape)
-    x, u, z = _point(setting, case, leaf)
     if box is None:
         return Bound(-np.inf)
+    x, u, z = _point(setting, case, leaf)
     x, u = np.where(box.nothing, 0.0, x), np.where(box.served, u, 0.0)
     y[:, ~box.served] = 0.0  # nothing is promised to whoever may be left out
     total = _Sum(rows)

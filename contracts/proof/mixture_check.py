@@ -84,6 +84,39 @@ def _measured_error(keyed: Keyed) -> float:
     return worst if np.isfinite(worst) else np.inf
 
 
+def difference(problem: Problem, mixtures: Any, most: float = 0.0) -> float:
+    """How far mixtures are from the losses above the floor, relative to the largest."""
+    return _off(_mixture_key(problem, mixtures, most), False)
+
+
+def excess(problem: Problem, mixtures: Any, most: float = 0.0) -> float:
+    """By how much mixtures exceed the true losses at most, relative to the largest."""
+    return _off(_mixture_key(problem, mixtures, most), True)
+
+
+@lru_cache(maxsize=1024)
+def _off(keyed: Keyed, above: bool) -> float:
+    problem, mixtures = keyed.value
+    if not _sound(mixtures):
+        return np.inf
+    data, worst = _everywhere(problem, keyed.key[3]), 0.0
+    data = data if above else data[data >= float(problem.accuracy.floor)]
+    each = _powers(data, mixtures.rates)
+    for weight, loss in zip(
+        (mixtures.target_weights, mixtures.value_weights), _losses(problem, data), strict=True
+    ):
+        with np.errstate(over="ignore", invalid="ignore"):
+            off = each @ weight - loss
+            worst = float(np.maximum(worst, (off if above else np.abs(off)).max() / loss[0]))
+    return worst if np.isfinite(worst) else np.inf
+
+
+def _everywhere(problem: Problem, high: float) -> np.ndarray:
+    """Data from nothing to `high`, close to one another where curves turn."""
+    floor = max(float(problem.accuracy.floor), early(problem, 1e-9 * high))
+    return np.r_[np.linspace(0.0, 8.0 * floor, 4001), np.geomspace(8.0 * floor, max(high, 8.0 * floor), 4001)]
+
+
 def below(problem: Problem, mixtures: T, most: float = 0.0) -> T | None:
     """Mixtures shrunk until they lie below the true losses, as a copy of their record; None if they are none."""
     shrunk = _shrunk(_mixture_key(problem, mixtures, most))
@@ -95,9 +128,7 @@ def _shrunk(keyed: Keyed) -> tuple[np.ndarray, np.ndarray] | None:
     problem, mixtures = keyed.value
     if not _sound(mixtures):
         return None
-    high = keyed.key[3]
-    floor = max(float(problem.accuracy.floor), early(problem, 1e-9 * high))
-    data = np.r_[np.linspace(0.0, 8.0 * floor, 4001), np.geomspace(8.0 * floor, max(high, 8.0 * floor), 4001)]
+    data = _everywhere(problem, keyed.key[3])
     each = _powers(data, mixtures.rates)
     weights = (mixtures.target_weights, mixtures.value_weights)
     # Where the loss is too small for a float, so must the mixture be.

@@ -11,6 +11,7 @@ from contracts.problem.standard_form import StandardForm
 from contracts.records import Keyed
 
 POINTS = (1500, 60, 60, 60, 60)  # of the grid, and of the grids into which its best cell is divided
+FEWER = (240, 20, 20, 20, 20, 20)  # where each value of the curve is the best of many
 
 
 def may_stay_out(problem: Problem) -> bool:
@@ -25,22 +26,38 @@ def may_stay_out(problem: Problem) -> bool:
 def outside_utilities(form: StandardForm) -> np.ndarray:
     """What each type gets by staying out, shape (types,), in its own units of cost, counted from the baseline.
 
-    As given; else the best of training alone in any world, at its honest cost, up to its own capacity.
+    As given; else the best of training alone in any world, at its honest cost, up to its own capacity, on the
+    best curve that is not ruled out there.
     """
     problem = form.problem
     if problem.outside.utility is not None:
         return np.broadcast_to(
             np.asarray(problem.outside.utility, dtype=float), (problem.population.types,)
         ).copy()
-    most = np.full(problem.population.types, np.inf)
-    if problem.population.capacities is not None:
-        most = problem.population.capacities * (form.effective / (1.0 - problem.population.shading))
-    worlds = [reservation_by_zooming(world.plain, form.honest_costs, most) for world in form.worlds]
+    most = own_most(form)
+    worlds = [
+        reservation_by_zooming(
+            world.alone, form.honest_costs, most, points=POINTS if world.alone is world.plain else FEWER
+        )
+        for world in form.worlds
+    ]
     return form.relative * np.max(worlds, axis=0)
 
 
+def own_most(form: StandardForm) -> np.ndarray:
+    """The most effective data that each type has, shape (types,)."""
+    population = form.problem.population
+    if population.capacities is None:
+        return np.full(population.types, np.inf)
+    return population.capacities * (form.effective / (1.0 - population.shading))
+
+
 def reservation_by_zooming(
-    problem: Problem, costs: np.ndarray | None = None, most: np.ndarray | None = None
+    problem: Problem,
+    costs: np.ndarray | None = None,
+    most: np.ndarray | None = None,
+    *,
+    points: tuple[int, ...] = POINTS,
 ) -> np.ndarray:
     """The largest of 0 and v(a(m)) - cost m over m up to some amount, shape (types,).
 
@@ -50,23 +67,24 @@ def reservation_by_zooming(
         problem: whose curve and valuation these are.
         costs: of a datum, shape (types,); by default those of the problem's types.
         most: the most data that each has, shape (types,); by default any amount.
+        points: of the grid, and of the grids into which its best cell is divided.
     """
     each = np.asarray(problem.population.costs if costs is None else costs)
     limits = np.full(each.size, np.inf) if most is None else most
-    key = (*problem.family, each.tobytes(), limits.tobytes())
-    return _zoomed(Keyed(key, (problem, each, limits))).copy()
+    key = (*problem.family, each.tobytes(), limits.tobytes(), points)
+    return _zoomed(Keyed(key, (problem, each, limits, points))).copy()
 
 
 # Contracts of one sweep share curves and costs: what depends on these alone is remembered.
 @lru_cache(maxsize=1024)
 def _zoomed(keyed: Keyed) -> np.ndarray:
-    problem, all_costs, limits = keyed.value
+    problem, all_costs, limits, grids = keyed.value
     pairs, place = np.unique(np.stack([all_costs, limits]), axis=1, return_inverse=True)
     costs, most = pairs
     high = np.minimum(problem.largest_value / costs, most)
     low = np.minimum(max(float(problem.accuracy.floor), 1e-9 * float(high.min())), 0.5 * high)
     best = np.zeros(costs.size)
-    for points in POINTS:
+    for points in grids:
         data = np.geomspace(low, high, points, axis=-1)
         profit = problem.value(data) - costs[:, None] * data
         top = np.argmax(profit, axis=-1)

@@ -120,7 +120,7 @@ def refusal(made: dict[str, Any]) -> str | None:
         made: arguments of a `Problem`, as `parts` draws them.
     """
     sketch: Any = SimpleNamespace(
-        **{"belief": "interim", "objective": None, "scenarios": (), "menu": Menu()} | made
+        **{"belief": "interim", "objective": None, "scenarios": (), "menu": Menu(), "outside": Outside()} | made
     )
     sketch.scales = np.broadcast_to(made["valuation"].scale, (made["population"].types,))
     for line in TABLE:
@@ -165,7 +165,7 @@ def parts(
     if "baseline" in chosen:
         every = [curve, *(s.accuracy for s in made.get("scenarios", ()) if s.accuracy is not None)]
         made["baseline"] = draw(st.floats(0.05, 0.7)) * min(float(one.optimum) for one in every)
-    return made | _demands(draw, chosen, base, len(made["population"].laws))
+    return made | _demands(draw, chosen, base)
 
 
 def _chosen(draw: Any, ingredients: Iterable[str], at_most: int) -> frozenset[str]:
@@ -284,7 +284,7 @@ def _scenarios(draw: Any, population: Population, curve: Any) -> tuple[Scenario,
     return tuple(found)
 
 
-def _demands(draw: Any, chosen: frozenset[str], base: Problem, groups: int) -> dict[str, Any]:
+def _demands(draw: Any, chosen: frozenset[str], base: Problem) -> dict[str, Any]:
     """What is asked of the menu, what else there is, and what is maximised."""
     top, size = base.largest_value, base.population.types
     made: dict[str, Any] = {}
@@ -296,7 +296,7 @@ def _demands(draw: Any, chosen: frozenset[str], base: Problem, groups: int) -> d
         share = st.one_of(st.just(0.0), st.floats(0.001, 0.1))
         outside["joining_cost"] = top * np.array(draw(st.lists(share, min_size=size, max_size=size)))
     if "options" in chosen:
-        menu["options"] = draw(st.integers(groups, size))
+        menu["options"] = draw(st.integers(1, size))
     if "lot" in chosen:
         menu["lot"] = data_for_half(base.accuracy) * draw(by_logarithm(0.1, 2.0))
     for name in ("participation-margin", "preference-margin"):

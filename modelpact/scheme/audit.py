@@ -28,6 +28,7 @@ def audit(scheme: Scheme, records: Mapping[str, Record]) -> Made:
     for k in honest:
         participants[k] |= _alternatives(scheme, draw, k)
     found = {
+        "contract": records["publish"].result["contract"],
         "participants": participants,
         "honest": honest,
         "promises_met": all(participants[k]["met"] for k in draw.accepted),
@@ -58,14 +59,14 @@ def _participant(draw: Draw, records: Mapping[str, Record], k: int) -> dict[str,
     if k not in draw.accepted:
         # nothing from the coordinator; whoever delivered something still has it, and can train by itself
         given = samples(records["contribute"], k) if k in found else draw.held[k].take(np.arange(0))
-        kept = draw.by_itself(given, row["cost"]) if k in found else draw.alone(k)
-        value = draw.worth(kept.accuracy)
+        kept = draw.by_itself(given, row["cost"], k) if k in found else draw.alone(k)
+        value = draw.worth(kept.accuracy, k)
         return {**row, "cost": kept.cost, "accuracy": kept.accuracy, "value": value, "utility": kept.utility}
     (reward,) = [r for r in records["settle"].result["rewards"] if r["seat"] == k]
     test = samples(records["data"], "test")
     params = records["deliver"].arrays[f"params_{k}"]
     accuracy = draw.model.accuracy(params, test.inputs, test.labels)
-    value = draw.worth(accuracy)
+    value = draw.worth(accuracy, k)
     return {
         **row,
         "promised_accuracy": reward["promised_accuracy"],
@@ -76,7 +77,7 @@ def _participant(draw: Draw, records: Mapping[str, Record], k: int) -> dict[str,
         "promised_value": reward["promised_value"],
         "value": value,
         "promised_utility": reward["promised_value"] - row["cost"],
-        "expected_utility": float(draw.menu.expected_value[signature["option"]]) - row["cost"],
+        "expected_utility": draw.expected_value(k, reward["option"]) - row["cost"],
         "utility": value - row["cost"],
     }
 
@@ -115,11 +116,12 @@ def _alternatives(scheme: Scheme, draw: Draw, k: int) -> dict[str, Any]:
 def _promised_gains(draw: Draw, k: int, own: int, options: list[str]) -> dict[str, float]:
     """What the menu itself says another option would have gained, in expectation; at most 0 by design."""
     cost = float(draw.signatures[k]["cost"])
-    expected = draw.menu.expected_value - cost * draw.menu.data
+    kind = int(draw.signatures[k]["type"])
+    expected = draw.menu.gains(kind, cost)
     others = {name: float(expected[draw.menu.names.index(name)]) for name in options}
     return {
         name: value - float(expected[own])
-        for name, value in ({"alone": draw.menu.alone(cost)[1]} | others).items()
+        for name, value in ({"alone": draw.menu.alone(cost, kind)[1]} | others).items()
     }
 
 
@@ -132,8 +134,9 @@ def _assumptions(scheme: Scheme, draw: Draw, records: Mapping[str, Record], hone
     curves = {which: float(curve_of(records["fit"], which)(total)) for which in ("central", "published")}
     unfit = [k for k in draw.accepted if k not in honest]
     return {
-        "contributors_expected": int(scheme.population.participants),
+        "contributors_expected": _number(scheme.population.mean_participants),
         "contributors": len(draw.accepted),
+        "contributors_as_expected": _as_expected(scheme, draw),
         "dishonest_data_accepted": [draw.signatures[k]["name"] for k in unfit],
         "honest_refused": [
             draw.signatures[k]["name"] for k in honest_seats(list(draw.signatures)) if k not in draw.accepted
@@ -146,6 +149,18 @@ def _assumptions(scheme: Scheme, draw: Draw, records: Mapping[str, Record], hone
         "bands_overlap": records["fit"].result["overlap"],
         "irregularities_of_the_pilot": records["fit"].result["irregularities"],
     }
+
+
+def _number(mean: float) -> int | float:
+    return int(mean) if mean == int(mean) else mean
+
+
+def _as_expected(scheme: Scheme, draw: Draw) -> bool:
+    """Whether of each group as many contribute as its law allows."""
+    population = scheme.population
+    came = np.zeros(len(population.laws))
+    np.add.at(came, population.group_of[[int(draw.signatures[k]["type"]) for k in draw.accepted]], 1)
+    return all(number in law.support[0] for number, law in zip(came, population.laws, strict=True))
 
 
 def _plain(outcome: Outcome) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -26,9 +27,16 @@ Rule = Callable[[Draw, Sequence[int], AccuracyCurve], Found]
 
 def alone(draw: Draw, seats: Sequence[int], _: AccuracyCurve) -> Found:
     """Everybody labels what pays for itself and trains by itself."""
-    amounts = [draw.menu.alone(float(draw.signatures[k]["cost"]))[0] for k in seats]
+    amounts = [draw.menu.alone(float(draw.signatures[k]["cost"]), draw.signatures[k]["type"])[0] for k in seats]
     amounts = [min(amount, len(draw.held[k])) for amount, k in zip(amounts, seats, strict=True)]
-    return amounts, [draw.by_itself(part, 0.0).accuracy for part in _parts(draw, seats, amounts)], None
+    return (
+        amounts,
+        [
+            draw.by_itself(part, 0.0, k).accuracy
+            for part, k in zip(_parts(draw, seats, amounts), seats, strict=True)
+        ],
+        None,
+    )
 
 
 def everything_for_everybody(draw: Draw, seats: Sequence[int], _: AccuracyCurve) -> Found:
@@ -92,7 +100,7 @@ def carry_out(draw: Draw, seats: Sequence[int], curve: AccuracyCurve) -> dict[st
     found = {}
     for name, rule in BASELINES.items():
         amounts, accuracies, trained = rule(draw, seats, curve)
-        values = np.array([draw.worth(accuracy) for accuracy in accuracies])
+        values = np.array([draw.worth(accuracy, k) for accuracy, k in zip(accuracies, seats, strict=True)])
         found[name] = {
             "data": amounts,
             "accuracy": accuracies,
@@ -106,17 +114,22 @@ def gain_of_riding_free(draw: Draw, seats: Sequence[int]) -> list[float]:
     """What each seat would gain by delivering nothing where everybody receives the whole model."""
     amounts = [int(draw.menu.data[draw.signatures[k]["option"]]) for k in seats]
     parts = _parts(draw, seats, amounts)
-    whole = draw.worth(_tested(draw, parts))
+    whole = _tested(draw, parts)
     gains = []
     for i, k in enumerate(seats):
-        without = draw.worth(_tested(draw, [part for j, part in enumerate(parts) if j != i]))
-        gains.append(without - whole + float(draw.signatures[k]["cost"]) * amounts[i])
+        without = draw.worth(_tested(draw, [part for j, part in enumerate(parts) if j != i]), k)
+        gains.append(without - draw.worth(whole, k) + float(draw.signatures[k]["cost"]) * amounts[i])
     return gains
 
 
 def _sharing(draw: Draw, seats: Sequence[int], curve: AccuracyCurve) -> DataSharing:
-    costs = [float(draw.signatures[k]["cost"]) for k in seats]
-    return data_sharing(costs, curve, value=draw.menu.valuation)
+    """The game of sharing; who values models more acts like one whose data are cheaper."""
+    scale = np.broadcast_to(np.asarray(draw.menu.valuation.scale, dtype=float), (len(draw.menu.names),))
+    unit = float(scale.mean())
+    relative = np.array([scale[draw.signatures[k]["type"]] for k in seats]) / unit
+    costs = np.array([float(draw.signatures[k]["cost"]) for k in seats]) / relative
+    valuation = dataclasses.replace(draw.menu.valuation, scale=unit)  # type: ignore[type-var]
+    return data_sharing(costs.tolist(), curve, value=valuation)
 
 
 def _available(draw: Draw, seats: Sequence[int], wanted: np.ndarray) -> list[int]:

@@ -30,8 +30,9 @@ from modelpact.scheme.menu import Menu
 from modelpact.scheme.pilot import train_weighted
 from modelpact.scheme.settings import Scheme
 from modelpact.scheme.stages import Made, Record, Stage
+from modelpact.scheme.stock import share_of_stock
 from modelpact.scheme.trainers import classifier
-from modelpact.scheme.world import pad, samples, share_of_stock, stream
+from modelpact.scheme.world import pad, samples, stream
 
 QUARTILE = 0.25
 SUBSETS = 20  # of the validation samples, from which natural distances are known

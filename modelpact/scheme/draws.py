@@ -204,9 +204,7 @@ def _assumptions(audits: Sequence[dict[str, Any]]) -> dict[str, Any]:
         "trained_beyond_central_curve": _mean(
             [one["trained_accuracy"] - one["curve"]["central"] for one in found]
         ),
-        "contributors_as_expected": _share(
-            [one["contributors"] == one["contributors_expected"] for one in found]
-        ),
+        "contributors_as_expected": _share([one["contributors_as_expected"] for one in found]),
         "dishonest_data_accepted": _share([bool(one["dishonest_data_accepted"]) for one in found]),
         "honest_refused": _share([bool(one["honest_refused"]) for one in found]),
         "gain_of_riding_free_without_contract": _mean([float(gain) for gain in free]),

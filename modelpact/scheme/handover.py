@@ -116,7 +116,7 @@ def settle(scheme: Scheme, inputs: Mapping[str, Record]) -> Made:
                 "option": option,
                 "data": int(menu.data[option]),
                 "promised_accuracy": promise,
-                "promised_value": float(menu.valuation(promise)),
+                "promised_value": float(menu.worth(promise, int(signatures[k]["type"]))),
                 "owed_accuracy": min(promise, trained),
                 "error": error,
             }

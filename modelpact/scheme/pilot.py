@@ -34,8 +34,9 @@ from mechanisms.datasets import Samples
 from mechanisms.models import Model
 from modelpact.scheme.settings import Scheme, Training
 from modelpact.scheme.stages import Made, Record, Stage
+from modelpact.scheme.stock import share_of_stock
 from modelpact.scheme.trainers import classifier
-from modelpact.scheme.world import samples, share_of_stock, stream
+from modelpact.scheme.world import samples, stream
 
 LARGEST_SHARE = 2 / 3  # of the pilot's samples in one model
 # A family has support while Akaike's criterion, chi-square plus twice its parameters, is at most this above
@@ -104,7 +105,7 @@ def fit(scheme: Scheme, inputs: Mapping[str, Record]) -> Made:
     measured = Measurements(data=sizes, accuracy=accuracy.mean(axis=1), standard_error=error)
     fits = _fits(measured, settings.family)
     each = share_of_stock(scheme, inputs["data"])
-    together = each * scheme.population.participants
+    together = each * scheme.population.mean_participants
     alone = np.geomspace(settings.smallest, max(each, 2.0 * settings.smallest), POINTS)
     nearest = max(2.0 * each, 4.0 * settings.smallest)
     joint = np.geomspace(nearest, max(together, 2.0 * nearest), POINTS)

@@ -117,9 +117,17 @@ class Draw:
             rate=training.rate,
         )
 
-    def worth(self, accuracy: float) -> float:
-        """Value of a model."""
-        return float(self.menu.valuation(accuracy))
+    def worth(self, accuracy: float, seat: int) -> float:
+        """Value of a model to a seat."""
+        return float(self.menu.worth(accuracy, int(self.signatures[seat]["type"])))
+
+    def expected_value(self, seat: int, option: int) -> float:
+        """What the menu says to expect of an option's model, to a seat."""
+        kind = int(self.signatures[seat]["type"])
+        return float(self.menu.gains(kind, 0.0)[option] + self.menu.joining[kind])
+
+    def _joining(self, seat: int) -> float:
+        return float(self.menu.joining[int(self.signatures[seat]["type"])])
 
     def delivered(self, full: FullModel, accuracies: Sequence[float]) -> list[float]:
         """Test accuracies of models of these accuracies, or of the full model where it has less."""
@@ -134,7 +142,9 @@ class Draw:
         """What a seat would have got had it signed this option and delivered what it asks."""
         amount, cost = int(self.menu.data[option]), float(self.signatures[seat]["cost"])
         part = self.held[seat].take(np.arange(amount))
-        return self._checked(seat, option, part, cost * amount, stream(self.scheme, "verify", seat))
+        return self._checked(
+            seat, option, part, cost * amount + self._joining(seat), stream(self.scheme, "verify", seat)
+        )
 
     def with_behaviour(self, seat: int, behaviour: str, *, share: float = 0.0) -> Outcome:
         """What a seat would have got for its own option had it delivered something else."""
@@ -143,26 +153,28 @@ class Draw:
         amount = int(self.menu.data[option])
         draws = [stream(self.scheme, stage, seat, round(1e6 * share)) for stage in ("audit", "verify")]
         part, borne = deliver_data(self.held[seat], amount, played, classes=self.model.classes, draw=draws[0])
-        cost = borne * float(own["cost"]) * amount
+        cost = borne * float(own["cost"]) * amount + self._joining(seat)
         return self._checked(seat, option, part, cost, draws[1])
 
     def alone(self, seat: int) -> Outcome:
         """What a seat would have had with data of its own, as many as pay by the published curve."""
-        cost = float(self.signatures[seat]["cost"])
-        amount = min(self.menu.alone(cost)[0], len(self.held[seat]))
-        return self.by_itself(self.held[seat].take(np.arange(amount)), cost * amount)
+        cost, kind = float(self.signatures[seat]["cost"]), int(self.signatures[seat]["type"])
+        if self.menu.outside is not None:
+            return Outcome(accepted=False, accuracy=0.0, cost=0.0, utility=float(self.menu.outside[kind]))
+        amount = min(self.menu.alone(cost, kind)[0], len(self.held[seat]))
+        return self.by_itself(self.held[seat].take(np.arange(amount)), cost * amount, seat)
 
-    def by_itself(self, part: Samples, cost: float) -> Outcome:
+    def by_itself(self, part: Samples, cost: float, seat: int) -> Outcome:
         """What training on these samples gives, which cost so much in all; nothing without samples."""
         if not len(part):
             return Outcome(accepted=False, accuracy=0.0, cost=cost, utility=-cost)
         full = self.train([part])
         accuracy = full.accuracy(full.params, self.test)
-        return Outcome(accepted=False, accuracy=accuracy, cost=cost, utility=self.worth(accuracy) - cost)
+        return Outcome(accepted=False, accuracy=accuracy, cost=cost, utility=self.worth(accuracy, seat) - cost)
 
     def _checked(self, seat: int, option: int, part: Samples, cost: float, draw: np.random.Generator) -> Outcome:
         if not self.checker.check(part, int(self.menu.data[option]), draw)["accepted"]:
-            return self.by_itself(part, cost)
+            return self.by_itself(part, cost, seat)
         return self._replayed(seat, option, part, cost)
 
     def _replayed(self, seat: int, option: int, part: Samples, cost: float) -> Outcome:
@@ -171,4 +183,4 @@ class Draw:
         total = int(signed + self.menu.data[option])
         full = self.train([*others, part])
         accuracy = self.delivered(full, [float(self.menu.promise(total)[option])])[0]
-        return Outcome(accepted=True, accuracy=accuracy, cost=cost, utility=self.worth(accuracy) - cost)
+        return Outcome(accepted=True, accuracy=accuracy, cost=cost, utility=self.worth(accuracy, seat) - cost)

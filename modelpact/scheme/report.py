@@ -131,7 +131,8 @@ def failures(summary: dict[str, Any]) -> list[str]:
 def notes(audit: dict[str, Any]) -> list[str]:
     """Where this draw was not what the theory assumes."""
     assumed, found = audit["assumptions"], []
-    if assumed["contributors"] != assumed["contributors_expected"]:
+    same = assumed["contributors"] == assumed["contributors_expected"]
+    if not assumed.get("contributors_as_expected", same):
         found.append(
             f"{assumed['contributors']} participants contribute, the contract expects"
             f" {assumed['contributors_expected']}: promises follow what was accepted, expectations do not"

@@ -11,10 +11,10 @@ pilot = 250                 # measures the learning curve; the rest are the part
 names = ["small", "large"]
 costs = [2.0, 1.0]          # of one labelled sample
 probabilities = [0.5, 0.5]
-participants = 6
+participants = 6            # or a law, or numbers by group, or "named", as in problem files
 [valuation]
 family = "linear"
-scale = 1000.0
+scale = 1000.0              # or one for each type
 [[participants]]            # who really comes; by default as many truthful ones as the contract expects
 behaviour = "truthful"
 count = 6
@@ -22,8 +22,10 @@ count = 6
 behaviour = "free-riding"
 ```
 
-All other tables are optional: `[model]`, `[training]`, `[measuring]`, `[menu]`, `[verification]`, `[delivery]`,
-`[audit]`. `read_scheme` reads such a file; errors name the file, the table, the key and what is accepted.
+All other tables are optional: `[model]`, `[training]`, `[measuring]`, `[menu]`, `[outside]`, `[objective]`,
+`[verification]`, `[delivery]`, `[audit]`. Populations, outside options and objectives are as in problem files;
+where data differ in quality, what is delivered, and counted, are usable samples. `read_scheme` reads such a
+file; errors name the file, the table, the key and what is accepted.
 """
 
 from __future__ import annotations
@@ -34,10 +36,20 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from contracts import checks
 from contracts.errors import InvalidInput
 from contracts.measured.learning_curves import FAMILIES as CURVES
-from contracts.problem.data_tables import build, family, known
+from contracts.problem import Problem
+from contracts.problem.accuracy import AccuracyCurve, PowerLaw
+from contracts.problem.data import objective_from_data, outside_from_data, valuation_from_data
+from contracts.problem.data_population import population_from_data, population_to_data
+from contracts.problem.data_tables import known, of_family
+from contracts.problem.menu import Menu
+from contracts.problem.objective import FAMILIES as OBJECTIVES
+from contracts.problem.objective import Objective
+from contracts.problem.outside import Outside
 from contracts.problem.population import Population
 from contracts.problem.valuation import FAMILIES as VALUATIONS
 from contracts.problem.valuation import Valuation
@@ -156,12 +168,36 @@ class Measuring:
 
 @frozen
 class Terms:
-    """What the menu must give: `margin` is the least gain over being alone, in units of cost."""
+    """What is asked of the menu, beside being of whole samples.
+
+    Args:
+        margin: the least gain over staying out, in units of cost.
+        preference_margin: the least loss by choosing another option than one's own, likewise.
+        options: the most options; None for any number.
+        lot: options ask for whole multiples of so many samples.
+    """
 
     margin: float = 0.0
+    preference_margin: float = 0.0
+    options: int | None = None
+    lot: int = 1
 
     def __post_init__(self) -> None:
         checks.number("margin", self.margin, low=0)
+        checks.number("preference_margin", self.preference_margin, low=0)
+        checks.integer("lot", self.lot, low=1)
+        if self.options is not None:
+            checks.integer("options", self.options, low=1)
+
+    @property
+    def limits(self) -> Menu:
+        """The same as a problem has it."""
+        return Menu(
+            options=self.options,
+            lot=float(self.lot),
+            participation_margin=self.margin,
+            preference_margin=self.preference_margin,
+        )
 
 
 @frozen
@@ -174,7 +210,9 @@ class Seat:
             "duplicating" fills up with slightly changed copies; "low-quality" delivers wrong labels; "malicious"
             attacks its labels, or delivers good ones and attacks its updates in federated training.
         count: how many.
-        cost: what a sample costs it; None draws one of the population's types.
+        cost: what a usable sample costs it; None is the cost of its type.
+        type: its type, by name; "" is the one whose cost is nearest or, without a cost, drawn.
+        group: of which group its type is drawn; needed where there are groups and no type is named.
         label_noise: the share of its labels that are wrong; None is 0.4 for "low-quality", else 0.
         copies: the share of copies that "duplicating" delivers.
         attack: of "malicious": "label-flip", or another of `mechanisms.attacks`, on updates.
@@ -183,6 +221,8 @@ class Seat:
     behaviour: str = "truthful"
     count: int = 1
     cost: float | None = None
+    type: str = ""
+    group: str = ""
     label_noise: float | None = None
     copies: float = 0.9
     attack: str = "label-flip"
@@ -261,7 +301,7 @@ class Scheme:
     Attributes:
         seed: decides every draw.
         data, model, training, measuring, menu, verification, delivery, audit: the tables.
-        population, valuation: what the contract is designed for.
+        population, valuation, outside, objective: what the contract is designed for.
         participants: who really comes.
     """
 
@@ -273,6 +313,8 @@ class Scheme:
     training: Training = dataclasses.field(default_factory=Training)
     measuring: Measuring = dataclasses.field(default_factory=Measuring)
     menu: Terms = dataclasses.field(default_factory=Terms)
+    outside: Outside = Outside()
+    objective: Objective | None = None
     participants: tuple[Seat, ...] = ()
     verification: Verification = dataclasses.field(default_factory=Verification)
     delivery: Handing = dataclasses.field(default_factory=Handing)
@@ -280,14 +322,60 @@ class Scheme:
 
     def __post_init__(self) -> None:
         checks.integer("seed", self.seed, high=LARGEST_SEED)
+        if self.population.shading:
+            raise InvalidInput(
+                f"[population] shading = {self.population.shading:g}: expected 0, for all that is delivered is"
+                " verified"
+            )
+        self.problem(PowerLaw(), 1e9)  # ingredients that do not go together are refused before any work is done
         if not self.participants:
-            object.__setattr__(self, "participants", (Seat(count=int(self.population.participants)),))
+            object.__setattr__(self, "participants", self._expected())
         for i, seat in enumerate(self.participants):
-            if seat.attack != "label-flip" and self.training.trainer == "pooled":
-                raise InvalidInput(
-                    f"[participants[{i}]] attack = {seat.attack!r}: expected 'label-flip', for pooled training"
-                    " has no updates to attack"
-                )
+            self._check_seat(f"[participants[{i}]]", seat)
+
+    def _expected(self) -> tuple[Seat, ...]:
+        """As many truthful ones as the contract expects, of each group."""
+        names, numbers = self.population.group_names or ("",), []
+        for law in self.population.laws:
+            counts = law.support[0]
+            numbers.append(int(counts[np.argmin(np.abs(counts - float(law.mean)))]))
+        return tuple(Seat(count=n, group=name) for name, n in zip(names, numbers, strict=True) if n > 0)
+
+    def _check_seat(self, place: str, seat: Seat) -> None:
+        names, groups = self.population.names or (), self.population.group_names
+        if seat.type and seat.type not in names:
+            raise InvalidInput(f"{place} type = {seat.type!r}: expected one of {', '.join(names)}")
+        if seat.group and seat.group not in (groups or ()):
+            accepted = f"one of {', '.join(groups)}" if groups else "none, as the population has no groups"
+            raise InvalidInput(f"{place} group = {seat.group!r}: expected {accepted}")
+        if groups and not (seat.group or seat.type):
+            raise InvalidInput(f"{place} no group and no type: expected a group, one of {', '.join(groups)}")
+        if seat.attack != "label-flip" and self.training.trainer == "pooled":
+            raise InvalidInput(
+                f"{place} attack = {seat.attack!r}: expected 'label-flip', for pooled training has no updates"
+                " to attack"
+            )
+
+    def problem(self, curve: AccuracyCurve, most: float) -> Problem:
+        """What the contract is designed for.
+
+        Args:
+            curve: the learning curve, by usable samples.
+            most: usable samples that each could deliver.
+        """
+        population = self.population
+        quality = 1.0 if population.qualities is None else population.qualities
+        capacity = np.broadcast_to(most / quality, (population.types,))
+        if population.capacities is not None:
+            capacity = np.minimum(capacity, population.capacities)
+        return Problem(
+            population=dataclasses.replace(population, capacities=capacity),
+            accuracy=curve,
+            valuation=self.valuation,
+            outside=self.outside,
+            menu=self.menu.limits,
+            objective=self.objective,
+        )
 
     @property
     def seats(self) -> tuple[Seat, ...]:
@@ -298,19 +386,18 @@ class Scheme:
         """One of the tables as plain values, the same for equal settings."""
         value = getattr(self, name)
         if isinstance(value, Population):
-            return {
-                "costs": value.costs.tolist(),
-                "probabilities": value.probabilities.tolist(),
-                "participants": value.participants,
-                "names": list(value.names or ()),
-            }
-        if isinstance(value, Valuation):
+            return population_to_data(value)
+        if isinstance(value, Outside):
             return value.parameters()
+        if isinstance(value, Objective):
+            return of_family("objective", value, OBJECTIVES)
+        if isinstance(value, Valuation):
+            return of_family("valuation", value, VALUATIONS)
         if name == "participants":
             return [dataclasses.asdict(seat) for seat in self.seats]
         if name == "data" and value.content:  # what is in the file counts, not where it lies
             return dataclasses.asdict(value) | {"name": Path(value.name).name}
-        return value if name == "seed" else dataclasses.asdict(value)
+        return value if name in ("seed", "objective") else dataclasses.asdict(value)
 
     def at_seed(self, seed: int) -> Scheme:
         """The same scheme with other draws."""
@@ -364,20 +451,28 @@ def scheme_from_data(document: Mapping[str, Any]) -> Scheme:
         "",
         dict(document),
         ("data", "population", "valuation"),
-        ("seed", "participants", *(key for key in _TABLES if key != "data")),
+        ("seed", "participants", "outside", "objective", *(key for key in _TABLES if key != "data")),
     )
     for key, value in document.items():
         if key not in ("seed", "participants") and not isinstance(value, dict):
             raise InvalidInput(f"{key} = {value!r:.60}: expected a table [{key}]")
-    required, optional = ("costs", "probabilities", "participants"), ("names",)
-    given = {name: _read(key, cls, document[key]) for key, (name, cls) in _TABLES.items() if key in document}
+    population = population_from_data("population", document["population"])
+    given: dict[str, Any] = {
+        name: _read(key, cls, document[key]) for key, (name, cls) in _TABLES.items() if key in document
+    }
+    if "outside" in document:
+        given["outside"] = outside_from_data(document["outside"], population.types)
+    if "objective" in document:
+        given["objective"], target = objective_from_data(document["objective"])
+        if target not in (None, "accuracy"):
+            raise InvalidInput(f"[objective] target = {target!r}: expected 'accuracy', or another objective")
     seats = document.get("participants", [])
     if not isinstance(seats, list) or not all(isinstance(seat, dict) for seat in seats):
         raise InvalidInput(f"participants = {seats!r:.60}: expected tables [[participants]]")
     return Scheme(
         seed=checks.integer("seed", document.get("seed", 0), high=LARGEST_SEED),
-        population=build("population", Population, document["population"], required, optional),
-        valuation=family("valuation", document["valuation"], VALUATIONS),
+        population=population,
+        valuation=valuation_from_data(document["valuation"], population.types),
         participants=tuple(_read(f"participants[{i}]", Seat, seat) for i, seat in enumerate(seats)),
         **given,
     )

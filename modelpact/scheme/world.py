@@ -13,7 +13,9 @@ from mechanisms.datasets import Samples, load
 from modelpact.scheme.menu import Menu
 from modelpact.scheme.settings import HONEST, Scheme, Seat
 from modelpact.scheme.stages import Made, Record, Stage
+from modelpact.scheme.stock import share_of_stock
 
+TIE = 1e-9  # relative
 CHANGE = 0.01  # standard deviation of what a copy is changed by, so that no two are equal
 PARTS = ("pilot", "validation", "test", "stock")
 STREAMS = ("data", "pilot", "sign", "contribute", "verify", "train", "deliver", "audit")
@@ -65,12 +67,6 @@ def cut_data(scheme: Scheme, _: Mapping[str, Record]) -> Made:
     return {"name": cut.name, "classes": cut.classes, "features": cut.features, "samples": sizes}, arrays
 
 
-def share_of_stock(scheme: Scheme, data: Record) -> int:
-    """How many samples each participant could label: an equal part of the stock for all who label any."""
-    labelling = sum(seat.behaviour != "free-riding" for seat in scheme.seats)
-    return int(data.result["samples"]["stock"]) // max(labelling, 1)
-
-
 def holdings(scheme: Scheme, data: Record) -> tuple[Samples, ...]:
     """The samples each participant could label at its cost, disjoint; free-riders hold none."""
     stock, share, held, used = samples(data, "stock"), share_of_stock(scheme, data), [], 0
@@ -85,14 +81,11 @@ def sign(scheme: Scheme, inputs: Mapping[str, Record]) -> Made:
     """Everybody who comes reads the menu and signs an option, or stays away."""
     menu = Menu.of(inputs["publish"])
     draw = stream(scheme, "sign")
-    population = scheme.population
-    # a type is drawn for every seat, so that what one seat does changes nothing for the others
-    types = draw.choice(population.types, size=len(scheme.seats), p=population.probabilities)
     share = share_of_stock(scheme, inputs["data"])
     signatures = []
-    for k, (seat, drawn) in enumerate(zip(scheme.seats, types, strict=True)):
-        cost = float(population.costs[drawn]) if seat.cost is None else float(seat.cost)
-        option = _choose(menu, seat, cost, population.costs)
+    for k, (seat, kind) in enumerate(zip(scheme.seats, _kinds(scheme, draw), strict=True)):
+        cost = float(menu.costs[kind]) if seat.cost is None else float(seat.cost)
+        option = _choose(menu, seat, cost, kind)
         if option is not None and menu.data[option] > share and seat.behaviour != "free-riding":
             raise InvalidInput(
                 f"too little data: option {menu.names[option]!r} asks for {menu.data[option]} samples, expected"
@@ -103,7 +96,7 @@ def sign(scheme: Scheme, inputs: Mapping[str, Record]) -> Made:
                 "name": f"participant {k + 1}",
                 "behaviour": seat.behaviour,
                 "cost": cost,
-                "type": int(np.argmin(np.abs(population.costs - cost))),
+                "type": kind,
                 "label_noise": seat.label_noise,
                 "copies": seat.copies,
                 "attack": seat.attack if seat.behaviour == "malicious" else "",
@@ -113,15 +106,37 @@ def sign(scheme: Scheme, inputs: Mapping[str, Record]) -> Made:
     return {"signatures": signatures}, {}
 
 
-def _choose(menu: Menu, seat: Seat, cost: float, costs: np.ndarray) -> int | None:
+def _kinds(scheme: Scheme, draw: np.random.Generator) -> list[int]:
+    """The type of each seat: by name, by its cost, or drawn.
+
+    One is drawn for every seat, so that what one seat does changes nothing for the others.
+    """
+    population, found = scheme.population, []
+    quality = 1.0 if population.qualities is None else population.qualities
+    usable, names, groups = population.costs / quality, population.names or (), population.groups
+    for seat in scheme.seats:
+        member = np.array([not seat.group or groups is None or group == seat.group for group in groups or names])
+        chances = np.where(member, population.probabilities, 0.0)
+        drawn = int(draw.choice(population.types, p=chances / chances.sum()))
+        if seat.type:
+            drawn = names.index(seat.type)
+        elif seat.cost is not None:
+            drawn = int(np.argmin(np.where(member, np.abs(usable - seat.cost), np.inf)))
+        found.append(drawn)
+    return found
+
+
+def _choose(menu: Menu, seat: Seat, cost: float, kind: int) -> int | None:
     """The option signed, or None; whoever cheats counts only what cheating costs it."""
     if seat.behaviour == "truthful":
-        return menu.option_of(int(np.argmin(np.abs(costs - cost))))
+        return menu.option_of(kind)
     noise = float(seat.label_noise or 0.0)
     borne = {"free-riding": 0.0, "duplicating": 1.0 - seat.copies, "low-quality": 1.0 - noise}
-    gains = menu.expected_value - borne.get(seat.behaviour, 1.0) * cost * menu.data
-    best = int(np.argmax(gains))
-    if seat.behaviour == "strategic" and gains[best] < menu.alone(cost)[1]:
+    gains = menu.gains(kind, cost, borne=borne.get(seat.behaviour, 1.0))
+    best, own = int(np.argmax(gains)), menu.option_of(kind)
+    if own is not None and gains[own] >= gains[best] - TIE * max(abs(gains[best]), 1.0):
+        best = own  # of options that are as good but for rounding, the one that is meant
+    if np.isneginf(gains[best]) or (seat.behaviour == "strategic" and gains[best] < menu.alone(cost, kind)[1]):
         return None
     return best
 
@@ -137,7 +152,8 @@ def contribute(scheme: Scheme, inputs: Mapping[str, Record]) -> Made:
         amount = int(menu.data[signature["option"]])
         draw = stream(scheme, "contribute", k)
         given, share = deliver_data(held[k], amount, signature, classes=classes, draw=draw)
-        submissions.append({"seat": k, "samples": len(given), "cost": share * signature["cost"] * amount})
+        cost = share * signature["cost"] * amount + float(menu.joining[signature["type"]])
+        submissions.append({"seat": k, "samples": len(given), "cost": cost})
         arrays |= {f"inputs_{k}": given.inputs, f"labels_{k}": given.labels}
     return {"submissions": submissions}, arrays
 

@@ -27,6 +27,16 @@ ROUNDING = 1e-9
 EDGE = 1e-7  # relative: data at the edge of a capacity count as out of reach
 
 
+class Alike(NamedTuple):
+    """Which types have one option, and who has nothing for nothing."""
+
+    blocks: tuple[tuple[int, ...], ...]
+    nothing: frozenset[int]
+
+
+NOBODY = Alike((), frozenset())
+
+
 class World(NamedTuple):
     """A scenario: outcomes, and for each member of the doubt what is believed of them."""
 
@@ -221,12 +231,16 @@ class Enumerated:
         return not x >= self.reach[i] * (1.0 - EDGE)
 
     def rewards(
-        self, x: np.ndarray, stay: frozenset[int], most: np.ndarray, *, least: bool
+        self, x: np.ndarray, stay: frozenset[int], most: np.ndarray, *, least: bool, alike: Alike = NOBODY
     ) -> np.ndarray | None:
-        """The least (or greatest) rewards with which contributions keep every promise; None where none do."""
+        """The least (or greatest) rewards with which contributions keep every promise; None where none do.
+
+        Besides, they may have to be alike for some types, and none for others.
+        """
         served = [i for i in range(self.size) if i not in stay]
         low = np.maximum(self.due + self.cost * x, 0.0)
         high = most.copy()
+        high[list(alike.nothing)] = 0.0
         for i, j in itertools.product(stay, served):
             if self.group[i] == self.group[j] and self.deliverable(i, x[j]):
                 high[j] = min(high[j], self.stays[i] + self.cost[i] * x[j])
@@ -235,6 +249,8 @@ class Enumerated:
             if self.group[i] == self.group[j] and self.deliverable(i, x[j]):
                 apart = abs(x[i] - x[j]) > 1e-9 * max(x[i], x[j])
                 steps.append((i, j, self.cost[i] * (x[i] - x[j]) + apart * self.preference[i]))
+        for block in alike.blocks:
+            steps += [(i, j, 0.0) for i, j in itertools.permutations(block, 2)]
         y = (low if least else high).copy()
         for _ in range(self.size + 1):
             for i, j, step in steps:
@@ -280,17 +296,14 @@ class Enumerated:
         return self.family in ("", "distribution-cost")
 
     def options(self, x: np.ndarray, y: np.ndarray, stay: frozenset[int]) -> int:
-        """Different options, counted group by group; nothing for nothing does not count."""
-        found: list[tuple[int, float, float]] = []
+        """Different options, of all groups together; nothing for nothing does not count."""
+        found: list[tuple[float, float]] = []
         largest = max(float(x.max()), 1e-300)
         for i in range(self.size):
             nothing = x[i] <= EDGE * largest and y[i] <= EDGE
-            same = any(
-                g == self.group[i] and abs(a - x[i]) <= EDGE * largest and abs(b - y[i]) <= EDGE
-                for g, a, b in found
-            )
+            same = any(abs(a - x[i]) <= EDGE * largest and abs(b - y[i]) <= EDGE for a, b in found)
             if i not in stay and not nothing and not same:
-                found.append((int(self.group[i]), float(x[i]), float(y[i])))
+                found.append((float(x[i]), float(y[i])))
         return len(found)
 
     def answer(self, x: np.ndarray, stay: frozenset[int]) -> tuple[float, np.ndarray] | None:
@@ -299,16 +312,50 @@ class Enumerated:
             return None
         targets, most = self.expected(x)
         best = None
-        for least in (self.wants_least, not self.wants_least):
-            y = self.rewards(x, stay, most, least=least)
-            if y is None:
-                return None
-            if self.problem.menu.options is not None and self.options(x, y, stay) > self.problem.menu.options:
-                continue
-            value = self.value(x, y, stay, targets)
-            if best is None or value > best[0]:
-                best = value, y
+        for alike in self._alike(x, stay):
+            for least in (self.wants_least, not self.wants_least):
+                y = self.rewards(x, stay, most, least=least, alike=alike)
+                if y is None:
+                    break
+                limit = self.problem.menu.options
+                if limit is not None and self.options(x, y, stay) > limit:
+                    continue
+                value = self.value(x, y, stay, targets)
+                if best is None or value > best[0]:
+                    best = value, y
         return best
+
+    def _alike(self, x: np.ndarray, stay: frozenset[int]) -> list[Alike]:
+        """Which types that bring the same may have the same option, and who nothing for nothing."""
+        if self.problem.menu.options is None:
+            return [NOBODY]
+        served = [i for i in range(self.size) if i not in stay]
+        idle = [i for i in served if x[i] == 0.0 and self.due[i] <= 0.0]
+        found = []
+        for nothing in subsets(idle):
+            rest = [i for i in served if i not in nothing]
+            for blocks in partitions(rest):
+                even = all(np.ptp(x[list(block)]) <= 1e-9 * x[list(block)].max() for block in blocks)
+                if even and len(blocks) <= self.problem.menu.options:
+                    found.append(Alike(tuple(blocks), nothing))
+        return found
+
+
+def partitions(items: list[int]) -> list[list[tuple[int, ...]]]:
+    """All ways to put items into blocks."""
+    if not items:
+        return [[]]
+    first, rest = items[0], items[1:]
+    found = []
+    for smaller in partitions(rest):
+        found.append([(first,), *smaller])
+        found += [[*smaller[:k], (first, *smaller[k]), *smaller[k + 1 :]] for k in range(len(smaller))]
+    return found
+
+
+def subsets(items: list[int]) -> list[frozenset[int]]:
+    """All subsets."""
+    return [frozenset(s) for k in range(len(items) + 1) for s in itertools.combinations(items, k)]
 
 
 def _counts(types: int, law: dict[int, float]) -> np.ndarray:

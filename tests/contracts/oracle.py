@@ -14,7 +14,7 @@ import warnings
 from typing import Any, NamedTuple
 
 import numpy as np
-from enumerated import ROUNDING, Enumerated, World, reached, violations
+from enumerated import ROUNDING, Enumerated, World, partitions, reached, subsets, violations
 from scipy import optimize
 
 from contracts import Problem
@@ -36,21 +36,6 @@ class Case(NamedTuple):
 # --- the search ------------------------------------------------------------------------------------------------
 
 
-def _partitions(items: list[int]) -> list[list[tuple[int, ...]]]:
-    if not items:
-        return [[]]
-    first, rest = items[0], items[1:]
-    found = []
-    for smaller in _partitions(rest):
-        found.append([(first,), *smaller])
-        found += [[*smaller[:k], (first, *smaller[k]), *smaller[k + 1 :]] for k in range(len(smaller))]
-    return found
-
-
-def _subsets(items: list[int]) -> list[frozenset[int]]:
-    return [frozenset(s) for k in range(len(items) + 1) for s in itertools.combinations(items, k)]
-
-
 def _dearest(oracle: Enumerated, served: list[int]) -> list[list[int]]:
     """The dearest types of each group, however many; contributions rise along a group."""
     groups = [[i for i in served if oracle.group[i] == g] for g in sorted(set(oracle.group))]
@@ -64,16 +49,17 @@ def cases(oracle: Enumerated) -> list[Case]:
     limited = menu.options is not None or menu.preference_margin > 0.0
     floors = oracle.problem.baseline > 0.0 or any(float(curve.floor) > 0.0 for curve in oracle.curves)
     found = []
-    for stay in _subsets(everybody) if oracle.may_stay else [frozenset()]:
+    for stay in subsets(everybody) if oracle.may_stay else [frozenset()]:
         served = [i for i in everybody if i not in stay]
         poor = [i for i in served if oracle.due[i] <= 0.0]
-        idle = {(frozenset(s), False) for s in _subsets(poor)} if limited else {(frozenset(), True)}
+        idle = {(frozenset(s), False) for s in subsets(poor)} if limited else {(frozenset(), True)}
         if floors:
             idle |= {(frozenset(s), True) for s in _dearest(oracle, served)}
         for null, free in idle:
             rest = [i for i in served if free or i not in null]
             groups = [[i for i in rest if oracle.group[i] == g] for g in sorted(set(oracle.group))]
-            each = [_partitions(g) if limited else [[(i,) for i in g]] for g in groups]
+            groups = [rest] if menu.options is not None else groups
+            each = [partitions(g) if limited else [[(i,) for i in g]] for g in groups]
             for parts in itertools.product(*each):
                 blocks = tuple(block for part in parts for block in part)
                 if menu.options is not None and len(blocks) > menu.options:
@@ -94,7 +80,7 @@ def _by_reach(
         if null & set(block):
             ranges.append([(0.0, 0.0)])
             continue
-        mates = [i for i in range(oracle.size) if oracle.group[i] == oracle.group[block[0]]]
+        mates = [i for i in range(oracle.size) if oracle.group[i] in oracle.group[list(block)]]
         edges = sorted({float(oracle.reach[i]) for i in mates if i not in block and oracle.reach[i] < most})
         ranges.append(list(itertools.pairwise([0.0, *edges, most])))
     return [
@@ -338,7 +324,8 @@ def best(problem: Problem, *, starts: int = 12, seed: int = 0) -> tuple[float, n
 
     def consider(x: np.ndarray | None, stay: frozenset[int]) -> None:
         nonlocal found
-        for less in () if x is None else (0.0, 1e-6, 1e-4, 1e-2):  # runs may stop just outside
+        steps = (0.0,) if problem.menu.lot is not None else (0.0, 1e-6, 1e-4, 1e-2)  # runs may stop just outside
+        for less in () if x is None else steps:
             reached = oracle.answer((1.0 - less) * x, stay)
             if reached is not None:
                 found = max(found, (reached[0], (1.0 - less) * x, reached[1]), key=lambda one: one[0])

@@ -30,6 +30,7 @@ from contracts import (
     verify,
 )
 from contracts.problem.outcomes import total_data
+from contracts.problem.scenario import scenario_population
 from contracts.testing import (
     ANY,
     INGREDIENTS,
@@ -127,8 +128,9 @@ def check_file(contract):
     assert np.array_equal(again.expected_reward, contract.expected_reward)
 
 
-def likely(population):
+def likely(problem):
     """Counts that may occur: of each group its likeliest number above zero, all of its likeliest type."""
+    population = scenario_population(problem.population, (*problem.scenarios, Scenario(weight=1.0))[0])
     counts = np.zeros(population.types, dtype=int)
     for g, law in enumerate(population.laws):
         numbers, chances = law.support
@@ -140,7 +142,7 @@ def likely(population):
 
 
 def check_settlement(contract):
-    settlement = contract.settle(likely(contract.problem.population))
+    settlement = contract.settle(likely(contract.problem))
     assert np.isfinite(settlement.utility).all()
     assert (settlement.accuracy <= settlement.trained_accuracy + 1e-9).all()
     assert "trained on" in str(settlement)

@@ -15,10 +15,10 @@ from contracts import InvalidInput, LinearValuation, Population, PowerLaw, Probl
 from contracts.problem.accuracy import Exponential, Tabulated
 from contracts.problem.data import problem_from_data, problem_to_data
 from contracts.problem.doubt import Doubt
+from contracts.problem.generating_functions import generated_turnout
 from contracts.problem.menu import Menu
 from contracts.problem.objective import DistributionCost, NashBargaining, Objective, Rawlsian, Welfare
 from contracts.problem.outside import Outside
-from contracts.problem.generating_functions import generated_turnout
 from contracts.problem.participants import Binomial, FiniteTurnout, Poisson
 from contracts.problem.scenario import Scenario
 from contracts.problem.valuation import ExponentialUtility, PowerValuation

@@ -1,5 +1,6 @@
 """Whom a result cites: the right works, from one bibliography that BibTeX can read."""
 
+import dataclasses
 import importlib
 import re
 from pathlib import Path
@@ -7,12 +8,18 @@ from pathlib import Path
 import pytest
 
 from contracts import (
+    Doubt,
     GeneralizationBound,
     InvalidInput,
     LinearValuation,
+    Menu,
+    Outside,
+    Poisson,
     Population,
     PowerLaw,
     Problem,
+    Scenario,
+    Welfare,
     design_contract,
     verify,
 )
@@ -58,6 +65,29 @@ def test_a_certificate_and_a_settlement_cite_the_problem():
     contract = design_contract(problem(GeneralizationBound()))
     for result in (verify(contract), contract.settle([5, 5]), contract.rewards(), contract.problem):
         assert "wang2025paid" in keys(result)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"outside": Outside(joining_cost=1.0)}, "outside options"),
+        ({"menu": Menu(options=2)}, "few options"),
+        ({"objective": Welfare()}, "objectives other than accuracy"),
+        ({"scenarios": [Scenario(weight=1.0)]}, "several scenarios"),
+        ({"baseline": 0.1}, "baselines"),
+        ({"population": {"participants": Poisson(mean=6.0)}}, "uncertain numbers"),
+        ({"population": {"doubt": Doubt(radius=0.1)}}, "probabilities in doubt"),
+        ({"population": {"qualities": [0.5, 1.0]}}, "qualities"),
+    ],
+)
+def test_every_ingredient_says_what_is_ours(changes, reason):
+    stated = problem(PowerLaw(optimum=0.95, coefficient=2.0, exponent=0.5))
+    assert reason not in str(citation(stated))
+    if "population" in changes:
+        changes = {"population": dataclasses.replace(stated.population, **changes["population"])}
+    found = citation(dataclasses.replace(stated, **changes))
+    assert [work.key for work in found.works] == ["wang2025paid", "modelpact"]
+    assert reason in str(found)
 
 
 def test_games_and_equilibria():

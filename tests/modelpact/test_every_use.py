@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from contracts import Contract, Infeasible, choose, design_contract, design_contracts, full_information, rewards
 from contracts.contract.plots import draw_contract, encode
 from contracts.problem.data import problem_from_data, problem_to_data
+from contracts.problem.scenario import Scenario, scenario_population
 from contracts.testing import INGREDIENTS, problems
 from equilibria import contract_menu
 from modelpact.axes import Axis
@@ -17,7 +18,8 @@ from modelpact.sweeps import sweep
 
 def counts(contract):
     """Of each group the likeliest number above zero, all of its likeliest type."""
-    population = contract.problem.population
+    problem = contract.problem
+    population = scenario_population(problem.population, (*problem.scenarios, Scenario(weight=1.0))[0])
     found = np.zeros(population.types, dtype=int)
     for g, law in enumerate(population.laws):
         numbers, chances = law.support

@@ -463,11 +463,11 @@ def test_an_audit_belongs_to_the_contract_that_was_carried_out(clinics, tmp_path
         "problem": dataclasses.replace(clinics, problem=dataclasses.replace(clinics.problem, currency="zloty")),
     }
     for name, other in others.items():
-        with pytest.raises(InvalidInput, match="audit.json: the audit of another contract") as caught:
+        with pytest.raises(InvalidInput, match=r"audit\.json: the audit of another contract") as caught:
             modelpact.report(other, audit=path)
         assert len(str(caught.value).splitlines()) == 1, name
     modelpact.report(dataclasses.replace(clinics, proof=Proof(), reason="found by hand"), audit=path)
-    with pytest.raises(InvalidInput, match="names no contract: .* run the scheme again"):
+    with pytest.raises(InvalidInput, match=r"names no contract: .* run the scheme again"):
         modelpact.report(clinics, audit=audit_file(tmp_path, None))
 
 
