@@ -41,7 +41,7 @@ ROOMS = {
 EVIDENCE = {"contracts.proof.evidence", "contracts.proof.witness"}
 LONGEST = 400
 # Still to be cut.
-TOO_LONG = {"contracts.problem.accuracy", "contracts.contract.continuous"}
+TOO_LONG = {"contracts.problem.accuracy"}
 
 
 def module_of(path: Path) -> str:

@@ -39,7 +39,7 @@ def margins(joining=0.0, preference=0.0):
 @settings(max_examples=10)
 @given(problems(types=(1, 4), families=("power-law",), spread=10.0), st.floats(1e-4, 0.01), st.floats(0.0, 0.05))
 def test_margins_hold_cost_something_and_small_ones_little(problem, preference, joining):
-    # Other valuations of a curve with a floor are no mixtures: solved by a loss that lies above, they reach less.
+    # Other valuations of a curve with a floor are no mixtures: solved by losses above, they reach less.
     problem = dataclasses.replace(problem, valuation=LinearValuation(scale=100.0))
     base, top = design_contract(problem, time_limit=0.0), problem.largest_value
     try:
