@@ -31,7 +31,8 @@ class ExpectedBalls(NamedTuple):
     """Expectations in one world.
 
     Attributes:
-        given: value of the trained model as each type believes, in units of rows, shape (types,).
+        given: value of the trained model as each type believes, in units of rows, shape (types,); no more than
+            that where it is found by a mixture.
         value, target: of the trained model, above the baseline.
         accuracy: the same; None where it is not enclosed.
         by_outcomes: whether they were found over all outcomes.
@@ -118,7 +119,7 @@ def _by_mixture(
     )
     start = parts.value.sum(), parts.target.sum()
     given = [
-        worth.top_value - _true_loss(one, loss, worth.top_value, start[0], chance, arb(1), rest)
+        worth.top_value - _most_lost(one, loss, worth.top_value, start[0], chance, rest)
         for loss, chance, rest in zip(losses.value, idle_each, tail_each, strict=True)
     ]
     value = worth.top_value - _true_loss(one, of_value, worth.top_value, start[0], idle, short, tail)
@@ -144,21 +145,26 @@ def _between_nothing_and_floor(crowd: CrowdBalls, worth: Worth, data: np.ndarray
     return arb.max(best, arb(0))
 
 
-def _true_loss(found: Cover, mean: Any, top: Any, start: Any, idle: Any, short: Any, tail: Any) -> Any:
-    """The expected loss from that by the mixture.
+def _most_lost(found: Cover, mean: Any, top: Any, start: Any, idle: Any, tail: Any) -> Any:
+    """What the expected loss is at most.
 
     Args:
         found: how mixture and loss compare.
         mean: expected loss by the mixture.
         top, start: loss and mixture without data.
         idle: probability that there are none.
-        short: bound on the probability that there are some below the floor.
         tail: bound on the probability of more data than the mixture was compared on.
     """
-    likely = tail if found.complete else arb(1)
     if not found.low > 0.0:
         raise NotRigorous("expectations (too many outcomes to list, and the proof's mixture is not the curve's)")
-    most = mean / arb(found.low) - idle * (start / arb(found.low) - top) + found.lost * likely
-    least = mean / arb(found.high) - idle * (start / arb(found.high) - top)
-    least = least - (found.left * likely + short * start) / arb(found.high)
+    low = arb(found.low)
+    return mean / low - idle * (start / low - top) + found.lost * (tail if found.complete else arb(1))
+
+
+def _true_loss(found: Cover, mean: Any, top: Any, start: Any, idle: Any, short: Any, tail: Any) -> Any:
+    """The expected loss; `short` bounds the probability that some data come that do not leave the floor."""
+    high = arb(found.high)
+    most = _most_lost(found, mean, top, start, idle, tail)
+    least = mean / high - idle * (start / high - top)
+    least = least - (found.left * (tail if found.complete else arb(1)) + short * start) / high
     return between(least.lower(), most.upper())

@@ -64,12 +64,15 @@ class _Verdicts:
     def __init__(self, types: int):
         self.short, self.refuted, self.open = np.zeros(types), [], []
 
-    def judge(self, what: str, who: int | None, broken: Any, tolerated: float) -> None:
+    def judge(
+        self, what: str, who: int | None, broken: Any, tolerated: float, *, bound: bool = False
+    ) -> None:
+        """Judge an amount by which something is broken, or a `bound` of it."""
         most = upper(broken)
         if most <= tolerated:
             if who is not None:
                 self.short[who] = max(self.short[who], most)
-        elif lower(broken) > tolerated:
+        elif lower(broken) > tolerated and not bound:
             self.refuted.append(f"{what}: short by {lower(broken):.3g}")
         else:
             self.open.append(f"{what} (it may be short by {most:.3g})")
@@ -155,12 +158,14 @@ def promised(
     offered = worlds[0][1].given
     for _, other in worlds[1:]:
         offered = np.array([arb.min(a, b) for a, b in zip(offered, other.given, strict=True)], dtype=object)
+    by_outcomes = all(world.by_outcomes for _, world in worlds)
     feasible = offered - np.where(stays, arb(0), reward / form.relative)
     for i in range(types):
         allowed = float(tolerated[i])
         if not stays[i]:
             verdicts.judge(f"individual rationality: {names[i]}", i, margin - gain[i], allowed)
-            verdicts.judge(f"feasibility: {names[i]}", i, -feasible[i] * form.relative[i], allowed)
+            lacking = -feasible[i] * form.relative[i]
+            verdicts.judge(f"feasibility: {names[i]}", i, lacking, allowed, bound=not by_outcomes)
     envy = _judge_envy(form, verdicts, data, reward, stays, outside, given)
     _judge_limits(form, verdicts, given, data, stays)
     reached = _judge_stated(form, verdicts, given, worlds, outside, stays, gain)
@@ -172,7 +177,7 @@ def promised(
         refuted=verdicts.refuted,
         open=verdicts.open,
         reached=reached,
-        by_outcomes=all(world.by_outcomes for _, world in worlds),
+        by_outcomes=by_outcomes,
     )
 
 
