@@ -58,7 +58,9 @@ def asked_floats(form: FormBalls, outside: np.ndarray) -> Asked:
     due, stays, apart = np.full(rows, -np.inf), np.full(rows, np.inf), np.zeros(rows)
     preference = ball(problem.menu.preference_margin)
     for i, (alone, join, relative) in enumerate(zip(outside, form.joining, form.relative, strict=True)):
-        due[row[i]] = max(due[row[i]], lower((alone + join + margin) / relative))
+        least = lower((alone + join + margin) / relative)
+        # Nobody who trains alone does worse than nothing, whatever the ball of it says.
+        due[row[i]] = max(due[row[i]], least if problem.outside.utility is not None else max(least, 0.0))
         stays[row[i]] = min(stays[row[i]], upper((alone + join) / relative))
         apart[row[i]] = max(apart[row[i]], lower(preference / relative))
     level, aside = None, np.array([upper(f + j) for f, j in zip(outside, form.joining, strict=True)])

@@ -15,6 +15,7 @@ from contracts.proof.intervals.form_balls import FormBalls, by_cost, of_rows
 from contracts.proof.intervals.loss_balls import CrowdBalls
 from contracts.proof.intervals.price_balls import loss_bound
 from contracts.proof.intervals.relaxation_balls import below
+from contracts.proof.intervals.tree_balls import tree_bound
 from contracts.proof.outside_options import may_stay_out
 from contracts.proof.plain_proof import (
     CONTINUED,
@@ -27,7 +28,7 @@ from contracts.proof.plain_proof import (
 )
 from contracts.proof.reached import unit_of
 from contracts.proof.soundness import ProofRefused
-from contracts.proof.witness import Witness
+from contracts.proof.witness import Tree, Witness
 
 
 def most_data(form: FormBalls, outside: np.ndarray) -> float:
@@ -94,7 +95,7 @@ def _parts(
             if part is not None:
                 found.append(lambda w=part, r=relaxed: _by_prices(form, outside, w, reached, data, r))
         if proof.tree is not None:
-            found.append(_by_tree)
+            found.append(lambda: _by_tree(form, outside, proof.tree, reached))
     for name, relaxed in (("cases", False), ("global_cases", True)):
         part = getattr(proof, name)
         if part is not None:
@@ -102,8 +103,22 @@ def _parts(
     return found
 
 
-def _by_tree() -> tuple[float, str]:
-    raise NotRigorous("a proof by cases over outcomes")
+def _by_tree(form: FormBalls, outside: np.ndarray, tree: Tree, reached: Any) -> tuple[float, str]:
+    world, plain = form.worlds[0], form.form.worlds[0].plain
+    due = asked_floats(form, outside).due
+    limit = tree_bound(world.worth, _crowds(form)[0], plain, tree, form.costs, due)
+    return upper(arb(limit) - reached), SERVING if may_stay_out(form.problem) else ""
+
+
+def _alone(witness: Witness) -> Tree:
+    """Prices without a mixture as a proof over outcomes with one case."""
+    return Tree(
+        row=np.array([-1]),
+        threshold=np.zeros(1),
+        contribution=np.asarray(witness.contribution, dtype=float)[None, :],
+        feasibility_multipliers=np.asarray(witness.feasibility_multipliers, dtype=float)[None, :],
+        participation_multipliers=np.asarray(witness.participation_multipliers, dtype=float)[None, :],
+    )
 
 
 def _by_prices(
@@ -111,7 +126,7 @@ def _by_prices(
 ) -> tuple[float, str]:
     world, plain = form.worlds[0], form.form.worlds[0].plain
     if not np.size(witness.rates):
-        raise NotRigorous("prices for a curve that is no mixture of exponentials")
+        return _by_tree(form, outside, _alone(witness), reached)
     due = asked_floats(form, outside).due
     types = due[form.form.row]
     stated = np.array([lower(amount) for amount in data])[form.form.row]

@@ -113,11 +113,14 @@ class Worth:
         return 1 if found > 0 else (-1 if found < 0 else 0)
 
 
-def peak(worth: Worth, kind: str, slope: Any, low: float, high: float) -> tuple[float, float]:
+def peak(
+    worth: Worth, kind: str, slope: Any, low: float, high: float, *, tolerance: float = 1e-14
+) -> tuple[float, float]:
     """Floats below and above the largest of value (or target) less slope times data, over [low, high].
 
     By branch and bound: where the derivative has one sign the largest is at an end, and where the function is
-    concave it is at most f(c) + f'(c)^2 / (2 k), k the least bend; else cells are halved.
+    concave it is at most f(c) + f'(c)^2 / (2 k), k the least bend; else cells are halved, until these are within a
+    `tolerance` of the largest value of each other.
     """
     slope = arb(slope)
 
@@ -138,12 +141,13 @@ def peak(worth: Worth, kind: str, slope: Any, low: float, high: float) -> tuple[
         if not b > a:
             continue
         simple = upper(worth.at(kind, b) - slope * arb(a))
-        if simple <= max(best, most):
+        if simple <= max(best + (tolerance if tolerance > 1e-12 else 0.0) * scale, most):
+            most = max(most, simple)
             continue
         middle = _middle(a, b)
         bound = _concave_peak(worth, kind, slope, a, b)
         best = max(best, lower(profit(middle)))
-        if bound is not None and bound <= max(best + 1e-14 * scale, most):
+        if bound is not None and bound <= max(best + tolerance * scale, most):
             most = max(most, bound)
             continue
         if not a < middle < b or b - a <= 1e-13 * b:
