@@ -44,10 +44,7 @@ def ball(value: Any) -> Any:
 
 def balls(values: Iterable[Any]) -> np.ndarray:
     """A vector of them."""
-    found = [ball(value) for value in values]
-    vector = np.empty(len(found), dtype=object)
-    vector[:] = found
-    return vector
+    return vector_of(ball(value) for value in values)
 
 
 def fractions(values: Any) -> list[Fraction]:
@@ -76,6 +73,19 @@ def _outwards(end: Any, away: float) -> float:
     found = float(end)
     step = found if arb(found) == end else float(np.nextafter(found, away))
     return step if np.isfinite(step) else away
+
+
+def where(mask: Any, yes: Any, no: Any) -> np.ndarray:
+    """Balls by a mask."""
+    return np.where(mask, yes, no)
+
+
+def vector_of(values: Any) -> np.ndarray:
+    """Balls as a vector."""
+    found = list(values)
+    vector = np.empty(len(found), dtype=object)
+    vector[:] = found
+    return vector
 
 
 def largest(values: Iterable[Any], start: Any) -> Any:

@@ -16,7 +16,7 @@ from contracts.problem.cases import EITHER, SERVED, STAYS, Asked, Case, Linear, 
 from contracts.problem.objective import NashBargaining, Rawlsian
 from contracts.proof import leaf_bound as floats
 from contracts.proof.evidence import Cases
-from contracts.proof.intervals.ball import NotRigorous, ball, balls, largest, lower, upper
+from contracts.proof.intervals.ball import NotRigorous, ball, balls, largest, lower, upper, where
 from contracts.proof.intervals.form_balls import FormBalls
 from contracts.proof.intervals.loss_balls import CrowdBalls, expected_losses, idle_chances, zeros
 from contracts.proof.intervals.objective_balls import beside, weight_balls
@@ -188,8 +188,8 @@ class _Sums:
         served, stays = service == SERVED, service == STAYS
         at_u, at_x = balls(u)[row], balls(x)[row]
         least, most = relative * balls(asked.due)[row] - joining, relative * top - joining
-        utility = np.where(served, relative * at_u - joining, np.where(stays, exact.outside, most))
-        reward = np.where(served, at_u + form.costs[row] * at_x, arb(0))
+        utility = where(served, relative * at_u - joining, where(stays, exact.outside, most))
+        reward = where(served, at_u + form.costs[row] * at_x, arb(0))
         for world, crowd in zip(form.worlds, exact.by_type, strict=True):
             found = beside(objective, crowd, utility, reward, exact.outside)
             self.value = self.value + world.weight * found.value
@@ -231,5 +231,3 @@ def float_setting(form: FormBalls, outside: np.ndarray) -> floats.Setting:
     asked = asked_floats(form, outside)
     ends = np.array([upper(f) for f in outside])
     return floats.Setting(form.form, asked, ends, [], [], [], min(tops))
-
-

@@ -60,7 +60,9 @@ def curve_balls(curve: AccuracyCurve) -> Smooth:
     for family, make in MAKERS.items():
         if type(curve) is family:
             return make(curve)
-    raise NotRigorous(f"a curve of the family {getattr(curve, 'family', type(curve).__name__)!r} has no enclosure")
+    raise NotRigorous(
+        f"a curve of the family {getattr(curve, 'family', type(curve).__name__)!r} has no enclosure"
+    )
 
 
 def _power_law(curve: PowerLaw) -> Smooth:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from flint import arb
 
-from contracts.proof.intervals.ball import NotRigorous, ball, balls, between
+from contracts.proof.intervals.ball import NotRigorous, ball, balls, between, vector_of
 from contracts.proof.intervals.loss_balls import (
     CrowdBalls,
     MixtureBalls,
@@ -87,9 +87,7 @@ def _by_outcomes(crowd: CrowdBalls, worth: Worth, x: list[Fraction]) -> Expected
             mine, rest = ball(own), others(crowd, x, g)
             known[g, own] = _mean(rest, lambda amount, mine=mine: value(mine + amount), worth.top_value, arb(1))
         given.append(known[g, own])
-    found = np.empty(len(given), dtype=object)
-    found[:] = given
-    return ExpectedBalls(found, total, total if worth.target_is_value else accuracy, accuracy, True)
+    return ExpectedBalls(vector_of(given), total, total if worth.target_is_value else accuracy, accuracy, True)
 
 
 def _mean(law: Outcomes, function: Callable[[Any], Any], top: Any, whole: Any) -> Any:
@@ -127,9 +125,7 @@ def _by_mixture(
     accuracy = None if worth.target_is_value else target
     if linear:
         accuracy = value / worth.top_value * worth.top_accuracy
-    found = np.empty(len(given), dtype=object)
-    found[:] = given
-    return ExpectedBalls(found, value, target, accuracy, False)
+    return ExpectedBalls(vector_of(given), value, target, accuracy, False)
 
 
 def _between_nothing_and_floor(crowd: CrowdBalls, worth: Worth, data: np.ndarray, idle: Any) -> Any:

@@ -6,6 +6,7 @@ Probabilities and weights of scenarios are the numbers in the file divided by th
 from __future__ import annotations
 
 from fractions import Fraction
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -61,10 +62,6 @@ class FormBalls(NamedTuple):
         """The problem as stated."""
         return self.form.problem
 
-    def relative_of_rows(self, values: np.ndarray) -> np.ndarray:
-        """Own units to units of rows, shape (types,)."""
-        return values / self.relative
-
 
 def form_balls(form: StandardForm) -> FormBalls:
     """Derive the standard form again.
@@ -77,7 +74,9 @@ def form_balls(form: StandardForm) -> FormBalls:
     if doubt is not None and doubt.distance == "kullback-leibler" and doubt.radius > 0.0:
         raise NotRigorous("doubt by Kullback-Leibler divergence (its bounds are floats)")
     scales = fractions(problem.scales)
-    quality = [Fraction(1)] * population.types if population.qualities is None else fractions(population.qualities)
+    quality = (
+        [Fraction(1)] * population.types if population.qualities is None else fractions(population.qualities)
+    )
     kept = 1 - Fraction(population.shading)
     costs = fractions(population.costs)
     _check_rows(form, [c / (q * v) for c, q, v in zip(costs, quality, scales, strict=True)])
@@ -104,7 +103,7 @@ def _check_rows(form: StandardForm, ratio: list[Fraction]) -> None:
     for i, row in enumerate(form.row):
         if ratio[i] != ratio[first[row]]:
             raise NotRigorous(f"{names[first[row]]} and {names[i]} have costs that are equal but for rounding")
-    for a, b in zip(first[:-1], first[1:], strict=True):
+    for a, b in pairwise(first):
         alike = form.group[form.row[a]] == form.group[form.row[b]]
         if alike and ratio[a] < ratio[b]:
             raise NotRigorous(f"{names[a]} and {names[b]} have costs whose order is a matter of rounding")

@@ -35,13 +35,16 @@ def most_data(form: FormBalls, outside: np.ndarray) -> float:
     """More data than participants bring in any contract, but for numbers of them that are next to impossible."""
     asked, top = asked_floats(form, outside), max(upper(world.worth.top_value) for world in form.worlds)
     each = max(
-        upper(arb.max(arb(top) - arb(due), arb(0)) / cost) for due, cost in zip(asked.due, form.costs, strict=True)
+        upper(arb.max(arb(top) - arb(due), arb(0)) / cost)
+        for due, cost in zip(asked.due, form.costs, strict=True)
     )
     count = max(sum(law.law.most for law in world.laws) for world in form.worlds)
     return max(each * count, *(world.plain.most_data for world in form.form.worlds)) * (1.0 + 1e-9)
 
 
-def gaps(form: FormBalls, outside: np.ndarray, proof: Proof, reached: Any, data: np.ndarray, plain: bool) -> Bounded:
+def gaps(
+    form: FormBalls, outside: np.ndarray, proof: Proof, reached: Any, data: np.ndarray, plain: bool
+) -> Bounded:
     """Upper ends of the gaps that the parts of a proof leave.
 
     Args:
@@ -95,7 +98,7 @@ def _parts(
             if part is not None:
                 found.append(lambda w=part, r=relaxed: _by_prices(form, outside, w, reached, data, r))
         if proof.tree is not None:
-            found.append(lambda: _by_tree(form, outside, proof.tree, reached))
+            found.append(lambda t=proof.tree: _by_tree(form, outside, t, reached))
     for name, relaxed in (("cases", False), ("global_cases", True)):
         part = getattr(proof, name)
         if part is not None:
@@ -177,9 +180,6 @@ def _by_cases(
             form.worlds, crowds, general_proof._mixtures(cases, len(form.worlds)), strict=True
         )
     ]
-    for one in losses:
-        if not all(float(w) >= 0 for w in (*one.mixture.rates, *one.mixture.target, *one.mixture.value)):
-            raise ProofRefused("a weight or a rate of the proof is negative")
     exact = Exact(form, setting, outside, crowds, by_type, losses, missed(form))
     scopes = []
     if not relaxed and any(world.worth.floor_high > 0.0 for world in form.worlds):
@@ -202,4 +202,3 @@ def out_of_reach(form: FormBalls, outside: np.ndarray) -> bool:
     """Whether all together could not afford the data with which accuracy leaves its floor."""
     due = asked_floats(form, outside).due
     return bool((due >= 0.0).all()) and most_data(form, outside) <= form.worlds[0].worth.floor_low
-

@@ -56,6 +56,8 @@ def expected_losses(
     target, value, by_x, priced = arb(0), zeros(rows), zeros(rows), zeros(rows)
     one = _ex_ante if crowd.ex_ante else _interim
     for s, target_weight, value_weight in zip(*mixture, strict=True):
+        if target_weight == 0 and value_weight == 0:
+            continue
         e = np.exp(x * -s)
         total, slopes, each, by_each = one(crowd, e, prices, value_weight)
         target = target + target_weight * total
@@ -159,9 +161,9 @@ def beyond(crowd: CrowdBalls) -> tuple[Any, np.ndarray]:
     group, laws = crowd.group, crowd.laws
     chances = [law.beyond() for law in laws]
     total = sum(chances, arb(0))
-    each = np.array(
-        [total - chances[g] + law.beyond(others=True) for g, law in enumerate(laws)], dtype=object
-    )[group]
+    each = np.array([total - chances[g] + law.beyond(others=True) for g, law in enumerate(laws)], dtype=object)[
+        group
+    ]
     if crowd.ex_ante:
         occurs = occurrence(crowd)
         for i, p in enumerate(crowd.probabilities):

@@ -1,7 +1,7 @@
-r"""Between which factors a mixture of exponentials stands for a loss, on covering intervals.
+"""Between which factors a mixture of exponentials stands for a loss, on covering intervals.
 
-On each interval the difference of mixture and loss is a Taylor polynomial with a remainder that holds for all its
-points (Lagrange's form, its coefficient enclosed over the whole interval); intervals are halved until what is
+On each interval the mixture less a multiple of the loss is a Taylor polynomial with a remainder that holds for all of
+it (Lagrange's form, its coefficient enclosed over the whole interval); intervals are halved until what is
 enclosed is about what is found at points. Beyond the end of the range both are at most what they are there.
 """
 
@@ -14,7 +14,7 @@ import numpy as np
 from flint import arb
 
 from contracts.proof.intervals.ball import NotRigorous, between, lower, taylor, upper
-from contracts.proof.intervals.world_balls import TARGET, VALUE, Worth, _middle
+from contracts.proof.intervals.world_balls import VALUE, Worth, _middle
 from contracts.records import Keyed
 
 TERMS = 12
@@ -50,7 +50,13 @@ def cover(worth: Worth, kind: str, rates: np.ndarray, weights: np.ndarray, most:
         kind: VALUE or TARGET.
         rates, weights: floats >= 0, shape (terms,).
         most: the most data that matter.
+
+    Raises:
+        NotRigorous: these are no mixture, or its distance from the curve has no bound.
     """
+    sound = rates.ndim == 1 and rates.shape == weights.shape and np.isfinite([rates, weights]).all()
+    if not sound or (rates < 0.0).any() or (weights < 0.0).any():
+        raise NotRigorous("the proof's mixture has rates or weights that are negative or no numbers")
     kind = VALUE if worth.target_is_value else kind
     key = (id(worth), kind, rates.tobytes(), weights.tobytes(), most)
     return _covered(Keyed(key, (worth, kind, rates, weights, most)))
@@ -114,7 +120,7 @@ def _between(worth: Worth, kind: str, mixture: _Mixture, start: float, end: floa
         middle = _middle(a, b)
         point = _ratio(worth, kind, mixture, middle)
         low, high = min(low, lower(point)), max(high, upper(point))
-        smallest, largest = _enclosed(worth, kind, mixture, a, b)
+        smallest, largest = _enclosed(worth, kind, mixture, a, b, float(point.mid()))
         fits = smallest >= low - FINE and largest <= high + FINE
         small = looked > MOST_INTERVALS or not a < middle < b or b - a <= 1e-12 * b
         if fits or small:
@@ -130,8 +136,10 @@ def _ratio(worth: Worth, kind: str, mixture: _Mixture, x: float) -> Any:
     return mixture.at(arb(x)) / worth.loss(kind, arb(x))
 
 
-def _enclosed(worth: Worth, kind: str, mixture: _Mixture, a: float, b: float) -> tuple[float, float]:
-    """Floats between which mixture / loss lies on [a, b]."""
+def _enclosed(
+    worth: Worth, kind: str, mixture: _Mixture, a: float, b: float, about: float
+) -> tuple[float, float]:
+    """Floats between which mixture / loss lies on [a, b], which is `about` that in the middle."""
     above, below = worth.loss(kind, arb(a)), worth.loss(kind, arb(b))
     if a == 0.0:
         above = worth.top(kind)
@@ -139,7 +147,7 @@ def _enclosed(worth: Worth, kind: str, mixture: _Mixture, a: float, b: float) ->
         return -np.inf, np.inf
     plain = lower(mixture.at(arb(b)) / above), upper(mixture.at(arb(a)) / below)
     terms = 2 if worth.breaks(between(a, b)) else TERMS
-    middle, radius = _middle(a, b), arb(0)
+    middle = _middle(a, b)
     radius = arb.max(arb(b) - arb(middle), arb(middle) - arb(a)).upper()
     if not radius < arb(middle) * 0.9 and worth.floor_high > 0.0:
         return plain
@@ -148,9 +156,8 @@ def _enclosed(worth: Worth, kind: str, mixture: _Mixture, a: float, b: float) ->
     if not whole.is_finite() or not all(c.is_finite() for c in at):
         return plain
     mixed = mixture.coefficients(arb(middle), terms)
-    difference = [m - c for m, c in zip(mixed, at, strict=True)]
-    error = (abs(whole) + mixture.last(a, terms)).upper() * radius**terms
-    least, most = arb(0), arb(0)
+    difference = [m - c * about for m, c in zip(mixed, at, strict=True)]
+    error = (abs(whole * about) + mixture.last(a, terms)).upper() * radius**terms
     found = []
     for k in range(PARTS):
         t = between(radius * (2 * k - PARTS) / PARTS, radius * (2 * k + 2 - PARTS) / PARTS)
@@ -160,9 +167,6 @@ def _enclosed(worth: Worth, kind: str, mixture: _Mixture, a: float, b: float) ->
         found.append(y)
     least, most = min(lower(y) for y in found), max(upper(y) for y in found)
     least, most = arb(least) - error, arb(most) + error
-    smallest = 1 + least / (below if least < 0 else above)
-    largest = 1 + most / (below if most > 0 else above)
+    smallest = about + least / (below if least < 0 else above)
+    largest = about + most / (below if most > 0 else above)
     return max(lower(smallest), plain[0]), min(upper(largest), plain[1])
-
-
-__all__ = ["TARGET", "VALUE", "Cover", "cover"]

@@ -65,7 +65,9 @@ def _nash(shares: np.ndarray, gain: np.ndarray, nothing: np.ndarray) -> Beside:
     return Beside(value, slopes, nothing)
 
 
-def _handed_out(objective: DistributionCost, numbers: np.ndarray, reward: np.ndarray, nothing: np.ndarray) -> Beside:
+def _handed_out(
+    objective: DistributionCost, numbers: np.ndarray, reward: np.ndarray, nothing: np.ndarray
+) -> Beside:
     rate, k = ball(objective.rate), ball(objective.exponent)
     value, slopes = arb(0), nothing.copy()
     for i, (number, each) in enumerate(zip(numbers, reward, strict=True)):

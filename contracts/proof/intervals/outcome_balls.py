@@ -12,7 +12,6 @@ import numpy as np
 from flint import arb
 
 from contracts.proof.intervals.ball import ball, power
-from contracts.proof.intervals.law_balls import LawBalls
 from contracts.proof.intervals.loss_balls import CrowdBalls
 
 MOST_OUTCOMES = 20_000
@@ -109,5 +108,3 @@ def _combined(groups: list[Outcomes]) -> Outcomes:
         data.append(total)
         chances.append(chance)
     return Outcomes(data, chances)
-
-

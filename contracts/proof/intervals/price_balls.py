@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from flint import arb
 
-from contracts.proof.intervals.ball import balls, largest
+from contracts.proof.intervals.ball import balls, largest, where
 from contracts.proof.intervals.loss_balls import CrowdBalls, expected_losses, idle_chances
 from contracts.proof.intervals.relaxation_balls import Below
 from contracts.proof.intervals.world_balls import Worth
@@ -45,7 +45,7 @@ def loss_bound(
     y, w = balls(witness.feasibility_multipliers), balls(witness.participation_multipliers)
     m, u, f = balls(witness.contribution), balls(witness.utility), balls(due)
     nothing = np.arange(rows) < witness.excluded
-    m = np.where(nothing, arb(0), m)
+    m = where(nothing, arb(0), m)
     idle, idle_each = idle_chances(crowd, nothing)
     mixture = losses.mixture
     excess = idle * (mixture.target.sum() - worth.top_target)

@@ -10,7 +10,17 @@ import numpy as np
 from flint import arb
 
 from contracts.proof import promises
-from contracts.proof.intervals.ball import NotRigorous, ball, balls, between, fractions, lower, upper
+from contracts.proof.intervals.ball import (
+    NotRigorous,
+    ball,
+    balls,
+    between,
+    fractions,
+    lower,
+    upper,
+    vector_of,
+    where,
+)
 from contracts.proof.intervals.expectation_balls import ExpectedBalls, expected
 from contracts.proof.intervals.form_balls import FormBalls, WorldBalls, by_data
 from contracts.proof.intervals.loss_balls import CrowdBalls
@@ -64,9 +74,7 @@ class _Verdicts:
     def __init__(self, types: int):
         self.short, self.refuted, self.open = np.zeros(types), [], []
 
-    def judge(
-        self, what: str, who: int | None, broken: Any, tolerated: float, *, bound: bool = False
-    ) -> None:
+    def judge(self, what: str, who: int | None, broken: Any, tolerated: float, *, bound: bool = False) -> None:
         """Judge an amount by which something is broken, or a `bound` of it."""
         most = upper(broken)
         if most <= tolerated:
@@ -90,9 +98,7 @@ def outside_balls(form: FormBalls) -> np.ndarray:
         for world in form.worlds:
             best = arb.max(best, between(*_alone(world.worth, form.honest[i], _own_data(form, i))))
         found.append(best * form.relative[i])
-    vector = np.empty(types, dtype=object)
-    vector[:] = found
-    return vector
+    return vector_of(found)
 
 
 def _own_data(form: FormBalls, i: int) -> Any | None:
@@ -105,7 +111,7 @@ def _own_data(form: FormBalls, i: int) -> Any | None:
 
 
 def _alone(worth: Worth, cost: Any, limit: Any | None) -> tuple[float, float]:
-    key = (id(worth), str(cost.mid()), None if limit is None else str(limit.mid()))
+    key = (id(worth), cost.repr(), None if limit is None else limit.repr())
     return _best_alone(Keyed(key, (worth, cost, limit)))
 
 
@@ -139,7 +145,7 @@ def promised(
         NotRigorous: expectations have no enclosure.
     """
     problem, population = form.problem, form.problem.population
-    types, names = population.types, population.names or ()
+    types, names = population.types, list(population.names or ())
     verdicts, tolerated = _Verdicts(types), promises.own_tolerance(form.form)
     raw, reward, costs = balls(given.raw), balls(given.reward), balls(population.costs)
     margin = ball(problem.menu.participation_margin)
@@ -159,7 +165,7 @@ def promised(
     for _, other in worlds[1:]:
         offered = np.array([arb.min(a, b) for a, b in zip(offered, other.given, strict=True)], dtype=object)
     by_outcomes = all(world.by_outcomes for _, world in worlds)
-    feasible = offered - np.where(stays, arb(0), reward / form.relative)
+    feasible = offered - where(stays, arb(0), reward / form.relative)
     for i in range(types):
         allowed = float(tolerated[i])
         if not stays[i]:
@@ -224,11 +230,11 @@ def _judge_envy(
 ) -> np.ndarray:
     """The most that each type gains by another option that it may be able to deliver, in own units."""
     problem, population = form.problem, form.problem.population
-    names, tolerated = population.names or (), promises.own_tolerance(form.form)
+    names, tolerated = list(population.names or ()), promises.own_tolerance(form.form)
     amounts, costs = balls(data), balls(population.costs) / form.effective
     worth = reward / form.relative
     floats, _ = promises.read_menu(form.form, given.raw, given.reward, np.array([upper(f) for f in outside]))
-    least, worst = problem.menu.preference_margin, np.full(reward.size, -np.inf)
+    least, worst = problem.menu.preference_margin, np.where(stays, -np.inf, 0.0)
     for i in range(reward.size):
         limit = _own_data(form, i)
         own = outside[i] + form.joining[i] if stays[i] else reward[i] - costs[i] * amounts[i]
@@ -256,7 +262,7 @@ def _judge_limits(
 ) -> None:
     """Capacities and lots, exactly (each to one part in 1e9); the number of options, floats taken for exact."""
     problem, population = form.problem, form.problem.population
-    names, same = population.names or (), Fraction(promises.SAME)
+    names, same = list(population.names or ()), Fraction(promises.SAME)
     if population.capacities is not None:
         for i, (m, most) in enumerate(zip(fractions(given.raw), fractions(population.capacities), strict=True)):
             if m > most * (1 + same):
@@ -293,13 +299,13 @@ def _judge_stated(
     gain: np.ndarray,
 ) -> Any:
     """Stated numbers; returns what is maximised."""
-    problem, names = form.problem, form.problem.population.names or ()
+    problem, names = form.problem, list(form.problem.population.names or ())
     weights = [world.weight for world in form.worlds]
     tolerated = promises.STATED * promises.own_tolerance(form.form)
     for i, (said, true) in enumerate(zip(balls(given.reservation), outside, strict=True)):
         verdicts.judge(f"stated reservation utility of {names[i]}", None, abs(said - true), float(tolerated[i]))
-    utility = np.where(stays, outside, gain + outside)
-    reward = np.where(stays, arb(0), balls(given.reward) / form.relative)
+    utility = where(stays, outside, gain + outside)
+    reward = where(stays, arb(0), balls(given.reward) / form.relative)
     target = sum((w * world.target for w, (_, world) in zip(weights, worlds, strict=True)), arb(0))
     each = [beside(problem.objective, crowd, utility, reward, outside).value for crowd, _ in worlds]
     reached = weight_balls(problem.objective) * target

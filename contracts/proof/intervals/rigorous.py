@@ -9,6 +9,7 @@ import dataclasses
 
 import numpy as np
 
+from contracts.problem.problem import Problem
 from contracts.problem.standard_form import StandardForm, standard_form
 from contracts.proof.certificate import Certificate
 from contracts.proof.certify import _judged, _one_plain_world, mixtures_of
@@ -24,7 +25,9 @@ from contracts.proof.reached import unit_of
 OPEN = "not proved rigorously: "
 
 
-def rigorously(certificate: Certificate, problem: object, given: Given, proof: Proof, gap: float) -> Certificate:
+def rigorously(
+    certificate: Certificate, problem: Problem, given: Given, proof: Proof, gap: float
+) -> Certificate:
     """Prove over balls what a certificate says.
 
     Args:
@@ -36,7 +39,7 @@ def rigorously(certificate: Certificate, problem: object, given: Given, proof: P
     """
     if not certificate.holds:
         return certificate
-    form = standard_form(problem)  # type: ignore[arg-type]
+    form = standard_form(problem)
     with precision():
         try:
             exact = form_balls(form)
@@ -59,9 +62,7 @@ def _brought(form: StandardForm, given: Given) -> float:
     return float((given.raw * form.effective).max()) * count * (1.0 + 1e-9)
 
 
-def _bounded(
-    exact: FormBalls, outside: np.ndarray, proof: Proof, found: Promised, given: Given
-) -> Bounded:
+def _bounded(exact: FormBalls, outside: np.ndarray, proof: Proof, found: Promised, given: Given) -> Bounded:
     form = exact.form
     by_cases = proof.cases is not None or proof.global_cases is not None
     plain = not by_cases and _one_plain_world(form)
@@ -94,13 +95,15 @@ def _unproved(certificate: Certificate, lines: list[str]) -> Certificate:
 def _with(certificate: Certificate, found: Promised) -> Certificate:
     short = float(found.short.max(initial=0.0))
     lines = [*found.refuted, *(f"{OPEN}{line}" for line in found.open)]
-    way = "over all outcomes" if found.by_outcomes else "by the proof's mixture, enclosed between it and the curve"
+    way = (
+        "over all outcomes" if found.by_outcomes else "by the proof's mixture, enclosed between it and the curve"
+    )
     statement = (
         f"proved with balls (Arb): every promise holds up to at most {short:.3g} in the type's own units;"
         f" expectations {way}"
     )
     about = (
-        f"every promise holds up to at most {short:.3g}, and the gap is an upper end, as theorems about the binary"
+        f"every promise holds up to at most {short:.3g}, and the gap is an upper end: theorems about the binary"
         " numbers in the file (probabilities divided by their sum)"
     )
     return dataclasses.replace(
@@ -118,4 +121,3 @@ def _with(certificate: Certificate, found: Promised) -> Certificate:
         about=(*certificate.about, about) if not lines else certificate.about,
         extended={**certificate.extended, "largest amount by which a promise may be broken": short},
     )
-

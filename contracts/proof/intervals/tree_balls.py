@@ -34,7 +34,7 @@ class Group(NamedTuple):
 
 
 class Chain(NamedTuple):
-    """What all cases have in common: the curve, its concavity, outcomes, costs, what is due, the largest value."""
+    """What all cases share; `concave` says whether the curve is proved to be so above its floor."""
 
     worth: Worth
     concave: bool
@@ -44,7 +44,9 @@ class Chain(NamedTuple):
     top: float
 
 
-def tree_bound(worth: Worth, crowd: CrowdBalls, plain: Problem, tree: Tree, costs: np.ndarray, due: np.ndarray) -> float:
+def tree_bound(
+    worth: Worth, crowd: CrowdBalls, plain: Problem, tree: Tree, costs: np.ndarray, due: np.ndarray
+) -> float:
     """What no contract's target exceeds.
 
     Args:
@@ -122,9 +124,7 @@ def _concave(worth: Worth, most: float) -> bool:
     return True
 
 
-def _bound(
-    chain: Chain, case: Any, tables: tuple, m: np.ndarray, y: np.ndarray, w: np.ndarray
-) -> float:
+def _bound(chain: Chain, case: Any, tables: tuple, m: np.ndarray, y: np.ndarray, w: np.ndarray) -> float:
     small = _smaller(chain, case)
     if small is None:
         return -np.inf
@@ -135,7 +135,9 @@ def _bound(
     if of_target is None:
         weights = weights + group.probability
     total, by_m = -(kept * balls(chain.due)).sum(), -prices * chain.costs
-    parts = [(VALUE, tables[0], weights)] + ([] if of_target is None else [(TARGET, of_target, group.probability)])
+    parts = [(VALUE, tables[0], weights)] + (
+        [] if of_target is None else [(TARGET, of_target, group.probability)]
+    )
     for kind, table, each in parts:
         intercept, slope = _lines(chain, kind, table, at, small)
         total = total + (each * intercept).sum()

@@ -119,8 +119,8 @@ def peak(
     """Floats below and above the largest of value (or target) less slope times data, over [low, high].
 
     By branch and bound: where the derivative has one sign the largest is at an end, and where the function is
-    concave it is at most f(c) + f'(c)^2 / (2 k), k the least bend; else cells are halved, until these are within a
-    `tolerance` of the largest value of each other.
+    concave it is at most f(c) + f'(c)^2 / (2 k), k the least bend; else cells are halved, until both floats are
+    within a `tolerance` of the largest value.
     """
     slope = arb(slope)
 
