@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
-from inspect import signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from modelpact import tables
 from modelpact.terminal import PICTURES, Flag, document, whisper, working, writable
@@ -113,10 +112,11 @@ def verify(contract: Path, /, *, promises: Flag = False, rigorous: Flag = False,
         Print the certificate as JSON.
     """
     from contracts import Contract
+    from contracts import verify as check
 
     agreed = Contract.load(contract)
     with working("verifying"):
-        certificate = _rigorously(agreed) if rigorous else agreed.certificate
+        certificate = check(agreed, rigorous=True) if rigorous else agreed.certificate
     if json:
         print(document("certificate", certificate), end="")
     else:
@@ -204,16 +204,6 @@ def _worth(contract: Contract, data: float) -> str:
     if not contract.problem.plain:
         return ""
     return f", value {float(contract.problem.value(data)):,.6g}{_unit(contract)}"
-
-
-def _rigorously(contract: Contract) -> Any:
-    from contracts import verify as check
-    from contracts.errors import InvalidInput
-
-    if "rigorous" not in signature(check).parameters:
-        raise InvalidInput("rigorous: verification by intervals is not available yet: expected none")
-    arguments: dict[str, Any] = {"rigorous": True}
-    return check(contract, **arguments)
 
 
 def _counts(text: str, names: Sequence[str]) -> list[int] | dict[str, int]:

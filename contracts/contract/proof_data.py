@@ -14,7 +14,7 @@ from contracts import checks
 from contracts.errors import InvalidInput
 from contracts.problem.data_tables import brief, known, table_of
 from contracts.problem.standard_form import StandardForm
-from contracts.proof.evidence import LEAF, PAIR, Cases, Mixtures, Proof
+from contracts.proof.evidence import IDLE, LEAF, Cases, Mixtures, Proof
 from contracts.proof.witness import Tree, Witness
 
 
@@ -86,7 +86,7 @@ def tree_from_data(name: str, table: dict[str, Any], form: StandardForm) -> Tree
 def cases_from_data(name: str, table: dict[str, Any], form: StandardForm) -> Cases:
     """A proof by cases over menus."""
     _complete(name, table, Cases)
-    kind = _whole(f"{name}.kind", table["kind"], LEAF, PAIR)
+    kind = _whole(f"{name}.kind", table["kind"], LEAF, IDLE)
     cases, leaves, worlds = kind.size, int((kind == LEAF).sum()), len(form.worlds)
     linear = table["linear"]
     if not isinstance(linear, list) or len(linear) != leaves:

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 from contracts.contract.checking import certificate_of
 from contracts.contract.contract import Contract
-from contracts.errors import InvalidInput
+from contracts.errors import BackendMissing, InvalidInput
 from contracts.proof.certificate import Certificate
 from contracts.proof.certify import GAP
 
 
-def verify(contract: Contract, *, gap: float = GAP) -> Certificate:
+def verify(contract: Contract, *, gap: float = GAP, rigorous: bool = False) -> Certificate:
     """Recompute every promise of a contract, and what its proof says of all others.
 
     Args:
         contract: a contract, designed here, read from a file, or made by hand.
         gap: how much better another contract may be than one that is called optimal, as a share of the largest
             target.
+        rigorous: whether to compute with balls (Arb, by python-flint), so that what is proved are theorems about
+            the binary numbers that the contract holds: every promise up to an amount that is stated and at most
+            1e-9 of the largest value, and the gap. Whatever cannot be enclosed counts as not proved, and is
+            named.
+
+    Raises:
+        BackendMissing: `rigorous`, and python-flint is not installed.
 
     Returns:
         The certificate: whether every promise holds, whether the contract is proved optimal, and every slack.
@@ -32,4 +39,23 @@ def verify(contract: Contract, *, gap: float = GAP) -> Certificate:
     """
     if not isinstance(contract, Contract):
         raise InvalidInput(f"contract = {contract!r:.60}: expected a Contract")
-    return certificate_of(contract, gap=gap)
+    certificate = certificate_of(contract, gap=gap)
+    return _rigorously(contract, certificate, gap) if rigorous else certificate
+
+
+def _rigorously(contract: Contract, certificate: Certificate, gap: float) -> Certificate:
+    try:
+        from contracts.proof.intervals.rigorous import Given, rigorously
+    except ModuleNotFoundError as error:
+        if error.name != "flint":
+            raise
+        raise BackendMissing("python-flint", "verification with balls", "rigorous") from error
+    given = Given(
+        raw=contract.contribution,
+        reward=contract.expected_reward,
+        reservation=contract.reservation_utility,
+        objective=contract.objective,
+        accuracy=contract.expected_accuracy,
+        reached=contract.reached,
+    )
+    return rigorously(certificate, contract.problem, given, contract.proof, gap)

@@ -41,6 +41,7 @@ class Case:
             shape (rows - 1,).
         service: whether each row is SERVED, STAYS out or EITHER, shape (rows,).
         shared, apart: pairs (a, b), a < b, of rows of different groups that share an option, or do not.
+        idle, active: rows that, if served, bring nothing and get nothing, which is no option; or have one.
     """
 
     low: np.ndarray
@@ -50,6 +51,8 @@ class Case:
     service: np.ndarray
     shared: tuple[tuple[int, int], ...] = ()
     apart: tuple[tuple[int, int], ...] = ()
+    idle: tuple[int, ...] = ()
+    active: tuple[int, ...] = ()
 
 
 class Linear(NamedTuple):
@@ -188,6 +191,8 @@ def _own(found: _Rows, case: Case, asked: Asked, i: int, cost: float) -> None:
         found.add(u={i: 1.0}, least=float(asked.due[i]))
         if asked.due[i] < 0.0:  # no model is worth less than nothing
             found.add(u={i: 1.0}, x={i: cost})
+        if i in case.idle:
+            found.add(u={i: -1.0})
     elif case.service[i] == STAYS:
         found.add(x={i: -1.0})
 
@@ -295,15 +300,20 @@ def _may_be_idle(form: StandardForm, case: Case, breaks: np.ndarray, due: np.nda
     """Whether a row may bring nothing and get nothing: as the dearest of its group, or sharing with them."""
     mates = np.flatnonzero((form.group == form.group[row]) & (case.service == SERVED))
     mates = mates[mates <= row]
-    return bool((due[mates] <= 0.0).all() and (case.low[mates] <= 0.0).all() and breaks[mates[0]] == breaks[row])
+    free = (due[mates] <= 0.0).all() and (case.low[mates] <= 0.0).all() and not np.isin(mates, case.active).any()
+    return bool(free and breaks[mates[0]] == breaks[row])
 
 
 def _differ(form: StandardForm, case: Case, number: np.ndarray, breaks: np.ndarray, i: int, j: int) -> bool:
     """Whether two rows are known to have different options."""
     if number[i] == number[j]:
         return False
-    for a in np.flatnonzero(number == number[i]):
-        for b in np.flatnonzero(number == number[j]):
+    ours, theirs = np.flatnonzero(number == number[i]), np.flatnonzero(number == number[j])
+    for one, other in ((ours, theirs), (theirs, ours)):
+        if np.isin(one, case.idle).any() and np.isin(other, case.active).any():
+            return True
+    for a in ours:
+        for b in theirs:
             if form.group[a] == form.group[b] and breaks[a] != breaks[b]:
                 return True
             if (min(a, b), max(a, b)) in case.apart:

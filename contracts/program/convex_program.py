@@ -329,7 +329,7 @@ def _solved(space: _Space, state: State, error: float, iterations: int) -> Solve
 
 
 def _without_prices(at: Setting, case: Case, point: Point) -> Point:
-    """The most that anybody may contribute and have: what it reaches bounds a case whose prices are too rough."""
+    """The most anybody may contribute and have: what it reaches bounds a case whose prices are too rough."""
     low, high = box(at, case)
     rows = at.form.rows
     most = np.where(np.isfinite(high), high, low)

@@ -49,7 +49,9 @@ def option_room(form: StandardForm, case: Case, asked: Asked) -> tuple[int, list
     free = []
     for group in np.unique(form.group):
         served = np.flatnonzero((form.group == group) & (case.service == SERVED))
-        if served.size and asked.due[served[0]] <= 0.0 and case.low[served[0]] <= 0.0:
+        if not served.size or served[0] in case.active:
+            continue
+        if asked.due[served[0]] <= 0.0 and case.low[served[0]] <= 0.0:
             free.append(int(served[0]))
     return (form.rows if most is None else most) - known_options(form, case, asked.due), free
 

@@ -41,7 +41,7 @@ def pair_split(at: Setting, case: Case, point: Point) -> Split | None:
         return None
     x = point.contribution
     number, clique = classes(at.form, case), []
-    left = [int(i) for i in np.flatnonzero(case.service == SERVED) if number[i] == i]
+    left = [int(i) for i in _with_options(case) if number[i] == i]
     order = sorted(left, key=lambda i: -x[i])
     for i in order:
         if all(_apart(at, case, number, i, j) for j in clique):
@@ -53,6 +53,12 @@ def pair_split(at: Setting, case: Case, point: Point) -> Split | None:
     i, near = max(open_rows, key=lambda one: min(abs(x[one[0]] - x[j]) for j in one[1]))
     j = min(near, key=lambda one: abs(x[i] - x[one]))
     return _split_between(at, case, i, j, x)
+
+
+def _with_options(case: Case) -> np.ndarray:
+    """Served rows, but for those that are known to bring nothing and get nothing."""
+    served = np.flatnonzero(case.service == SERVED)
+    return served[~np.isin(served, case.idle)]
 
 
 def _apart(at: Setting, case: Case, number: np.ndarray, i: int, j: int) -> bool:
@@ -80,9 +86,11 @@ def grouped(at: Setting, case: Case, x: np.ndarray) -> Case:
     Contributions rise within a group, so that what is together among all is together in each group.
     """
     form, most = at.form, at.form.problem.menu.options or at.form.rows
-    served = np.flatnonzero(case.service == SERVED)
+    served = _with_options(case)
+    if not served.size:
+        return case
     order = served[np.lexsort((form.costs[served], x[served]))]
-    cluster = np.empty(form.rows, dtype=int)
+    cluster = np.full(form.rows, -1)
     cluster[order] = _clusters(x[order], most)
     link = case.link.copy()
     for k in range(form.rows - 1):

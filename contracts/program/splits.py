@@ -25,8 +25,8 @@ from contracts.problem.cases import (
 from contracts.problem.standard_form import StandardForm
 from contracts.program.case_program import Point, Setting
 from contracts.program.rounding import NEAR, in_lots, links_open, option_room
-from contracts.program.shared_options import pair_split
-from contracts.proof.evidence import BOUNDS, LINK, PAIR, REACH, SERVICE
+from contracts.program.shared_options import different_options, pair_split
+from contracts.proof.evidence import BOUNDS, IDLE, LINK, PAIR, REACH, SERVICE
 
 Split = tuple[int, int, float]
 TIE = 1e-11  # of the largest value: rounding
@@ -111,17 +111,13 @@ def _beside(at: Setting) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _nothing(at: Setting, case: Case, point: Point) -> Split | None:
-    """Whether the first of a group brings nothing, where only then its option does not count."""
-    form = at.form
-    if form.problem.menu.options is None:
+    """Whether the first of a group brings nothing and gets nothing, where only then its option does not count."""
+    most = at.form.problem.menu.options
+    if most is None or different_options(at, case, point) <= most:
         return None
-    room, free = option_room(form, case, at.asked)
-    small = NEAR * at.data_unit
-    open_rows = [k for k in free if case.high[k] > small]
-    if len(open_rows) <= room or not open_rows:
-        return None
-    row = max(open_rows, key=lambda k: point.contribution[k])
-    return (BOUNDS, row, small) if point.contribution[row] > small else None
+    reward = point.utility + at.form.costs * point.contribution
+    rows = [k for k in option_room(at.form, case, at.asked)[1] if k not in case.idle and reward[k] > 0.0]
+    return (IDLE, max(rows, key=lambda k: reward[k]), 0.0) if rows else None
 
 
 def _lots(at: Setting, case: Case, point: Point) -> Split | None:
@@ -151,6 +147,12 @@ def branches(case: Case, kind: int, index: int, threshold: float) -> Iterator[Ca
         pair = divmod(index, case.low.size)
         yield dataclasses.replace(case, shared=(*case.shared, pair))
         yield dataclasses.replace(case, apart=(*case.apart, pair))
+        return
+    if kind == IDLE:
+        high = case.high.copy()
+        high[index] = 0.0
+        yield dataclasses.replace(case, idle=(*case.idle, index), high=high)
+        yield dataclasses.replace(case, active=(*case.active, index))
         return
     name, values = {
         LINK: ("link", (SHARED, APART)),

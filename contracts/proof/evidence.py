@@ -7,7 +7,7 @@ import numpy as np
 from contracts.proof.witness import Tree, Witness
 from contracts.records import frozen
 
-LEAF, BOUNDS, LINK, REACH, SERVICE, PAIR = -1, 0, 1, 2, 3, 4  # kinds of splits
+LEAF, BOUNDS, LINK, REACH, SERVICE, PAIR, IDLE = -1, 0, 1, 2, 3, 4, 5  # kinds of splits
 
 
 @frozen
@@ -31,11 +31,12 @@ class Cases:
     Splits are listed depth first, the first branch of each first. A split of BOUNDS at row `index` asks for
     x <= threshold, then for x >= threshold; of a LINK for SHARED, then for APART; of a REACH for REACHABLE, then
     for BLOCKED; of SERVICE for SERVED, then for STAYS; of a PAIR of rows a < b of two groups (index a * rows
-    + b) for sharing an option, then for not sharing one.
+    + b) for sharing an option, then for not sharing one; of IDLE for a row that brings nothing and gets nothing,
+    then for one that has an option.
 
     Attributes:
         mixtures: by which expectations are taken.
-        kind: LEAF, BOUNDS, LINK, REACH, SERVICE or PAIR, shape (cases,).
+        kind: LEAF, BOUNDS, LINK, REACH, SERVICE, PAIR or IDLE, shape (cases,).
         index: the row, link or pair split at (0 for leaves), shape (cases,).
         threshold: of splits of BOUNDS, in data, shape (cases,).
         contribution, utility: the point at which each leaf's Lagrangian is linearised, shape (leaves, rows).

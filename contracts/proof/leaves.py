@@ -18,7 +18,7 @@ from contracts.problem.cases import (
     whole,
 )
 from contracts.problem.standard_form import StandardForm
-from contracts.proof.evidence import BOUNDS, LEAF, LINK, PAIR, REACH, SERVICE, Cases
+from contracts.proof.evidence import BOUNDS, IDLE, LEAF, LINK, PAIR, REACH, SERVICE, Cases
 from contracts.proof.soundness import ProofRefused, numbers
 
 NEAR = 1e-9  # of a lot, or of a bound: amounts that differ by less are one
@@ -36,7 +36,7 @@ def leaves_of(form: StandardForm, cases: Cases, *, stay: bool) -> list[Case]:
         ProofRefused: the splits form no tree, or split at what there is not.
     """
     kind = np.asarray(cases.kind)
-    if kind.ndim != 1 or not np.isin(kind, (LEAF, BOUNDS, LINK, REACH, SERVICE, PAIR)).all():
+    if kind.ndim != 1 or not np.isin(kind, (LEAF, BOUNDS, LINK, REACH, SERVICE, PAIR, IDLE)).all():
         raise ProofRefused("the proof has splits of no known kind")
     threshold = numbers("thresholds of the proof", cases.threshold, kind.shape)
     index = numbers("splits of the proof", cases.index, kind.shape).astype(int)
@@ -71,6 +71,11 @@ def _branches(case: Case, kind: int, index: int, threshold: float) -> tuple[Case
         pair = divmod(index, case.low.size)
         shared, apart = (*case.shared, pair), (*case.apart, pair)
         return dataclasses.replace(case, shared=shared), dataclasses.replace(case, apart=apart)
+    if kind == IDLE:
+        idle, high = (*case.idle, index), _with(case.high, index, 0.0)
+        return dataclasses.replace(case, idle=idle, high=high), dataclasses.replace(
+            case, active=(*case.active, index)
+        )
     name, values = {
         LINK: ("link", (SHARED, APART)),
         REACH: ("reach", (REACHABLE, BLOCKED)),
@@ -80,7 +85,7 @@ def _branches(case: Case, kind: int, index: int, threshold: float) -> tuple[Case
     return dataclasses.replace(case, **{name: first}), dataclasses.replace(case, **{name: second})
 
 
-def _with(values: np.ndarray, index: int, value: int) -> np.ndarray:
+def _with(values: np.ndarray, index: int, value: float) -> np.ndarray:
     changed = values.copy()
     changed[index] = value
     return changed
