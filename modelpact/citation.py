@@ -56,7 +56,7 @@ BASIS: Mapping[str, Reasons] = {
         ("karimireddy2022mechanisms", "the learning bound as an accuracy curve"),
         ("mohri2018foundations", "the generalization bound it is made from"),
     ),
-    "contracts.problem.accuracy.Tabulated": (
+    "contracts.problem.tabulated.Tabulated": (
         ("schumaker1983shape", "splines that keep monotone and concave data so"),
     ),
     "equilibria.participation.ParticipationGame": _UNRAVELLING,

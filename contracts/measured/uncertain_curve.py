@@ -18,7 +18,6 @@ from __future__ import annotations
 from functools import cached_property, lru_cache
 from typing import Any
 
-import jax
 import numpy as np
 from scipy import interpolate
 
@@ -30,6 +29,7 @@ from contracts.measured.learning_curves import FAMILIES, CurveFit, known_fit
 from contracts.measured.measurements import Measurements
 from contracts.problem.accuracy import AccuracyCurve
 from contracts.program.exponential_sum import fit_exponentials
+from contracts.pytrees import register
 from contracts.records import frozen
 
 PER_DECADE = 24
@@ -39,7 +39,7 @@ ROUNDING = 1e-9
 AT_ONCE = 1024  # amounts of data at which the best curve is looked for together
 
 
-@jax.tree_util.register_static
+@register(meta=["fit", "level", "covariance"])
 @frozen
 class UncertainCurve(AccuracyCurve):
     """A fitted curve of which only a region is known; asked for a number, it is the fitted one.

@@ -8,8 +8,7 @@ contributions m and expected rewards t:
 With types sorted by falling cost, u_i = t_i - c_i m_i and d_i = (u_{i+1} - u_i)/(c_i - c_{i+1}), incentive
 compatibility is one chain 0 <= m_1 <= d_1 <= m_2 <= ... <= m_I (single crossing). The variables are the gaps
 of the chain and e = u_1 - f_1, all >= 0: every bound is diagonal, and pooled optima are reached exactly. What
-remains is h_i = 1 - E_i L - c_i m_i - u_i >= 0 (concave) and u_i >= f_i, in units where the largest value
-is 1.
+remains is h_i = 1 - E_i L - c_i m_i - u_i >= 0 (concave) and u_i >= f_i, where the largest value is 1.
 
 The objective is log E L, as convex as E L and well scaled for every number of participants.
 
@@ -34,8 +33,7 @@ from contracts.program.gauss import Curves, LossCurve
 from contracts.program.participation import BELIEFS, BELIEFS_OF_MANY, Partials, Transform, transform
 from contracts.records import Keyed, frozen
 
-# Above this relative error a loss is taken not to be a mixture of exponentials.
-MIXTURE_ERROR = 1e-8
+MIXTURE_ERROR = 1e-8  # relative; above it a loss is taken not to be a mixture of exponentials
 MULTIPLES = 400  # of a curve's own rate
 NEXT_TO_NOTHING = 1e-9  # of the largest loss
 

@@ -111,7 +111,7 @@ def _beside(at: Setting) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _nothing(at: Setting, case: Case, point: Point) -> Split | None:
-    """Whether the first of a group brings nothing and gets nothing, where only then its option does not count."""
+    """Whether the first of a group brings nothing and gets nothing, and only then has no option that counts."""
     most = at.form.problem.menu.options
     if most is None or different_options(at, case, point) <= most:
         return None

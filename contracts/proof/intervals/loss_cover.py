@@ -1,7 +1,7 @@
 """Between which factors a mixture of exponentials stands for a loss, on covering intervals.
 
-On each interval the mixture less a multiple of the loss is a Taylor polynomial with a remainder that holds for all of
-it (Lagrange's form, its coefficient enclosed over the whole interval); intervals are halved until what is
+On each interval the mixture less a multiple of the loss is a Taylor polynomial with a remainder that holds for
+all of it (Lagrange's form, its coefficient enclosed over the whole interval); intervals are halved until what is
 enclosed is about what is found at points. Beyond the end of the range both are at most what they are there.
 """
 
