@@ -36,7 +36,7 @@ from contracts.records import Keyed, frozen
 
 # Above this relative error a loss is taken not to be a mixture of exponentials.
 MIXTURE_ERROR = 1e-8
-MULTIPLES = (400, 200, 100, 50)  # of a curve's own rate, until the fit is good
+MULTIPLES = (100, 400, 50)  # of a curve's own rate, until the fit is good
 NEXT_TO_NOTHING = 1e-9  # of the largest loss
 
 
@@ -375,7 +375,7 @@ def _by_more_rates(problem: Problem, natural: np.ndarray, high: float) -> Expone
         multiples = float(natural.min()) * np.arange(1.0, many + 1.0)
         fastest = float(multiples[-1])
         decades = max(np.log10(25.0 / (low * fastest)), 0.0)
-        faster = np.geomspace(fastest, fastest * 10.0**decades, 2 + int(9.0 * decades))
+        faster = np.geomspace(fastest, fastest * 10.0**decades, 2 + int(5.0 * decades))
         fits.append(fit_exponentials(problem.value_loss, low, high, rates=np.union1d(multiples, faster)))
         if fits[-1].relative_error <= MIXTURE_ERROR:
             break
