@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from contracts.problem.objective import Rawlsian
+from contracts.problem.objective import NashBargaining, Rawlsian
 from contracts.problem.standard_form import StandardForm
 from contracts.records import frozen
 
@@ -273,6 +273,17 @@ def classes(form: StandardForm, case: Case) -> np.ndarray:
     return number
 
 
+def due_for_idling(form: StandardForm, asked: Asked) -> np.ndarray:
+    """What rows are due at least where it matters who may bring nothing and get nothing, shape (rows,).
+
+    Whoever bargains gains something in every contract that is worth anything.
+    """
+    if not isinstance(form.problem.objective, NashBargaining):
+        return asked.due
+    bargains = np.any([world.probabilities > 0.0 for world in form.worlds], axis=0) & (asked.stays >= 0.0)
+    return np.where(bargains, np.inf, asked.due)
+
+
 def known_options(form: StandardForm, case: Case, due: np.ndarray) -> int:
     """How many options a case is known to have at least.
 
@@ -283,7 +294,7 @@ def known_options(form: StandardForm, case: Case, due: np.ndarray) -> int:
     Args:
         form: the standard form.
         case: the case.
-        due: what each row is due at least, shape (rows,).
+        due: what each row is due at least (`due_for_idling`), shape (rows,).
     """
     number = classes(form, case)
     both = (case.service[:-1] == SERVED) & (case.service[1:] == SERVED)

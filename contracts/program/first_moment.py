@@ -34,7 +34,7 @@ from contracts.program.participation import BELIEFS, BELIEFS_OF_MANY, Partials, 
 from contracts.records import Keyed, frozen
 
 MIXTURE_ERROR = 1e-8  # relative; above it a loss is taken not to be a mixture of exponentials
-MULTIPLES = 400  # of a curve's own rate
+MULTIPLES = (100, 400, 50)  # of a curve's own rate, until the fit is good
 NEXT_TO_NOTHING = 1e-9  # of the largest loss
 
 
@@ -368,11 +368,16 @@ def _mixtures(keyed: Keyed) -> Losses:
 def _by_more_rates(problem: Problem, natural: np.ndarray, high: float) -> ExponentialSum:
     """The loss of value where it takes more multiples of a curve's own rates, down to almost no data."""
     low = float(problem.accuracy.floor) or _still_nothing(problem, 1e-10 * high)
-    multiples = float(natural.min()) * np.arange(1.0, MULTIPLES + 1.0)
-    fastest = float(multiples[-1])
-    decades = max(np.log10(25.0 / (low * fastest)), 0.0)
-    faster = np.geomspace(fastest, fastest * 10.0**decades, 2 + int(9.0 * decades))
-    return fit_exponentials(problem.value_loss, low, high, rates=np.union1d(multiples, faster))
+    fits = []
+    for many in MULTIPLES:
+        multiples = float(natural.min()) * np.arange(1.0, many + 1.0)
+        fastest = float(multiples[-1])
+        decades = max(np.log10(25.0 / (low * fastest)), 0.0)
+        faster = np.geomspace(fastest, fastest * 10.0**decades, 2 + int(5.0 * decades))
+        fits.append(fit_exponentials(problem.value_loss, low, high, rates=np.union1d(multiples, faster)))
+        if fits[-1].relative_error <= MIXTURE_ERROR:
+            break
+    return min(fits, key=lambda fit: fit.relative_error)
 
 
 def _still_nothing(problem: Problem, low: float) -> float:

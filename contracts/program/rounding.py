@@ -22,6 +22,7 @@ from contracts.problem.cases import (
     Asked,
     Case,
     classes,
+    due_for_idling,
     known_options,
     linear_constraints,
     neighbours,
@@ -46,14 +47,14 @@ def in_lots(form: StandardForm, case: Case) -> Case:
 def option_room(form: StandardForm, case: Case, asked: Asked) -> tuple[int, list[int]]:
     """How many more options a case may have, and first served rows that may take the one that does not count."""
     most = form.problem.menu.options
-    free = []
+    free, due = [], due_for_idling(form, asked)
     for group in np.unique(form.group):
         served = np.flatnonzero((form.group == group) & (case.service == SERVED))
         if not served.size or served[0] in case.active:
             continue
-        if asked.due[served[0]] <= 0.0 and case.low[served[0]] <= 0.0:
+        if due[served[0]] <= 0.0 and case.low[served[0]] <= 0.0:
             free.append(int(served[0]))
-    return (form.rows if most is None else most) - known_options(form, case, asked.due), free
+    return (form.rows if most is None else most) - known_options(form, case, due), free
 
 
 def links_open(form: StandardForm, case: Case) -> np.ndarray:

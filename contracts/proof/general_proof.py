@@ -10,7 +10,7 @@ import dataclasses
 
 import numpy as np
 
-from contracts.problem.cases import asked_of
+from contracts.problem.cases import asked_of, due_for_idling
 from contracts.problem.standard_form import StandardForm
 from contracts.proof.ambiguity import divergence
 from contracts.proof.evidence import Cases, Proof
@@ -118,7 +118,7 @@ def bound_by_cases(setting: Setting, cases: Cases, *, stay: bool) -> Bound:
     found = []
     for case, *numbers_of in zip(leaves, *columns, strict=True):
         bound = leaf_bound(setting, in_lots(setting.form, case), Leaf(*numbers_of))
-        empty = too_many_options(setting.form, case, setting.asked.due)
+        empty = too_many_options(setting.form, case, due_for_idling(setting.form, setting.asked))
         found.append(Bound(-np.inf) if empty else bound)
     # What is not a number stays none.
     return Bound(*(float(np.max(column)) for column in np.array(found, dtype=float).T))

@@ -1,5 +1,8 @@
 """Whatever a problem is made of, everything that one does with a problem or its contract works."""
 
+import itertools
+import random
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
@@ -85,10 +88,15 @@ def informed(contract):
 
 
 USES = [batch, swept, tables, json, settle, reward, page, picture, notebook, game, logit, informed]
+EVERY = list(itertools.product(USES, INGREDIENTS))
+FAST = set(random.Random(0).sample(range(len(EVERY)), 60))
+CASES = [
+    pytest.param(*pair, id=f"{pair[0].__name__}-{pair[1]}", marks=() if k in FAST else pytest.mark.slow)
+    for k, pair in enumerate(EVERY)
+]
 
 
-@pytest.mark.parametrize("use", USES, ids=lambda use: use.__name__)
-@pytest.mark.parametrize("ingredient", INGREDIENTS)
+@pytest.mark.parametrize(("use", "ingredient"), CASES)
 @settings(max_examples=1, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_every_use_of_every_ingredient(use, ingredient, data):

@@ -209,11 +209,11 @@ def test_options_are_counted(expectations):
         assert (not named(result, "options")) is kept, (options, m, t)
 
 
-def test_options_of_groups_are_counted_apart(expectations):
+def test_options_are_counted_over_all_groups(expectations):
     who = {"probabilities": [1.0, 1.0], "groups": ["a", "b"], "participants": {"a": 1, "b": 2}}
-    for options, kept in ((1, False), (2, True)):
+    for options, reward, kept in ((1, 60.0, True), (1, 50.0, False), (2, 50.0, True)):
         problem = problem_with(who, menu=Menu(options=options))
-        result = certificate(problem, np.full(2, 100.0), np.full(2, 60.0), expectations)
+        result = certificate(problem, np.full(2, 100.0), np.array([60.0, reward]), expectations)
         assert (not named(result, "options")) is kept
 
 
