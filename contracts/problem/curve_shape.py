@@ -49,6 +49,7 @@ def inspect(curve: AccuracyCurve, *, low: float | None = None, high: float = 1e9
     Returns:
         The `Shape`; deviations below the rounding of the accuracies (1e-13) are not reported.
 
+    >>> from contracts import CustomCurve, GeneralizationBound
     >>> inspect(GeneralizationBound()).concave
     True
     >>> inspect(CustomCurve(function=lambda x: x**2 / (x**2 + 1e4)), high=1e6).convex[0][1]

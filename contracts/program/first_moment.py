@@ -28,6 +28,7 @@ from contracts.problem.participants import LogPower, Turnout
 from contracts.problem.reservation import Reservation, reservation
 from contracts.problem.shape import concave_from, early
 from contracts.program import gauss_program
+from contracts.program.distinct_costs import distinct, per_group
 from contracts.program.exponential_sum import ExponentialSum, Losses, fit_exponentials, on_common_rates
 from contracts.program.gauss import Curves, LossCurve
 from contracts.program.participation import BELIEFS, BELIEFS_OF_MANY, Partials, Transform, transform
@@ -241,7 +242,7 @@ def prepare(problem: Problem, alone: Reservation | None = None) -> FirstMoment:
         alone: what each type gets alone, where the caller knows it already.
     """
     population = problem.population
-    falling, groups = _distinct(population.costs)
+    falling, groups = distinct(population.costs)
     alone = reservation(problem) if alone is None else alone
     value_unit = problem.largest_value
     data_unit = 0.7 * value_unit / float(np.mean(falling))
@@ -259,7 +260,7 @@ def prepare(problem: Problem, alone: Reservation | None = None) -> FirstMoment:
     program = Program(
         costs=falling * data_unit / value_unit,
         probabilities=np.bincount(groups, weights=population.probabilities, minlength=falling.size),
-        reservation=_per_group(alone.utility, groups) / value_unit,
+        reservation=per_group(alone.utility, groups) / value_unit,
         participants=float(population.turnout.mean),
         rates=rates * data_unit,
         target_weights=losses.target_weights[: rates.size] / target_unit,
@@ -386,20 +387,3 @@ def _still_nothing(problem: Problem, low: float) -> float:
     while top - float(problem.value_loss(np.array(low))) > NEXT_TO_NOTHING * top and low > least:
         low *= 0.1
     return low
-
-
-def _distinct(costs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The distinct costs, falling, and for each cost its place among them; the latest few are remembered."""
-    return _sorted(Keyed((costs.tobytes(),), costs))
-
-
-@lru_cache(maxsize=64)
-def _sorted(keyed: Keyed) -> tuple[np.ndarray, np.ndarray]:
-    rising, place = np.unique(keyed.value, return_inverse=True)
-    return rising[::-1].copy(), rising.size - 1 - place
-
-
-def _per_group(values: np.ndarray, groups: np.ndarray) -> np.ndarray:
-    result = np.empty(int(groups.max()) + 1)
-    result[groups] = values
-    return result
