@@ -87,7 +87,7 @@ def certify(
     if not bounds_all(form, proof):
         scope = ", ".join(filter(None, [bounded.scope, LOWEST]))
         bounded = bounded._replace(gap=None, scope=scope)
-    return _judged(found.certificate, _meaningful(bounded, unit_of(form)), proof, gap * unit_of(form))
+    return _judged(found.certificate, _possible(bounded, form), proof, gap * unit_of(form))
 
 
 def _promised(
@@ -212,10 +212,13 @@ def _one_plain_world(form: StandardForm) -> bool:
     return alone and free and not np.isfinite(form.capacity).any()
 
 
-def _meaningful(bounded: Bounded, unit: float) -> Bounded:
-    """Bounds that leave more open than there is say nothing."""
-    gap = bounded.gap if bounded.gap is None or bounded.gap <= unit else None
-    solved = bounded.solved if bounded.solved is None or bounded.solved <= unit else None
+def _possible(bounded: Bounded, form: StandardForm) -> Bounded:
+    """No contract is better by more than the best model is worth, whatever a proof leaves open."""
+    if form.problem.objective is not None:
+        return bounded
+    most = unit_of(form)
+    gap = None if bounded.gap is None else min(bounded.gap, most)
+    solved = None if bounded.solved is None else min(bounded.solved, most)
     return bounded._replace(gap=gap, solved=solved)
 
 
