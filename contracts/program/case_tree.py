@@ -191,7 +191,15 @@ class Tree:
                 self._take(fixed, found)
 
     def _new(self, case: Case) -> bool:
-        parts = (case.low, case.high, case.link, case.reach, case.service, np.array(case.shared), np.array(case.idle))
+        parts = (
+            case.low,
+            case.high,
+            case.link,
+            case.reach,
+            case.service,
+            np.array(case.shared),
+            np.array(case.idle),
+        )
         key = b"".join(part.tobytes() for part in parts)
         if key in self.tried:
             return False

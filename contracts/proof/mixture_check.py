@@ -102,7 +102,9 @@ def _off(keyed: Keyed, above: bool) -> float:
     data, worst = _everywhere(problem, keyed.key[3]), 0.0
     data = data if above else data[data >= float(problem.accuracy.floor)]
     each = _powers(data, mixtures.rates)
-    for weight, loss in zip((mixtures.target_weights, mixtures.value_weights), _losses(problem, data), strict=True):
+    for weight, loss in zip(
+        (mixtures.target_weights, mixtures.value_weights), _losses(problem, data), strict=True
+    ):
         with np.errstate(over="ignore", invalid="ignore"):
             off = each @ weight - loss
             worst = float(np.maximum(worst, (off if above else np.abs(off)).max() / loss[0]))
