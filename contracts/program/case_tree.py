@@ -11,6 +11,7 @@ import numpy as np
 
 from contracts.problem.cases import EITHER, STAYS, Case, linear_constraints
 from contracts.problem.objective import NashBargaining
+from contracts.problem.reservation import outside_option
 from contracts.program.case_program import Point, Setting, into_box, shortfall, value_at
 from contracts.program.convex_program import CONVERGED, GAIN, TOLERANCE, Solved, solve
 from contracts.program.rounding import (
@@ -152,6 +153,7 @@ class Tree:
             return
         solved = self._solved(case)
         if solved is None:
+            self._repair(case, x)
             return
         if at.form.problem.menu.lot is None:
             self._take(case, solved)
@@ -159,6 +161,16 @@ class Tree:
         if self._value(case, solved) <= self.known + TIE * at.unit:
             return
         self._propose_lots(case, solved)
+
+    def _repair(self, case: Case, x: np.ndarray) -> None:
+        """Menus of a case without room for the solver: near where it ended, and what everybody would do alone."""
+        form, menus = self.setting.form, FixedMenus(self.setting, case)
+        alone = form.contribution(outside_option(form).contribution)
+        for data in (x, alone):
+            inside = np.where(case.service == STAYS, 0.0, np.clip(data, case.low, case.high))
+            point = menus.point(inside)
+            if point is not None:
+                self._take(case, Solved(point, np.inf, 0.0, 0.0, 0))
 
     def _propose_lots(self, case: Case, solved: Solved) -> None:
         """Menus in whole lots near a contract: where only the target counts without solving more programs."""

@@ -50,7 +50,7 @@ def read_menu(
     )  # infinity is no more a promise than what is no number
     joining = np.broadcast_to(np.asarray(problem.outside.joining_cost, dtype=float), raw.shape)
     nothing = (raw == 0.0) & (reward == 0.0) & possible
-    unserved = -joining < outside + problem.menu.participation_margin
+    unserved = -joining <= outside + problem.menu.participation_margin
     stays = nothing & unserved if may_stay_out(problem) else np.zeros(raw.size, dtype=bool)
     return Menu(raw, reward, raw * form.effective, reward / form.relative, stays, outside, joining), found
 

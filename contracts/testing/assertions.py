@@ -181,7 +181,7 @@ def _menu(contract: Any) -> _Menu:
         delivered=contribution * form.effective,
         utility=reward - problem.population.costs * contribution,
         alone=alone,
-        stays=nothing & (alone > 0.0) & may_stay,
+        stays=nothing & (alone + problem.menu.participation_margin >= 0.0) & may_stay,
         scale=scale,
     )
 

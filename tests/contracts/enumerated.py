@@ -420,7 +420,7 @@ def _within_divergence(p: np.ndarray, q: np.ndarray, radius: float) -> np.ndarra
 
 def _stayers(listed: Enumerated, x: np.ndarray, y: np.ndarray) -> frozenset[int]:
     """Who is offered nothing, though more is due: who stays out where one may."""
-    nothing = (x == 0.0) & (np.abs(y) <= ROUNDING) & (listed.due > ROUNDING)
+    nothing = (x == 0.0) & (np.abs(y) <= ROUNDING) & (listed.due >= -ROUNDING)
     return frozenset(int(i) for i in np.flatnonzero(nothing)) if listed.may_stay else frozenset()
 
 

@@ -228,8 +228,8 @@ def test_who_stays_out(expectations):
     assert result.envy[0] == pytest.approx(45.0 - 40.0 - 30.0)
     better = certificate(problem, np.array([0.0, 100.0]), np.array([0.0, 55.0]), expectations)
     assert named(better, "incentive compatibility: type 1")
-    # Whoever is due nothing is served by nothing.
-    free = problem_with(outside=Outside(utility=[0.0, 20.0]))
+    # Whoever has less than nothing outside is served by nothing.
+    free = problem_with(outside=Outside(utility=[-1.0, 20.0]))
     assert not certificate(free, m, t, expectations).about[1:]
     # Training alone is no reason to stay out: there the promise is broken.
     assert named(
