@@ -212,8 +212,9 @@ def by_zooming(problem: Problem, costs: np.ndarray, most: np.ndarray) -> Reserva
 def _zoomed(keyed: Keyed) -> Reservation:
     problem, costs, most = keyed.value
     rows, high = np.arange(costs.size), np.minimum(problem.largest_value / costs, most)
-    shared = np.geomspace(1e-9 * high.min(), high.max(), COARSE)
-    data = np.broadcast_to(shared, (costs.size, COARSE))
+    # With limits on the grid: what pays only near one, beyond a floor, would be missed.
+    shared = np.union1d(np.geomspace(1e-9 * high.min(), high.max(), COARSE), high)
+    data = np.broadcast_to(shared, (costs.size, shared.size))
     worth = np.where(data <= high[:, None], problem.value(shared), -np.inf)
     best, place = np.zeros(costs.size), np.zeros(costs.size)
     for turn in range(ZOOMS + 1):

@@ -4,7 +4,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize_scalar
 
-from contracts import Arctan, Exponential, PowerLaw, reservation
+from contracts import (
+    Arctan,
+    Exponential,
+    GeneralizationBound,
+    LinearValuation,
+    Population,
+    PowerLaw,
+    Problem,
+    reservation,
+)
+from contracts.problem.reservation import outside_option
+from contracts.problem.standard_form import standard_form
 from contracts.proof.outside_options import reservation_by_zooming
 
 CURVES = [PowerLaw(optimum=0.9, coefficient=1.8, exponent=0.5), Exponential(rate=0.01), Arctan(scale=50.0)]
@@ -22,8 +33,6 @@ def test_published_reservation_utilities(build):
 @given(st.lists(st.floats(1e-4, 10), min_size=1, max_size=6), st.integers(0, 3))
 @settings(max_examples=40)
 def test_no_amount_of_data_does_better(costs, which):
-    from contracts import GeneralizationBound, LinearValuation, Population, Problem
-
     curve = [GeneralizationBound(), *CURVES][which]
     problem = Problem(
         population=Population(costs=costs, probabilities=[1 / len(costs)] * len(costs), participants=5),
@@ -51,3 +60,18 @@ def test_cheaper_types_collect_more_and_keep_more(build):
     alone = reservation(build(np.geomspace(1, 0.001, 40), 5))
     assert (np.diff(alone.utility) >= 0).all()
     assert (np.diff(alone.contribution) >= 0).all()
+
+
+def test_what_pays_only_with_nearly_all_of_ones_data_is_found():
+    """The curve leaves zero at 443 data; who has 472 trains on all of them."""
+    problem = Problem(
+        population=Population(
+            costs=[5.17574275e-05, 1.73220483e-04],
+            probabilities=[0.5, 0.5],
+            participants=3,
+            capacities=[1318.24314392, 472.43532842],
+        ),
+        accuracy=GeneralizationBound(optimum=0.6099737268693333, complexity=6.2456438915207935),
+        valuation=LinearValuation(scale=100.0),
+    )
+    assert outside_option(standard_form(problem)).utility == pytest.approx([23.517660, 1.614952], abs=1e-6)
