@@ -163,7 +163,7 @@ class Tree:
         self._propose_lots(case, solved)
 
     def _repair(self, case: Case, x: np.ndarray) -> None:
-        """Menus of a case without room for the solver: near where it ended, and what everybody would do alone."""
+        """Menus of a case without room for the solver: where it ended, and what everybody would do alone."""
         form, menus = self.setting.form, FixedMenus(self.setting, case)
         alone = form.contribution(outside_option(form).contribution)
         for data in (x, alone):
