@@ -79,7 +79,8 @@ def certify(
     form, proof = standard_form(problem), proof or Proof()
     outside = outside_utilities(form)
     stated = (objective, expected_accuracy, reached)
-    found = _promised(form, outside, proof, arrays, stated)
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        found = _promised(form, outside, proof, arrays, stated)
     if not found.certificate.holds:
         return dataclasses.replace(found.certificate, missing="a promise is broken")
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):

@@ -10,6 +10,7 @@ from contracts.problem.standard_form import StandardForm
 from contracts.proof.outside_options import may_stay_out
 
 TOLERANCE = 1e-9  # of the largest value: rounding of sums of a few thousand terms, far below any promise
+BEYOND = 1e6  # times what all is worth
 SAME = 1e-9  # relative: options that differ by less are one
 STATED = 100.0  # tolerances by which a stated outside utility may differ from the recomputed one
 BLOCK = 512  # types whose envy is looked at together
@@ -42,7 +43,10 @@ def read_menu(
 ) -> tuple[Menu, list[str]]:
     """A menu of contributions that can be made, and complaints about others."""
     problem, names = form.problem, _names(form)
-    possible = np.isfinite(raw) & (raw >= 0.0)
+    # Who pays a million times what all is worth loses; sums of such amounts would overflow.
+    most = BEYOND * (form.relative * largest_value(form) + np.abs(outside))
+    with np.errstate(over="ignore", invalid="ignore"):
+        possible = np.isfinite(raw) & (raw >= 0.0) & (raw * problem.population.costs <= most)
     found = [f"contribution: {names[i]} would contribute {raw[i]:g} data" for i in np.flatnonzero(~possible)]
     raw = np.where(possible, raw, 0.0)
     reward = np.where(

@@ -110,7 +110,8 @@ def test_what_is_designed_is_proved(name):
     ordinary, certificate = verify(contract), verify(contract, rigorous=True)
     assert certificate.holds, certificate
     assert certificate.optimal, certificate
-    assert certificate.gap == pytest.approx(ordinary.gap, rel=0.5, abs=1e-6 * contract.problem.largest_value)
+    # The ordinary kernel allows for errors of mixtures that are enclosed here.
+    assert 0.0 <= certificate.gap <= 1.5 * ordinary.gap + 1e-6 * contract.problem.largest_value
     short = certificate.extended["largest amount by which a promise may be broken"]
     assert 0.0 <= short <= certificate.tolerance
     assert f"up to at most {short:.3g}" in str(certificate)
