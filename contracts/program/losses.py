@@ -10,6 +10,7 @@ Source: ours; the linear programs are solved by HiGHS.
 
 from __future__ import annotations
 
+import dataclasses
 from functools import lru_cache
 
 import numpy as np
@@ -161,11 +162,21 @@ def _as_solved(plain: Problem, most: float) -> tuple[Losses, bool]:
         return fits, True
     key = (*plain.family, np.ceil(np.log10(most)))
     above = _majorants(Keyed(key, plain))
-    target, value = (
-        own if good else other
-        for own, other, good in zip((fits.target, fits.value), (above.target, above.value), exact, strict=True)
-    )
+    shortfall, top = plain.accuracy.shortfall, float(plain.accuracy.optimum)
+    losses: tuple[Loss, Loss] = (lambda x: np.minimum(shortfall(x, np), top), plain.value_loss)
+    if plain.target_is_value:
+        losses = (plain.value_loss, plain.value_loss)
+    pairs = zip((fits.target, fits.value), (above.target, above.value), losses, exact, strict=True)
+    target, value = (own if good else _tighter(own, other, loss) for own, other, loss, good in pairs)
     return on_common_rates(target, value), False
+
+
+def _tighter(fit: ExponentialSum, above: ExponentialSum, loss: Loss) -> ExponentialSum:
+    """The tighter of a majorant and of a fit raised until it is one."""
+    data = np.geomspace(above.low if above.low > 0.0 else 1e-9 * above.high, above.high, 4000)
+    true = np.maximum(loss(data), 1e-300)
+    raised = dataclasses.replace(fit, weights=fit.weights * float((true / fit(data)).max()) * (1.0 + 1e-9))
+    return min((raised, above), key=lambda one: float(np.mean(one(data) / true)))
 
 
 @lru_cache(maxsize=256)
