@@ -175,7 +175,7 @@ def _tighter(fit: ExponentialSum, above: ExponentialSum, loss: Loss) -> Exponent
     """The tighter of a majorant and of a fit raised until it is one."""
     data = np.geomspace(above.low if above.low > 0.0 else 1e-9 * above.high, above.high, 4000)
     true = np.maximum(loss(data), 1e-300)
-    raised = dataclasses.replace(fit, weights=fit.weights * float((true / fit(data)).max()) * (1.0 + 1e-9))
+    raised = dataclasses.replace(fit, weights=fit.weights * float((true / fit(data)).max()) * (1.0 + 1e-6))
     return min((raised, above), key=lambda one: float((one(data) - true).max()))
 
 
