@@ -259,3 +259,10 @@ def test_whatever_is_done_to_a_menu_no_broken_promise_is_called_kept(data, name)
         assert (t - np.outer(costs, m) <= utility[:, None] + 1e-6).all()
         assert (t <= problem.largest_value).all()
         assert forged.objective <= contract.objective + verify(contract).gap + 1e-6
+
+
+def test_contributions_beyond_all_worth_are_named():
+    contract = designed("outcomes")
+    certificate = verify(dataclasses.replace(contract, contribution=np.array([1e300, 1e300])))
+    assert not certificate.holds
+    assert certificate.violations[0].startswith("contribution: type 1 would contribute 1e+300 data")
