@@ -22,6 +22,7 @@ Loss = Callable[[np.ndarray], np.ndarray]
 SAMPLES_PER_DECADE = 20
 FINER = 12
 QUIET = 1e-13
+UNFITTED = 1e-14  # of the largest loss: what is smaller matters to nobody
 
 
 @frozen
@@ -92,7 +93,7 @@ def fit_exponentials(loss: Loss, low: float, high: float, *, rates: np.ndarray |
     x = np.geomspace(low, high, int(SAMPLES_PER_DECADE * decades) + 2)
     target = loss(x)
     # Far out an exponentially small loss cannot be matched relatively, nor does it matter to anybody.
-    x, target = x[target > 1e-14 * target[0]], target[target > 1e-14 * target[0]]
+    x, target = x[target > UNFITTED * target[0]], target[target > UNFITTED * target[0]]
     choices = [rates] if rates is not None else [_spaced(x, per_decade) for per_decade in (9.0, 8.0, 7.0, 6.0)]
     fits = [_fit(x, target, choice) for choice in choices]
     fine = np.geomspace(x[0], x[-1], FINER * x.size)

@@ -18,7 +18,7 @@ import numpy as np
 from contracts.problem import Problem
 from contracts.problem.shape import concave_from
 from contracts.problem.standard_form import StandardForm
-from contracts.program.exponential_sum import ExponentialSum, Loss, Losses, on_common_rates
+from contracts.program.exponential_sum import UNFITTED, ExponentialSum, Loss, Losses, on_common_rates
 from contracts.program.first_moment import MIXTURE_ERROR, mixtures
 from contracts.program.relaxation import FAINT, minorant
 from contracts.program.worlds import Worlds, counts_of
@@ -174,8 +174,13 @@ def _as_solved(plain: Problem, most: float) -> tuple[Losses, bool]:
 def _tighter(fit: ExponentialSum, above: ExponentialSum, loss: Loss) -> ExponentialSum:
     """The tighter of a majorant and of a fit raised until it is one."""
     data = np.geomspace(above.low if above.low > 0.0 else 1e-9 * above.high, above.high, 4000)
-    true = np.maximum(loss(data), 1e-300)
-    raised = dataclasses.replace(fit, weights=fit.weights * float((true / fit(data)).max()) * (1.0 + 1e-6))
+    true = loss(data)
+    faint = UNFITTED * float(true[0])
+    seen = true > faint
+    factor = float((true / np.maximum(fit(data), 1e-300))[seen].max()) * (1.0 + 1e-6)
+    # Where the loss is too faint to be fitted, a constant covers it.
+    rates, weights = np.r_[1e-6 / above.high, fit.rates], np.r_[faint * (1.0 + 1e-5), factor * fit.weights]
+    raised = dataclasses.replace(fit, rates=rates, weights=weights)
     return min((raised, above), key=lambda one: float((one(data) - true).max()))
 
 

@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 
 from contracts.problem import Problem
-from contracts.problem.accuracy import Arctan, GeneralizationBound, MonotoneTabulated, PowerLaw, Tabulated
+from contracts.problem.accuracy import (
+    Arctan,
+    Exponential,
+    GeneralizationBound,
+    MonotoneTabulated,
+    PowerLaw,
+    Tabulated,
+)
 from contracts.problem.population import Population
 from contracts.problem.scenario import Scenario
 from contracts.problem.standard_form import standard_form
@@ -46,6 +53,23 @@ def test_losses_that_are_no_mixtures_are_bracketed(name):
     assert below.min() >= -1.001e-7
     if name == "arctan":  # no mixture is near a loss that vanishes
         assert below.max() <= most
+
+
+def test_losses_that_die_out_stay_covered():
+    cheap = Population(costs=[3e-9, 1e-9], probabilities=[0.5, 0.5], participants=6)
+    problem = Problem(
+        population=cheap,
+        accuracy=Exponential(optimum=0.6, rate=4e-4),
+        valuation=PowerValuation(scale=100.0, exponent=1 / 3),
+    )
+    assert problem.value_loss(np.array([problem.most_data]))[0] == 0.0
+    losses = losses_of(standard_form(problem))
+    assert not losses.fitted
+    data = np.geomspace(1e-2, problem.most_data, 3000)
+    mixture = np.exp(-np.multiply.outer(data, losses.solved.rates)) @ losses.solved.value_weights[0]
+    above = (mixture - problem.value_loss(data)) / problem.largest_value
+    assert above.min() >= 0.0
+    assert above.max() <= 1e-5
 
 
 def test_losses_of_all_worlds_share_rates():
