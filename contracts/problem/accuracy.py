@@ -19,7 +19,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from scipy import optimize
 
 from contracts import checks
 from contracts.errors import InvalidInput
@@ -141,6 +140,8 @@ def _bound_floor(optimum: float, k: float) -> float:
     low = high = float(np.log(k))
     while logarithmic(high) < 0.0:
         high += 2.0
+    from scipy import optimize
+
     root: Any = optimize.brentq(logarithmic, low, high, xtol=1e-15)
     return float(np.exp(root))
 

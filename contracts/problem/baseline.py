@@ -17,7 +17,6 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from scipy import optimize
 
 from contracts.errors import InvalidInput
 from contracts.problem.accuracy import AccuracyCurve
@@ -87,6 +86,8 @@ def _reaches(curve: AccuracyCurve, baseline: float) -> float:
         low -= 50.0
         if low < -700.0:
             return 0.0
+    from scipy import optimize
+
     root: Any = optimize.brentq(missing, low, high, xtol=1e-15)
     return float(np.exp(root))
 

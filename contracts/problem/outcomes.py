@@ -12,7 +12,7 @@ from math import comb
 from typing import Any
 
 import numpy as np
-from scipy import fft, special, stats
+from scipy import fft, special
 
 from contracts.problem import Problem
 from contracts.problem.participants import Turnout
@@ -130,6 +130,8 @@ def _binomial(levels: np.ndarray, mass: np.ndarray, draws: int) -> Law:
     many = np.arange(first, last + 1)
     data = levels[0] * (draws - many) + levels[1] * many
     if draws > EXACT_BINOMIAL:
+        from scipy import stats
+
         return Law(data=data, probabilities=stats.binom.pmf(many, draws, mass[1]), step=0.0)
     chances = special.binom(draws, many) * mass[1] ** many * mass[0] ** (draws - many)
     return Law(data=data, probabilities=chances, step=0.0)
@@ -137,6 +139,8 @@ def _binomial(levels: np.ndarray, mass: np.ndarray, draws: int) -> Law:
 
 def _compositions(levels: np.ndarray, mass: np.ndarray, draws: int) -> tuple[np.ndarray, np.ndarray]:
     """All outcomes, type by type: the rest of the draws is binomial among the types still to come."""
+    from scipy import stats
+
     data, weight, left = np.zeros(1), np.ones(1), np.array([draws])
     remaining, numbers = 1.0, np.arange(draws + 1)
     for level, share in zip(levels[:-1], mass[:-1], strict=True):

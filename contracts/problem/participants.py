@@ -23,7 +23,7 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy import special, stats
+from scipy import special
 
 from contracts import checks
 from contracts.errors import InvalidInput
@@ -117,6 +117,8 @@ class Poisson(Turnout):
     @cached_property
     def support(self) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[override]
         """Counts and probabilities."""
+        from scipy import stats
+
         law: Any = stats.poisson(self.mean)
         return _atoms(self.mean, self.mean, LARGEST, law.pmf)
 
@@ -184,6 +186,8 @@ class Binomial(Turnout):
     @cached_property
     def support(self) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[override]
         """Counts and probabilities."""
+        from scipy import stats
+
         law: Any = stats.binom(self.trials, self.probability)
         return _atoms(self.mean, self.mean * (1.0 - self.probability), self.trials, law.pmf)
 
