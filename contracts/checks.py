@@ -181,6 +181,22 @@ def choice(name: str, value: Any, accepted: Sequence[str]) -> str:
     return value
 
 
+def visible(text: str) -> str:
+    """A text in which nothing acts: what a terminal would obey, or an eye not see, is written out.
+
+    Control characters, line breaks, marks of direction and characters without width become their codes.
+
+    >>> print(visible("Bonn\x1b[31m"), visible("Aachen\u202e"))
+    Bonn\\x1b[31m Aachen\\u202e
+    """
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+
+
+def short(text: str, limit: int = 40) -> str:
+    """A text that fits where there is little room."""
+    return text if len(text) <= limit else text[: limit - 3] + "..."
+
+
 def brief(value: Any, limit: int = 60) -> str:
     """A value on one line."""
     try:

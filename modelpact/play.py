@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 
-from contracts.checks import choice, integer, number
+from contracts.checks import choice, integer, number, visible
 from contracts.errors import InvalidInput
 from contracts.storage import write_atomically
 from equilibria.declared import DeclaredTypesRule
@@ -278,8 +278,9 @@ def _show(report: Mapping[str, Any], cascades: Mapping[str, Unravelling]) -> Non
 
     out = console()
     out.print(
-        f"[bold]{escape(report['title'])}[/bold]: {report['agents']} agents, alone each would train on "
-        f"{report['standalone_contribution']:,.0f} samples\n"
+        f"[bold]{escape(visible(report['title']))}[/bold]: {report['agents']} agents, alone each would train on "
+        f"{report['standalone_contribution']:,.0f} samples\n",
+        markup=True,
     )
     table = Table("rule", "deviation", "surplus", "error", "givers", "stay", "Nash sizes", **boxed())
     for column in table.columns[1:6]:
@@ -300,7 +301,7 @@ def _show(report: Mapping[str, Any], cascades: Mapping[str, Unravelling]) -> Non
     out.print(table)
     for name, cascade in cascades.items():
         if len(cascade) > 1:
-            out.print(f"\n[bold]{escape(name.replace('_', ' '))}: who leaves[/bold]")
+            out.print(f"\n[bold]{escape(name.replace('_', ' '))}: who leaves[/bold]", markup=True)
             out.print(_cascade_table(cascade))
     out.print()
     for name, record in report["rules"].items():

@@ -11,6 +11,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from contracts.checks import short
+
 if TYPE_CHECKING:
     from contracts.contract import Contract, Settlement
 
@@ -20,7 +22,14 @@ MOST_ROWS = 40
 def console(*, error: bool = False) -> Console:
     """A console as wide as the terminal, or as the text when written to a file or a pipe."""
     stream = sys.stderr if error else sys.stdout
-    return Console(file=stream, width=None if stream.isatty() else 500, highlight=False, soft_wrap=True)
+    return Console(
+        file=stream,
+        width=None if stream.isatty() else 500,
+        highlight=False,
+        soft_wrap=True,
+        markup=False,
+        emoji=False,
+    )
 
 
 def boxed() -> dict[str, Any]:
@@ -99,7 +108,7 @@ def _table(first: str, names: Sequence[str], columns: dict[str, list[str]]) -> T
     table.add_column(first, overflow="fold")
     for title in columns:
         table.add_column(title, justify="right", overflow="fold")
-    rows = list(zip(names, *columns.values(), strict=True))
+    rows = list(zip(map(short, names), *columns.values(), strict=True))
     for row in rows[:MOST_ROWS]:
         table.add_row(*row)
     if len(rows) > MOST_ROWS:

@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -113,11 +113,17 @@ def _by_cost(contract: Contract) -> np.ndarray:
 
 
 def _names(axes: Axes, contract: Contract, order: np.ndarray) -> None:
-    names = contract.problem.population.names or ()
+    names = _labels(contract)
     if order.size <= MOST_NAMED:
         long = max(len(names[i]) for i in order) > 8
-        axes.set_xticks(range(order.size), [str(names[i]) for i in order], rotation=30 if long else 0,
+        axes.set_xticks(range(order.size), [names[i] for i in order], rotation=30 if long else 0,
                         ha="right" if long else "center", rotation_mode="anchor")  # fmt: skip
+
+
+def _labels(contract: Contract) -> list[str]:
+    """The types' names as matplotlib shows them as they are, formulas and hidden labels included."""
+    names = (checks.short(name).replace("$", r"\$") for name in contract.problem.population.names or ())
+    return [name if not name.startswith("_") else f" {name}" for name in names]
 
 
 def _type_label(order: np.ndarray) -> str:
@@ -203,7 +209,7 @@ def _menu(axes: Axes, contract: Contract) -> None:
     plain, costs = form.worlds[0].plain, form.costs[form.row]
     m, t = (contract.contribution * form.effective)[order], (contract.expected_reward / form.relative)[order]
     utility = contract.expected_reward / form.relative - costs * contract.contribution * form.effective
-    names: Any = contract.problem.population.names or ()
+    names = _labels(contract)
     colours = matplotlib.colormaps["viridis"](np.linspace(0.0, 0.85, max(order.size, 2)))
     amounts = np.r_[m, alone]
     right, threshold = 1.3 * float(max(amounts.max(), 1e-9)), _logarithmic_below(amounts)

@@ -35,7 +35,8 @@ class Population:
             (a function z -> E z^N of complex numbers, kept as the `FiniteTurnout` it generates). With groups one
             of these for each, by name; numbers may then be 1. "named": everybody listed takes part exactly
             once and is known by name.
-        names: how to call the types; by default "type 1", "type 2", ...
+        names: how to call the types; by default "type 1", "type 2", ...; what a terminal would obey or an eye
+            not see (control characters, marks of direction) is written out.
         groups: the name of each type's group, shape (types,); None where nobody can be told apart.
         qualities: effective data in one raw datum of each type, in (0, 1], shape (types,); None for 1.
         capacities: the most raw data that each type has, > 0, shape (types,); None for any amount.
@@ -196,7 +197,7 @@ def _groups(groups: Any, types: int) -> tuple[str, ...] | None:
         raise InvalidInput(f"groups = {groups!r:.60}: expected one non-empty text per type")
     if len(groups) != types:
         raise InvalidInput(f"groups has length {len(groups)}: expected {types}, one per type")
-    return tuple(groups)
+    return tuple(map(checks.visible, groups))
 
 
 def _within_groups(given: Any, groups: tuple[str, ...] | None, types: int) -> np.ndarray:
@@ -253,10 +254,11 @@ def _names(names: Sequence[str] | None, types: int) -> tuple[str, ...]:
     if names is None:
         return tuple(f"type {i + 1}" for i in range(types))
     if isinstance(names, str) or not all(isinstance(name, str) and name for name in names):
-        raise InvalidInput(f"names = {names!r}: expected one non-empty text per type")
+        raise InvalidInput(f"names = {checks.brief(names)}: expected one non-empty text per type")
     if len(names) != types:
         raise InvalidInput(f"names has length {len(names)}: expected {types}")
-    for i, name in enumerate(names):
-        if name in list(names)[:i]:
-            raise InvalidInput(f"names[{i}] = {name!r} occurs twice: expected different names")
-    return tuple(names)
+    seen = tuple(map(checks.visible, names))
+    for i, name in enumerate(seen):
+        if name in seen[:i]:
+            raise InvalidInput(f"names[{i}] = {checks.brief(name)} occurs twice: expected different names")
+    return seen

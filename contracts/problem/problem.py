@@ -91,6 +91,7 @@ class Problem:
             raise InvalidInput(f"objective = {self.objective!r:.60}: expected an Objective such as Welfare()")
         if not isinstance(self.currency, str):
             raise InvalidInput(f"currency = {self.currency!r:.60}: expected a text")
+        set_field(self, "currency", checks.visible(self.currency))
         set_field(self, "scenarios", self._checked_scenarios())
         if self.plain:  # a batch's parameters have shapes of their own
             return
