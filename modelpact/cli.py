@@ -22,6 +22,8 @@ COMMANDS = {
     "verify": ("commands:verify", "Check a contract file; say what breaks, for whom, by how much."),
     "settle": ("commands:settle", "Say who receives which model, given who takes part."),
     "report": ("reports:report_command", "Explain a contract on one page, for whoever is to sign."),
+    "compare": ("compare:compare_command", "Set two contracts side by side: what changes for whom."),
+    "sensitivity": ("sensitivity_command:sensitivity_command", "Say on which numbers the best contract hangs."),
     "sweep": ("sweep_file:sweep_command", "Design contracts for a whole range of problems."),
     "play": ("play:play", "Play a participation game: who leaves, and which coalitions hold."),
     "conflict": ("conflict:conflict", "Measure what robust aggregation costs in learning."),

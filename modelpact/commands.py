@@ -30,7 +30,8 @@ def design(
 
     Prints the menu, its certificate and what not knowing the types costs. The menu's columns: the cost of a
     datum and the probability of each type; the data it contributes; the accuracy up to which it receives the
-    trained model, and the expected value of that; its gain, value less cost, and what it has by staying out.
+    trained model, and the expected value of that; its net value, value less cost, what it has by staying
+    out, and by how much the first is better.
 
     Parameters
     ----------

@@ -38,13 +38,13 @@ def boxed() -> dict[str, Any]:
 
 
 def menu(contract: Contract) -> Table:
-    """The options of a contract, one row per type: what it gives, what it gets, what it gains, also alone."""
+    """The options of a contract, one row per type: what it gives, what it gets, what it has by staying out."""
     population, alone = contract.problem.population, contract.reservation_utility
     offered = {}
     if population.types <= MOST_ROWS:  # a law of rewards for each type: costly for many
         offered = {"accuracy up to": _caps(contract)}
     grouped = population.groups is not None and not population.named
-    return _table(
+    return by_name(
         "type",
         population.names or (),
         {
@@ -54,15 +54,16 @@ def menu(contract: Contract) -> Table:
             "contribute": numbers(contract.contribution),
             **offered,
             "value": numbers(contract.expected_reward),
-            "gain": numbers(contract.utility),
-            "alone": numbers(alone),
+            "net value": numbers(contract.utility),
+            "staying out": numbers(alone),
+            "better by": numbers(cleared(contract.information_rent, contract.expected_reward)),
         },
     )
 
 
 def settlement(settled: Settlement, contribution: np.ndarray) -> Table:
     """Who receives which model, one row per type."""
-    return _table(
+    return by_name(
         "type",
         settled.names,
         {
@@ -70,7 +71,7 @@ def settlement(settled: Settlement, contribution: np.ndarray) -> Table:
             "contributed each": numbers(contribution),
             "model's accuracy": numbers(settled.accuracy),
             "model's value": numbers(settled.value),
-            "gain": numbers(settled.utility),
+            "net value": numbers(settled.utility),
         },
     )
 
@@ -92,6 +93,12 @@ def numbers(values: np.ndarray, digits: int = 6) -> list[str]:
     return [text[: len(text) - spare].rstrip(".") if spare else text for text in texts]
 
 
+def cleared(values: np.ndarray, beside: np.ndarray) -> np.ndarray:
+    """Differences of large numbers without what rounding left of them."""
+    size = np.abs(np.where(np.isfinite(beside), beside, 0.0)).max(initial=0.0)
+    return np.where(np.abs(values) <= 1e-9 * size, 0.0, values)
+
+
 def _caps(contract: Contract) -> list[str]:
     capped = contract.rewards("capped")
     accuracy = numbers(capped.accuracy_cap)
@@ -103,7 +110,8 @@ def _caps(contract: Contract) -> list[str]:
     ]
 
 
-def _table(first: str, names: Sequence[str], columns: dict[str, list[str]]) -> Table:
+def by_name(first: str, names: Sequence[str], columns: dict[str, list[str]]) -> Table:
+    """A table of one row per name, with numbers as texts, cut where it grows too long."""
     table = Table(**boxed())
     table.add_column(first, overflow="fold")
     for title in columns:
