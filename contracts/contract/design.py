@@ -69,7 +69,12 @@ def design_contract(
     limits: dict[str, Any] = {"solver": solver, "global_gap": global_gap, "time_limit": time_limit}
     if problem.plain:
         _refuse_batch(problem)
-        return design_due(problem, None, **limits)
+        try:
+            return design_due(problem, None, **limits)
+        except NotConverged:
+            if solver != "interior-point":
+                raise
+            return design_general(Stated.of(problem), global_gap=global_gap, time_limit=time_limit)
     stated = Stated.of(problem)
     if stated.form.uncertain:
         return design_within_region(stated, lambda one: _design(one, **limits))

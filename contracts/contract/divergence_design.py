@@ -49,12 +49,22 @@ def design_within_divergence(stated: Stated, *, solver: str, time_limit: float) 
     try:
         return _serving(stated, solver=solver, time_limit=time_limit)
     except NotConverged as error:
+        _demand_mixture(prepare(stated.plain, stated.reservation))
         found = nothing_contract(stated, f"serving everybody whatever the probabilities: {error}")
         if found is not None:
             return found
         # Already at the stated probabilities more may be due than can be given: to whom, and how much.
         design_general(stated, global_gap=1e-3, time_limit=time_limit)
         raise Infeasible(str(error)) from error
+
+
+def _demand_mixture(model: FirstMoment) -> FirstMoment:
+    if model.program.curves is not None:
+        raise InvalidInput(
+            "accuracy: its loss is no mixture of exponentials, which doubt by Kullback-Leibler divergence needs:"
+            " expected another curve, or doubt in total variation"
+        )
+    return model
 
 
 def _serving(stated: Stated, *, solver: str, time_limit: float) -> Contract:
@@ -65,12 +75,7 @@ def _serving(stated: Stated, *, solver: str, time_limit: float) -> Contract:
     radius = stated.form.problem.population.doubt.radius  # type: ignore[union-attr]
     if not nominal.contribution.any():
         return stated.read(nominal)
-    model = prepare(plain, due)
-    if model.program.curves is not None:
-        raise InvalidInput(
-            "accuracy: its loss is no mixture of exponentials, which doubt by Kullback-Leibler divergence needs:"
-            " expected another curve, or doubt in total variation"
-        )
+    model = _demand_mixture(prepare(plain, due))
     start = np.zeros(model.program.costs.size)
     np.maximum.at(start, model.groups, nominal.contribution / model.data_unit)
     found = cutting_planes.solve(model, radius, start)

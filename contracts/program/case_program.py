@@ -20,11 +20,29 @@ from contracts.problem.cases import EITHER, SERVED, STAYS, Asked, Case, linear_c
 from contracts.problem.standard_form import StandardForm
 from contracts.program.goals import Goal
 from contracts.program.losses import worlds_of
-from contracts.program.worlds import Idle, Worlds, derivatives, expected, idle
+from contracts.program.worlds import Expected, Idle, Worlds, derivatives, expected, idle
 from contracts.proof.evidence import Mixtures
 
 STEP = 0.7  # of the largest value over the mean cost: the unit of data
 LONGEST = 40.0  # e^-40 of a loss is nothing
+
+
+class Correction(NamedTuple):
+    """What true expectations have beyond the mixtures', to first order around contributions.
+
+    Attributes:
+        around: the contributions, in the program's units, shape (rows,).
+        value: of E_i L, shape (worlds, rows).
+        value_slopes: by contributions, shape (worlds, rows, rows).
+        target: of the target's loss.
+        target_slopes: by contributions, shape (rows,).
+    """
+
+    around: np.ndarray
+    value: np.ndarray
+    value_slopes: np.ndarray
+    target: float
+    target_slopes: np.ndarray
 
 
 class Setting(NamedTuple):
@@ -36,6 +54,7 @@ class Setting(NamedTuple):
         worlds: the same in the program's.
         costs: in the program's units, shape (rows,).
         top: the least of the worlds' largest values, in the program's units: what nobody exceeds.
+        correction: what the mixtures miss; None where nothing is corrected.
     """
 
     form: StandardForm
@@ -48,6 +67,7 @@ class Setting(NamedTuple):
     data_unit: float
     value_unit: float
     unit: float
+    correction: Correction | None = None
 
 
 class Scaled(NamedTuple):
@@ -103,6 +123,22 @@ def setting(form: StandardForm, goal: Goal, asked: Asked, mixtures: Mixtures) ->
         data_unit=data_unit,
         value_unit=value_unit,
         unit=goal.unit,
+    )
+
+
+def expected_at(at: Setting, x: np.ndarray, silent: Idle) -> Expected:
+    """All expected losses at contributions in the program's units, corrected where something is."""
+    return corrected(at, x, expected(at.worlds, x, silent))
+
+
+def corrected(at: Setting, x: np.ndarray, losses: Expected) -> Expected:
+    """Expected losses of the mixtures with what they miss."""
+    if at.correction is None:
+        return losses
+    more, change = at.correction, x - at.correction.around
+    return losses._replace(
+        target_loss=losses.target_loss + more.target + float(more.target_slopes @ change),
+        value_loss=losses.value_loss + more.value + more.value_slopes @ change,
     )
 
 
@@ -200,7 +236,7 @@ def _rank(by_x: np.ndarray, by_u: np.ndarray, by_z: np.ndarray, least: np.ndarra
 
 def value_at(at: Setting, case: Case, contribution: np.ndarray, utility: np.ndarray, level: float) -> float:
     """The objective of the program at a point, all in the user's units."""
-    losses = expected(at.worlds, contribution / at.data_unit, idle_of(at, case))
+    losses = expected_at(at, contribution / at.data_unit, idle_of(at, case))
     loss = losses.target_loss
     reward = utility + at.form.costs * contribution
     social = at.goal.social(utility, reward, case.service) + at.goal.lift * level
@@ -210,7 +246,7 @@ def value_at(at: Setting, case: Case, contribution: np.ndarray, utility: np.ndar
 
 def shortfall(at: Setting, case: Case, contribution: np.ndarray, utility: np.ndarray) -> float:
     """By how much promises exceed what can be given at most, in the user's units of value."""
-    losses = expected(at.worlds, contribution / at.data_unit, idle_of(at, case))
+    losses = expected_at(at, contribution / at.data_unit, idle_of(at, case))
     slack = at.worlds.top_value[:, None] - losses.value_loss
     slack = slack - (utility + at.form.costs * contribution) / at.value_unit
     return -float(slack[:, case.service == SERVED].min(initial=0.0)) * at.value_unit

@@ -223,7 +223,7 @@ class Tree:
         for point in self._readings(case, solved.point):
             if shortfall(at, case, point.contribution, point.utility) > SOUND * at.value_unit:
                 continue
-            if not self._counts(case, point):
+            if not self.counts(case, point):
                 continue
             value = value_at(at, case, point.contribution, point.utility, point.level)
             if np.isfinite(value) and (value > self.known or self.best is None):
@@ -239,7 +239,7 @@ class Tree:
         for utility in (point.utility, least):
             yield nothing_for_nothing(at, case, point._replace(utility=utility))
 
-    def _counts(self, case: Case, point: Point) -> bool:
+    def counts(self, case: Case, point: Point) -> bool:
         """Whether a decided case has no more options than are allowed."""
         most = self.setting.form.problem.menu.options
         return most is None or different_options(self.setting, case, point) <= most

@@ -20,10 +20,12 @@ from scipy import linalg
 
 from contracts.problem.cases import SERVED, STAYS, Case
 from contracts.program.case_program import (
+    Correction,
     Point,
     Scaled,
     Setting,
     box,
+    corrected,
     dual_bound,
     idle_of,
     into_box,
@@ -32,7 +34,7 @@ from contracts.program.case_program import (
 from contracts.program.gap_variables import GapVariables, gap_variables
 from contracts.program.interior_point import patience
 from contracts.program.predictor_corrector import State, dense_step
-from contracts.program.worlds import Idle, derivatives, expected
+from contracts.program.worlds import Derivatives, Idle, derivatives, expected
 
 MAX_ITERATIONS = 150
 PATIENCE = 15
@@ -162,7 +164,7 @@ def _space(at: Setting, case: Case, *, elastic: bool, boxed: bool = False) -> _S
     columns = gaps.directions
     if elastic:
         columns = np.hstack([columns, np.zeros((columns.shape[0], 1))])
-    plain = not at.goal.curved and not at.goal.levelled and at.goal.weight > 0.0
+    plain = not at.goal.curved and not at.goal.levelled and at.goal.weight > 0.0 and at.correction is None
     return _Space(
         at, case, scaled, gaps, idle_of(at, case), case.service == SERVED,
         columns[:rows], columns[rows : 2 * rows], columns[2 * rows :], elastic, plain and not elastic,
@@ -260,6 +262,8 @@ def _local(space: _Space, w: np.ndarray, y: np.ndarray) -> _Local:
     losses = expected(at.worlds, x, space.idle)
     factor = 0.0 if space.elastic else (1.0 if space.log else losses.target_loss)
     by = derivatives(at.worlds, losses, prices, factor)
+    if at.correction is not None:
+        by, losses = _corrected(at.correction, by, target=not space.elastic), corrected(at, x, losses)
     hessian_x = by.hessian - np.outer(by.gradient, by.gradient) if space.log else by.hessian
     gradient = np.zeros(space.gaps.base.size)
     gradient[:rows] = by.gradient
@@ -283,6 +287,11 @@ def _local(space: _Space, w: np.ndarray, y: np.ndarray) -> _Local:
         jacobian = np.hstack([jacobian, gives[:, None]])
         constraints = constraints + gives * w[-1]
     return _Local(inner, constraints, jacobian, hessian, gradient, outer, losses.target_loss)
+
+
+def _corrected(more: Correction, by: Derivatives, *, target: bool) -> Derivatives:
+    gradient = by.gradient + more.target_slopes if target else by.gradient
+    return Derivatives(gradient, by.jacobian + more.value_slopes, by.hessian)
 
 
 def _social(space: _Space, x: np.ndarray, u: np.ndarray, gradient: np.ndarray) -> np.ndarray:

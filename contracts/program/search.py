@@ -30,6 +30,7 @@ from contracts.program.goals import goal_of
 from contracts.program.known_total import applies
 from contracts.program.left_out import known_total, without_some
 from contracts.program.losses import losses_of
+from contracts.program.refinement import better_menu, least_short
 from contracts.program.rounding import in_lots, option_room
 from contracts.proof.evidence import Cases
 from contracts.records import frozen
@@ -101,6 +102,8 @@ def search(
     first = Tree(setting(form, goal, asked, losses.solved), whole(form, stay=stay), allowed)
     first.run(began + time_limit * (1.0 if losses.true else 0.5))
     trees, best = [first], first.best
+    if not losses.true:
+        best = better_menu(first, best, began + 0.7 * time_limit)
     bound = global_bound = first.bound
     global_cases = None
     if not losses.true:
@@ -160,11 +163,15 @@ def _nothing(first: Tree, true: bool, nodes: int) -> Found:
         most = form.problem.menu.options
         reason = f"options = {most}: at least {most - room} are needed"
     elif solved.broken > 0.0:
-        worst = int(np.argmax(solved.point.feasibility.sum(axis=0)))
+        worst, short = int(np.argmax(solved.point.feasibility.sum(axis=0))), solved.broken
+        if not true:
+            worst, short = least_short(at, solved.point.contribution)
         types = np.flatnonzero(form.row == worst)
         who = ", ".join(names[int(i)] for i in types)
-        short = solved.broken * float(form.relative[types].max())
-        reason = f"{who} cannot be given what is due to it: {short:.6g} is missing even at best"
+        short *= float(form.relative[types].max())
+        nearest = "even at best" if true else "in what comes nearest"
+        if short > 0.0:
+            reason = f"{who} cannot be given what is due to it: {short:.6g} is missing {nearest}"
     return Found(
         contribution=None, utility=None, level=0.0, case=None, value=-np.inf, bound=first.bound,
         global_bound=first.bound if true else None, cases=None, global_cases=None, nodes=nodes,

@@ -11,9 +11,8 @@ import numpy as np
 
 from contracts.problem.cases import SERVED, STAYS, Case, Linear, linear_constraints
 from contracts.problem.standard_form import StandardForm
-from contracts.program.case_program import Point, Setting, idle_of
+from contracts.program.case_program import Point, Setting, expected_at, idle_of
 from contracts.program.rounding import in_lots, pools
-from contracts.program.worlds import expected
 
 SOUND = 1e-11  # of the largest value: by how much a promise may exceed what can be given
 NEAR = 1e-9  # of the unit of data
@@ -21,11 +20,11 @@ MOVES = 30
 
 
 class FixedMenus:
-    """Menus of a decided case, by their contributions."""
+    """Menus of a decided case, by their contributions, in whole lots unless these do not count yet."""
 
-    def __init__(self, at: Setting, case: Case):
+    def __init__(self, at: Setting, case: Case, *, whole: bool = True):
         self.at, self.case = at, case
-        linear = linear_constraints(at.form, in_lots(at.form, case), at.asked)
+        linear = linear_constraints(at.form, in_lots(at.form, case) if whole else case, at.asked)
         speaks = linear.by_u.any(axis=1)
         self.linear = Linear(*(part[speaks] for part in linear))
         self.of_data = Linear(*(part[~speaks] for part in linear))
@@ -39,7 +38,7 @@ class FixedMenus:
         utility = least_utilities(self.linear, x, at.value_unit)
         if utility is None:
             return None
-        losses = expected(at.worlds, x / at.data_unit, self.idle)
+        losses = expected_at(at, x / at.data_unit, self.idle)
         can = at.worlds.top_value[:, None] - losses.value_loss - at.costs * x / at.data_unit
         short = (utility / at.value_unit - can)[:, self.case.service == SERVED].max(initial=0.0)
         if short > SOUND:
@@ -50,7 +49,7 @@ class FixedMenus:
 
     def target(self, x: np.ndarray) -> float:
         """The target with contributions x, in units of the objective."""
-        losses = expected(self.at.worlds, x / self.at.data_unit, self.idle)
+        losses = expected_at(self.at, x / self.at.data_unit, self.idle)
         return float(self.at.worlds.weight @ self.at.worlds.top_target) - losses.target_loss
 
 
