@@ -77,6 +77,8 @@ def _limited(problem: Problem) -> bool:
     return not problem.menu.free
 
 
+NO_MIXTURES = ("arctan", "tabulated", "monotone-tabulated")
+
 TABLE: tuple[Refused, ...] = (
     Refused(
         "the ex-ante belief",
@@ -138,6 +140,12 @@ TABLE: tuple[Refused, ...] = (
         "groups or scenarios",
         "the bound on each rate's transform is known for one ball only",
         lambda p: _distance(p) == "kullback-leibler" and (_several(p) or p.population.groups is not None),
+    ),
+    Refused(
+        "Kullback-Leibler doubt",
+        "curves through points, or of an arctan",
+        "their loss is no mixture of exponentials, by which expectations are bounded over the ball",
+        lambda p: _distance(p) == "kullback-leibler" and getattr(p.accuracy, "family", "") in NO_MIXTURES,
     ),
     Refused(
         "total-variation doubt",
