@@ -7,7 +7,9 @@ differentiated, mapped and compiled.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import contextlib
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from types import ModuleType
 from typing import Any
@@ -18,6 +20,27 @@ import numpy as np
 from jax.core import Tracer
 
 from contracts import checks
+from contracts.errors import ModelpactError
+
+_started: set[int] = set()  # processes in which JAX has computed for us
+
+
+@contextlib.contextmanager
+def double_precision() -> Iterator[None]:
+    """A scope in which JAX computes with float64.
+
+    Raises:
+        ModelpactError: this process was forked from one in which JAX had started, where it would wait for ever
+            for threads that were not copied.
+    """
+    if _started and os.getpid() not in _started:
+        raise ModelpactError(
+            "this process was forked after JAX had started, where JAX waits for ever: expected workers that are"
+            " spawned, such as multiprocessing.get_context('spawn')"
+        )
+    _started.add(os.getpid())
+    with jax.enable_x64(True):
+        yield
 
 
 def library(*values: Any) -> ModuleType:

@@ -16,13 +16,12 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
 from contracts import checks
 from contracts.errors import InvalidInput
-from contracts.numeric import filled, traced
+from contracts.numeric import double_precision, filled, traced
 from contracts.problem.curve import AccuracyCurve, set_parameter
 from contracts.problem.curve_shape import Shape, below_optimum, inspect
 from contracts.problem.tabulated import Interpolated, MonotoneTabulated, Tabulated
@@ -266,7 +265,7 @@ class CustomCurve(AccuracyCurve):
         """See `AccuracyCurve.formula`."""
         if xp is np:
             data = np.asarray(data, dtype=np.float64)
-            with jax.enable_x64(True):
+            with double_precision():
                 found = np.asarray(self.function(jnp.asarray(filled(data, 4096))), dtype=np.float64)
             return found[: data.size].reshape(data.shape)[()]
         return self.function(data)

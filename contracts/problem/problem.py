@@ -106,7 +106,9 @@ class Problem:
                 raise InvalidInput(f"baseline = {self.baseline:g}: expected less than {best}")
         types = self.population.types
         if self.menu.options is not None and self.menu.options > types:
-            raise InvalidInput(f"menu.options = {self.menu.options}: expected at most {types}, one for each type")
+            raise InvalidInput(
+                f"menu.options = {self.menu.options}: expected at most {types}, one for each type"
+            )
         for name, value in (
             ("valuation.scale", self.valuation.scale),
             ("outside.utility", self.outside.utility),

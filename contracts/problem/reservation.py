@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from contracts.numeric import compiled
+from contracts.numeric import compiled, double_precision
 from contracts.problem import Problem
 from contracts.problem.population import Population
 from contracts.problem.standard_form import StandardForm
@@ -123,7 +123,7 @@ def _maximise(problem: Problem, costs: np.ndarray, most: np.ndarray) -> np.ndarr
 
 
 def _polish(problem: Problem, costs: np.ndarray, contribution: np.ndarray) -> np.ndarray:
-    with jax.enable_x64(True):
+    with double_precision():
         newton = _newton(problem.accuracy)
         better = np.asarray(newton(problem.accuracy, problem.valuation, jnp.asarray(costs), contribution))
     near = np.isfinite(better) & (np.abs(better - contribution) <= 1e-4 * contribution)

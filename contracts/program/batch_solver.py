@@ -18,6 +18,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from contracts.numeric import double_precision
 from contracts.program import newton
 from contracts.program.compiled import MOST_TYPES, Run, advance, begin, fill_terms, one_at_a_time, padded_terms
 from contracts.program.first_moment import Program
@@ -55,7 +56,7 @@ def solve_programs(
     types = padded_types(max(types, *(program.costs.size for program in programs)))
     terms = padded_terms(max(terms, *(program.rates.size for program in programs)))
     whole = _stacked(programs, types, terms)
-    with jax.enable_x64(True), one_at_a_time:
+    with double_precision(), one_at_a_time:
         found = _run(whole, belief, 1.0)
         again = np.flatnonzero(~(found.error <= CYCLING))
         if again.size:

@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from contracts.numeric import double_precision
 from contracts.program import interior_point, newton
 from contracts.program.first_moment import Program
 from contracts.program.interior_point import (
@@ -51,7 +52,7 @@ def solve(program: Program, belief: str) -> Solution:
     if program.curves is not None or program.turnout is not None or program.costs.size > MOST_TYPES:
         return interior_point.solve(program, belief)
     filled = fill_terms(program, padded_terms(program.rates.size))
-    with jax.enable_x64(True), one_at_a_time:
+    with double_precision(), one_at_a_time:
         solution = settled(lambda share: _solved(filled, belief, share))
     return solution._replace(gaps=solution.gaps * program.active)
 

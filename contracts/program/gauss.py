@@ -21,7 +21,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from contracts.numeric import compiled, filled
+from contracts.numeric import compiled, double_precision, filled
 from contracts.problem import Problem
 from contracts.problem.accuracy import AccuracyCurve
 from contracts.problem.outcomes import merge
@@ -139,7 +139,7 @@ class LossCurve:
 
     def _derivative(self, data: np.ndarray, order: int) -> np.ndarray:
         curve, valuation = self.problem.accuracy, self.problem.valuation
-        with jax.enable_x64(True):
+        with double_precision():
             row = jnp.asarray(filled(data, 64))
             found = np.asarray(self._compiled(curve, valuation, row, order, self.of_value))
         return found[: data.size].reshape(data.shape)

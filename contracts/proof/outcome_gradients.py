@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from contracts.numeric import compiled, filled
+from contracts.numeric import compiled, double_precision, filled
 from contracts.problem import Problem
 from contracts.problem.accuracy import AccuracyCurve
 from contracts.problem.outcomes import Law, rare, total_data
@@ -46,7 +46,7 @@ class ContinuedLoss:
     def slope(self, data: np.ndarray) -> np.ndarray:
         """Its derivative at `data`, shape (n,), constant below the floor."""
         padded = filled(np.maximum(data, self.floor), 64)
-        with jax.enable_x64(True):
+        with double_precision():
             curve, valuation = self.problem.accuracy, self.problem.valuation
             return np.asarray(self.slopes(curve, valuation, jnp.asarray(padded), self.of_value))[: data.size]
 

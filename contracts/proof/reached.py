@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from contracts.numeric import double_precision
 from contracts.problem.objective import NashBargaining, Objective, Outcome, Rawlsian
 from contracts.problem.standard_form import StandardForm
 from contracts.proof.expectations import Expected, mean_of
@@ -79,7 +80,7 @@ def tangent(form: StandardForm, outcomes: list[Outcome]) -> Tangent:
     """
     objective, total = form.problem.objective, [0.0, 0.0, 0.0]
     assert objective is not None
-    with jax.enable_x64(True):
+    with double_precision():
         for world, outcome in zip(form.worlds, outcomes, strict=True):
             seen = [jnp.asarray(part, dtype=float) for part in outcome[:4]]
             value, slopes = _linearised(objective)(*seen, outcome.participants)
