@@ -53,7 +53,7 @@ def test_the_command_writes_results_and_a_picture(tmp_path, capsys):
     assert sweep_command(spec, plot=tmp_path / "small.png", json=True) == 0
     summary = json.loads(capsys.readouterr().out)
     assert summary["problems"] == summary["certified"] == 4
-    assert summary["largest_gap"] < 1e-8
+    assert 0.0 <= summary["largest_gap"] < 1e-3  # of a largest value of 100, where curves have floors
     data = sweep_results.from_netcdf((tmp_path / "small.nc").read_bytes())
     assert data.sizes == {"participants": 2, "belief": 2, "type": 2}
     assert data["objective"].attrs["units"] == "cost"

@@ -44,6 +44,8 @@ LINES = {
     "design": ["problem.toml"],
     "verify": ["contract.json"],
     "settle": ["contract.json", "--counts", "5,5"],
+    "compare": ["contract.json", "contract.json"],
+    "sensitivity": ["problem.toml", "--field", "valuation.scale"],
     "sweep": ["sweep.toml"],
     "play": ["game.toml"],
     "conflict": ["conflict.toml"],
@@ -51,7 +53,13 @@ LINES = {
     "run": ["scheme.toml"],
     "catalogue": [],
 }
-KINDS = {"design": "contract", "verify": "certificate", "settle": "settlement", "play": "game"}
+KINDS = {
+    "design": "contract",
+    "verify": "certificate",
+    "settle": "settlement",
+    "play": "game",
+    "compare": "comparison",
+}
 OPTIONS = {
     "output",
     "plot",
@@ -72,6 +80,8 @@ OPTIONS = {
     "rigorous",
     "scenario",
     "time_limit",
+    "by",
+    "field",
 }
 SLOW = {"sweep", "conflict", "run"}
 SOME = [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in COMMANDS]
