@@ -18,6 +18,7 @@ from contracts.errors import BackendMissing, InvalidInput, ModelpactError
 
 #: Where each command is, and what it does.
 COMMANDS = {
+    "check": ("check:check_command", "Say what a problem file says, and what looks wrong in it."),
     "design": ("commands:design", "Find the best contract for a problem file, with proof."),
     "verify": ("commands:verify", "Check a contract file; say what breaks, for whom, by how much."),
     "settle": ("commands:settle", "Say who receives which model, given who takes part."),

@@ -41,6 +41,7 @@ seeds = 1
 """
 SWEEP = 'problem = "problem.toml"\n[axes.n]\nfield = "population.participants"\nvalues = [10, 20]\n'
 LINES = {
+    "check": ["problem.toml"],
     "design": ["problem.toml"],
     "verify": ["contract.json"],
     "settle": ["contract.json", "--counts", "5,5"],
