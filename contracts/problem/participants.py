@@ -18,8 +18,8 @@ Source: ours; size-biasing is Bayes' rule.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
 from functools import cached_property
+from importlib import import_module
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -117,10 +117,7 @@ class Poisson(Turnout):
     @cached_property
     def support(self) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[override]
         """Counts and probabilities."""
-        from scipy import stats
-
-        law: Any = stats.poisson(self.mean)
-        return _atoms(self.mean, self.mean, LARGEST, law.pmf)
+        return _atoms(self.mean, self.mean, LARGEST, "poisson", self.mean)
 
     def log_power(self, logs: np.ndarray) -> LogPower:
         """log E exp(l N) = mean (e^l - 1)."""
@@ -186,10 +183,8 @@ class Binomial(Turnout):
     @cached_property
     def support(self) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[override]
         """Counts and probabilities."""
-        from scipy import stats
-
-        law: Any = stats.binom(self.trials, self.probability)
-        return _atoms(self.mean, self.mean * (1.0 - self.probability), self.trials, law.pmf)
+        variance = self.mean * (1.0 - self.probability)
+        return _atoms(self.mean, variance, self.trials, "binom", self.trials, self.probability)
 
     def log_power(self, logs: np.ndarray) -> LogPower:
         """log E exp(l N) = trials log(1 - q + q e^l)."""
@@ -342,13 +337,11 @@ class FiniteTurnout(Turnout):
         }
 
 
-def _atoms(
-    mean: float, variance: float, top: int, pmf: Callable[[np.ndarray], np.ndarray]
-) -> tuple[np.ndarray, np.ndarray]:
+def _atoms(mean: float, variance: float, top: int, law: str, *of: float) -> tuple[np.ndarray, np.ndarray]:
     """Counts around the mean whose probabilities matter (quantiles near 1 are out of a float's reach)."""
     reach = 10.0 * np.sqrt(variance) + 40.0
     counts = np.arange(max(int(mean - reach), 0), min(int(mean + reach) + 1, top) + 1)
-    mass = pmf(counts)
+    mass = getattr(import_module("scipy.stats"), law).pmf(counts, *of)  # half a second to import
     kept = mass > NEGLIGIBLE * 0.1
     return counts[kept], mass[kept] / mass[kept].sum()
 
