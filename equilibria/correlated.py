@@ -129,7 +129,7 @@ def _objective(objective: Callable[[np.ndarray], float], masks: np.ndarray) -> n
 
 
 def _classes(game: ParticipationGame, merge: bool) -> tuple[np.ndarray, np.ndarray]:
-    if merge and game.rule.anonymous:
+    if merge and game.rule.anonymous and game.alike:
         sizes, classes = np.unique(game.types, return_inverse=True, return_counts=True)[::-1][:2]
         return classes, sizes
     return np.arange(game.players), np.ones(game.players, dtype=np.int64)
@@ -150,7 +150,7 @@ def _all_counts(game: ParticipationGame, classes: np.ndarray, sizes: np.ndarray)
 def _worth(game, classes, sizes, counts, masks):
     """What membership is worth to a member, and to an outsider, of each class at each vector of counts."""
     first = np.array([np.flatnonzero(classes == label)[0] for label in range(sizes.size)])
-    surplus = np.stack([game.rule.surpluses(game, mask)[first] for mask in masks])
+    surplus = np.stack([game.surpluses(mask)[first] for mask in masks])
     radix = np.concatenate([[1], np.cumprod(sizes + 1)[:-1]])
     after = np.minimum(np.arange(len(counts))[:, None] + radix, len(counts) - 1)
     outside = np.where(counts < sizes, surplus[after, np.arange(sizes.size)], 0.0)

@@ -8,18 +8,15 @@ much as leaves it no worse off than alone, and everybody else rides free. The pr
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Float
 
 from contracts.checks import array, number
 from contracts.errors import Infeasible
+from equilibria.environment import Environment
 from equilibria.rule import Rule
 from equilibria.welfare_program import fill, loss_alone, search, sorted_program
-
-if TYPE_CHECKING:
-    from equilibria.participation import ParticipationGame
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -47,7 +44,7 @@ class WelfareOptimum:
 
 
 def welfare_optimum(
-    game: ParticipationGame, types: np.ndarray | None = None, *, slack: float = 0.0, reserve: float = 0.0
+    game: Environment, types: np.ndarray | None = None, *, slack: float = 0.0, reserve: float = 0.0
 ) -> WelfareOptimum:
     """Welfare-maximal contributions when everybody must be as well off as alone, less nothing but the slack.
 
@@ -70,6 +67,7 @@ def welfare_optimum(
     >>> welfare_optimum(game).contributions.round()
     array([126992., 126992.])
     """
+    game.require_alike("the welfare program")
     given = game.types if types is None else array("types", types, low=0.0, high=1.0)
     largest = 1e3 * game.loss_weight + 1e3 * game.standalone_loss  # far beyond anything feasible
     slack, reserve = (min(number(n, v, low=0.0), largest) for n, v in (("slack", slack), ("reserve", reserve)))
@@ -120,7 +118,7 @@ class FullInformationRule(Rule):
     array([223732.,  50287.,      0.])
     """
 
-    def contributions(self, game: ParticipationGame, members: np.ndarray) -> np.ndarray:
+    def contributions(self, game: Environment, members: np.ndarray) -> np.ndarray:
         """The welfare optimum of the members; a small group of the best gives everything, the others ride
         free."""
         result = np.zeros(game.players)
