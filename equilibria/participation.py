@@ -14,7 +14,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from equilibria.blocking import BlockingCertificate, blocking_coalition
 from equilibria.coalition_game import CoalitionGame
+from equilibria.partition import StablePartition, partition
 from equilibria.pooled import PooledRule
 from equilibria.pure import PureEquilibria, pure_equilibria
 from equilibria.rule import Rule
@@ -75,3 +77,18 @@ class ParticipationGame(CoalitionGame):
     def unravel(self, start: Any = None) -> Unravelling:
         """Who leaves when: rounds of simultaneous departures from `start` (everybody, if omitted)."""
         return unravel(self, start)
+
+    def partition(self, *, types: Any = None, max_size: int | None = None) -> StablePartition:
+        """The coalitions that form when there may be several, so that no group wants to break away.
+
+        See `equilibria.partition.partition` for arguments, and for what this is not.
+        """
+        return partition(self, types=types, max_size=max_size)
+
+    def blocking_coalition(self, coalitions: Any = None) -> BlockingCertificate:
+        """The coalition that would break a partition with the largest gain of its least-gaining member.
+
+        Args:
+            coalitions: lists of agent numbers, or a label for each agent; the game's own partition when omitted.
+        """
+        return blocking_coalition(self, self.partition() if coalitions is None else coalitions)

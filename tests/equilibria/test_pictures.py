@@ -6,9 +6,7 @@ import numpy as np
 import pytest
 
 from contracts.errors import BackendMissing
-from equilibria.extremal import extremal_equilibrium
 from equilibria.label_noise import label_noise
-from equilibria.normal_form import NormalFormGame
 from equilibria.participation import ParticipationGame
 from equilibria.phase import phase_diagram
 from equilibria.plots import plot_cascades, plot_phase_diagram
@@ -36,7 +34,6 @@ def test_phase_diagram_is_drawn_cell_by_cell(constants):
     [
         ("matplotlib.figure", lambda: plot_cascades({})),
         ("sklearn", lambda: label_noise("digits", [0.1])),
-        ("pulp", lambda: extremal_equilibrium(NormalFormGame(payoffs=np.zeros((2, 2, 2))))),
     ],
 )
 def test_missing_libraries_are_named(monkeypatch, library, act):
