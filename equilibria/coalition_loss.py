@@ -146,8 +146,8 @@ def refusal(rule: Any) -> str:
     """Why coalitions under a rule say nothing, and which rules to take instead."""
     name = type(rule).__name__
     reasons = {
-        "FullInformationRule": "its best agent gets nothing above being alone in any coalition, so that everybody "
-        "alone is always stable",
+        "FullInformationRule": "its best agent gets nothing above being alone in any coalition, so "
+        "that everybody alone is always stable",
         "VerifiedRule": "its best agents get little above being alone in any coalition; partition the estimates "
         "under the pooled rule, types=estimates",
     }

@@ -101,7 +101,7 @@ class Guarantee:
         if self.holds:
             whom = f" of those not refused (agents {', '.join(map(str, self.refused))})" if self.refused else ""
             return (
-                f"proved, for models among {self.model_class} and no others: the truthful grand coalition{whom} "
+                f"proved, for {self.model_class} and no other models: the truthful grand coalition{whom} "
                 f"is a Nash equilibrium with probability at least {self.confidence:g} "
                 f"(slack plus verification {used:.4g} <= {self.budget:.4g})"
             )

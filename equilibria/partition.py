@@ -121,7 +121,14 @@ def partition(game: CoalitionGame, *, types: Any = None, max_size: int | None = 
     [[0], [1], [2]]
     """
     most = None if max_size is None else integer("max_size", max_size, low=1)
-    radius = float(types.radii.max()) if isinstance(types, TypeEstimates) else 0.0
+    radius = 0.0
+    if isinstance(types, TypeEstimates):
+        radius = types.model_class.radius(
+            samples=int(types.samples.min()),
+            agents=types.samples.size,
+            trusted_samples=types.trusted_samples,
+            confidence=types.confidence,
+        )
     estimates = types.estimates if isinstance(types, TypeEstimates) else types
     believed = None if estimates is None else array("types", estimates, low=0.0, high=1.0, length=game.players)
     loss = coalition_loss(game, believed)

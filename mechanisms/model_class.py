@@ -30,7 +30,7 @@ class ProbeClass:
         InvalidInput: a number outside its range.
 
     >>> print(ProbeClass(probes=1, labels=10))
-    the 1 probe classifier and those that err on whole labels, of 10
+    the one probe classifier and those that err on whole labels, of 10
     """
 
     probes: int = 1
@@ -56,7 +56,7 @@ class ProbeClass:
         )
 
     def __str__(self) -> str:
-        named = f"the {self.probes} probe classifier{'s' if self.probes > 1 else ''}"
+        named = "the one probe classifier" if self.probes == 1 else f"the {self.probes} probe classifiers"
         return f"{named} and those that err on whole labels, of {self.labels}" if self.labels else named
 
 

@@ -1,8 +1,8 @@
 """The discrepancy over a whole class of models, exactly: decision stumps.
 
-A stump tells one label where a feature is at most a threshold and another above. How its error differs between
-two samples is a sum over the two sides, so that the labels of each side can be chosen by themselves; sorting
-each feature finds the largest difference over all stumps.
+A stump tells one label where a feature is at most a threshold and another above; either may be one nobody has.
+How its error differs between two samples is a sum over the two sides, so that the labels of each side can be
+chosen by themselves; sorting each feature finds the largest difference over all stumps.
 """
 
 from __future__ import annotations
@@ -41,13 +41,14 @@ def largest_stump_difference(features: Any, labels: Any, trusted_features: Any, 
     told = label_array("labels", labels, len(own))
     known = label_array("trusted_labels", trusted_labels, len(other))
     kinds, codes = np.unique(np.concatenate([told, known]), return_inverse=True)
-    # Each sample counts with the sign of its side, each side with weight one, in the column of its label.
-    mass = np.zeros((len(own) + len(other), kinds.size))
+    # Each sample counts with the sign of its side, each side with weight one, in the column of its label; the
+    # last column is for labels that nobody has.
+    mass = np.zeros((len(own) + len(other), kinds.size + 1))
     mass[np.arange(len(mass)), codes] = np.repeat([1.0 / len(own), -1.0 / len(other)], [len(own), len(other)])
     largest = 0.0
     for column in np.concatenate([own, other]).T:
         order = np.argsort(column, kind="stable")
-        below = np.concatenate([np.zeros((1, kinds.size)), np.cumsum(mass[order], axis=0)])
+        below = np.concatenate([np.zeros((1, kinds.size + 1)), np.cumsum(mass[order], axis=0)])
         ends = np.concatenate(
             [[True], np.diff(column[order]) > 0, [True]]
         )  # thresholds between equal values are none
@@ -85,7 +86,7 @@ def estimate_types_over_stumps(
 
     >>> found = estimate_types_over_stumps([[[0.0], [1.0]]], [[1, 0]], [[0.0], [1.0]], [0, 1])
     >>> found.estimates, str(found.model_class)
-    (array([1.]), 'all decision stumps on 1 features, 2 labels')
+    (array([1.]), 'all decision stumps on 1 features, 3 labels')
     """
     if (
         not isinstance(features, Sequence)
@@ -99,7 +100,7 @@ def estimate_types_over_stumps(
         for table, told in zip(features, labels, strict=True)
     ]
     kinds = np.unique(np.concatenate([np.asarray(trusted_labels), *map(np.asarray, labels)])).size
-    model_class = StumpClass(features=np.shape(trusted_features)[1], labels=kinds)
+    model_class = StumpClass(features=np.shape(trusted_features)[1], labels=kinds + 1)
     return with_radii(
         np.array(found), [len(told) for told in labels], len(trusted_labels), model_class, confidence
     )

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
 from contracts.checks import array, integer, number
 from contracts.errors import InvalidInput
@@ -40,7 +40,7 @@ class TypeEstimates:
     estimates: Float[np.ndarray, " agents"]
     radii: Float[np.ndarray, " agents"]
     confidence: float
-    samples: Int[np.ndarray, " agents"]
+    samples: Any
     trusted_samples: int
     model_class: ModelClass
     refused: Any = None
@@ -51,6 +51,10 @@ class TypeEstimates:
         for name in ("estimates", "radii"):
             checked = array(name, getattr(self, name), low=0.0, high=np.inf, length=agents)
             object.__setattr__(self, name, checked)
+        samples = array("samples", self.samples, low=1.0, length=agents).astype(np.int64)
+        object.__setattr__(self, "samples", samples)
+        number("confidence", self.confidence, low=0.0, high=1.0, open_low=True, open_high=True)
+        integer("trusted_samples", self.trusted_samples, low=1)
         refused = np.zeros(agents, dtype=bool) if self.refused is None else np.array(self.refused, dtype=bool)
         if refused.shape != (agents,):
             raise InvalidInput(f"refused has shape {refused.shape}: expected ({agents},)")
