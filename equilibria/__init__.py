@@ -4,6 +4,7 @@ from equilibria.bayesian import ThresholdEquilibrium, bayesian_thresholds
 from equilibria.blocking import BlockingCertificate, blocking_coalition
 from equilibria.contribution import ContributionGame, StandardFederatedRule
 from equilibria.correlated import CorrelatedEquilibrium, correlated_equilibrium
+from equilibria.correlated_table import CorrelatedStrategies, correlated_strategies
 from equilibria.declared import DeclaredTypesRule, ReportingGame
 from equilibria.dynamics import BestResponsePath, best_response_dynamics
 from equilibria.environment import Environment
@@ -13,6 +14,7 @@ from equilibria.game import BestResponses, Game, NashCertificate
 from equilibria.guarantee import Guarantee
 from equilibria.menu import ContractMenu, MenuCertificate, contract_menu
 from equilibria.mixed import MixedEquilibrium, mixed_gains, mixed_profile, symmetric_equilibria
+from equilibria.mixed_strategies import MixedStrategies, certify_mixed, mixed_equilibria
 from equilibria.nfg import from_nfg, to_nfg
 from equilibria.normal_form import NormalFormGame, tabulate
 from equilibria.participation import ParticipationGame
@@ -34,6 +36,7 @@ __all__ = [
     "ContractMenu",
     "ContributionGame",
     "CorrelatedEquilibrium",
+    "CorrelatedStrategies",
     "DeclaredTypesRule",
     "Environment",
     "EqualShareRule",
@@ -45,6 +48,7 @@ __all__ = [
     "Guarantee",
     "MenuCertificate",
     "MixedEquilibrium",
+    "MixedStrategies",
     "NashCertificate",
     "NormalFormGame",
     "ParticipationGame",
@@ -65,10 +69,13 @@ __all__ = [
     "bayesian_thresholds",
     "best_response_dynamics",
     "blocking_coalition",
+    "certify_mixed",
     "contract_menu",
     "correlated_equilibrium",
+    "correlated_strategies",
     "extremal_equilibrium",
     "from_nfg",
+    "mixed_equilibria",
     "mixed_gains",
     "mixed_profile",
     "phase_diagram",
