@@ -109,7 +109,7 @@ def coalition_loss(game: CoalitionGame, types: np.ndarray | None = None) -> Coal
     given = game.types if types is None else types
     rule, tolerance = game.rule, game.tolerance / game.loss_weight
     if isinstance(rule, EqualShareRule):
-        game.require_alike("a partition under equal shares (unlike one under FixedAmountsRule)")
+        game.require_alike("a partition under equal shares")
         sizes = np.arange(1.0, game.players + 1)
         psi = rule.group_loss(game, sizes) / game.loss_weight
         least_after = np.minimum.accumulate(psi[::-1])[::-1]

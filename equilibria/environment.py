@@ -22,6 +22,7 @@ import numpy as np
 
 from contracts.checks import array, brief, number
 from contracts.errors import InvalidInput
+from equilibria.combinations import NEEDS_AGENTS_ALIKE
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -78,14 +79,18 @@ class Environment:
         return self.costs is None and self.capacities is None
 
     def require_alike(self, what: str) -> None:
-        """Refuse, by name, what is known only for agents who differ in quality alone.
+        """Refuse, with its reason, what is known only for agents who differ in quality alone.
+
+        Args:
+            what: an entry of `equilibria.combinations.NEEDS_AGENTS_ALIKE`.
 
         Raises:
             InvalidInput: costs or capacities by agent.
         """
+        reason = NEEDS_AGENTS_ALIKE[what]
         if not self.alike:
             given = " and ".join(name for name in ("costs", "capacities") if getattr(self, name) is not None)
-            raise InvalidInput(f"{given} by agent: {what} needs one cost for all and no capacities")
+            raise InvalidInput(f"{given} by agent: {what} needs agents who differ in quality alone: {reason}")
 
     @property
     def unit_costs(self) -> Any:

@@ -127,7 +127,7 @@ class Guarantee:
 
 def guarantee_of(sampling: Sampling, environment: Environment, asked: ModelClass | str | None) -> Guarantee:
     """What is proved about the truthful grand coalition under this sampling; see `VerifiedRule.guarantee`."""
-    environment.require_alike("the theorem on the verified rule")
+    environment.require_alike("the verified rule")
     budget = environment.cost * environment.standalone_contribution
     radius, charge = sampling.radius(), sampling.charge(environment)
     slack = 2.0 * environment.loss_weight * radius

@@ -170,7 +170,7 @@ class ClubRule(PooledRule):
             if self.size > game.players:
                 raise InvalidInput(f"size = {self.size}: expected at most the {game.players} agents")
             return self.size
-        game.require_alike("the largest club in which all want to stay")
+        game.require_alike("a club without a size")
         best_first = np.sort(game.types)
         sizes = np.arange(1.0, game.players + 1)
         spread = np.cumsum(best_first - best_first[0])
