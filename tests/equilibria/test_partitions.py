@@ -313,7 +313,26 @@ def test_bad_input(worked, act, message):
     assert "\n" not in str(caught.value)
 
 
-def test_free_entry_may_have_no_stable_partition_and_partial_unravelling_is_beaten():
+def test_with_free_entry_two_agents_may_never_come_to_rest(constants):
+    game = ParticipationGame(types=[0.0, 0.2], **constants)
+    together = game.types.mean() + PooledRule().group_loss(game, np.float64(2))
+    assert np.isclose(together, 0.2191, atol=5e-5)
+    # The worse follows, the better leaves; with consent the better is alone, and nobody blocks that.
+    assert together < 0.35
+    assert together > 0.15
+    assert game.partition().sizes.tolist() == [1, 1]
+    assert game.blocking_coalition([[0], [1]]).holds
+
+
+def test_an_equilibrium_of_joining_may_be_broken_by_three_together_and_the_partition_is_not(constants):
+    game = ParticipationGame(types=[0.0, 0.0, 0.0, 0.0915, 0.2205], **constants)
+    assert [found.members.tolist() for found in game.pure_equilibria()] == [[], [4]]
+    entering = game.surpluses([0, 1, 2, 4])[:3]
+    assert np.allclose(entering, 0.00038, atol=1e-5)
+    assert game.blocking_coalition().holds
+
+
+def test_several_coalitions_beat_partial_unravelling_and_never_everybody_together():
     # Surplus: never above everybody together; here the one coalition keeps nothing, several keep half.
     game = ParticipationGame(types=np.linspace(0, 0.9, 30), loss_weight=1.0, complexity=40.0, cost=3.125e-7)
     found = game.partition()
