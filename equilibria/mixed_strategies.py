@@ -121,9 +121,8 @@ def mixed_equilibria(
 ) -> tuple[MixedStrategies, ...]:
     """Mixed equilibria of a table, each with its certified regret.
 
-    Two players: all of them if the game is nondegenerate; of a degenerate one (no more than pure best replies
-    than actions mixed is violated) some may be missing, but never all. More players: one approximate
-    equilibrium, and the pure ones.
+    Two players: all of them if the game is nondegenerate; of a degenerate one some may be missing, but
+    never all. More players: one approximate equilibrium, and the pure ones.
 
     Args:
         game: a game in normal form.
