@@ -57,7 +57,7 @@ class Sampling:
 
     def charge(self, environment: Environment) -> float:
         """c q, the most that verification costs anybody; zero when samples are free."""
-        return environment.cost * self.samples if self.paid else 0.0
+        return float(np.max(environment.unit_costs)) * self.samples if self.paid else 0.0
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -38,7 +38,7 @@ class MixedStrategies:
         method: how the strategies were found.
     """
 
-    strategies: tuple[Float[np.ndarray, " actions"], ...]
+    strategies: tuple[Float[np.ndarray, " _"], ...]
     utilities: Float[np.ndarray, " players"]
     regrets: Float[np.ndarray, " players"]
     tolerances: Float[np.ndarray, " players"]
@@ -176,9 +176,8 @@ def _two_players(game: NormalFormGame, wanted: str) -> list[MixedStrategies]:
             answers += [(mixes, "vertex enumeration, quantecon") for mixes in solver.vertex_enumeration(table)]
         except Exception:  # what its geometry library raises where the game is degenerate
             answers = []
-    for start in range(sum(game.actions)):
-        if answers and (wanted == "one" or start >= 1):
-            break
+    # From every start, where nothing else is known.
+    for start in range(1 if answers or wanted == "one" else sum(game.actions)):
         answers.append((solver.lemke_howson(table, init_pivot=start), "Lemke and Howson, quantecon"))
     certified = [certify_mixed(game, _clean(mixes), method=method) for mixes, method in answers]
     return [answer for answer in certified if answer.holds]

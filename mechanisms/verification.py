@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
 
 from contracts.checks import array, integer, number
 from contracts.errors import InvalidInput
@@ -37,8 +36,8 @@ class TypeEstimates:
         false_alarm: probability with which anybody whose data are those of the target is refused.
     """
 
-    estimates: Float[np.ndarray, " agents"]
-    radii: Float[np.ndarray, " agents"]
+    estimates: Any
+    radii: Any
     confidence: float
     samples: Any
     trusted_samples: int
