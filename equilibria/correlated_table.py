@@ -96,12 +96,12 @@ def correlated_strategies(
     values = _values(game, objective, profiles)
     sign = 1.0 if sense == "best" else -1.0
     gains = _gains(game, profiles, coarse)
-    scale = np.maximum(np.abs(gains).max(axis=1).toarray().ravel(), np.finfo(float).tiny)
+    scale = np.maximum(abs(gains).max(axis=1).toarray().ravel(), np.finfo(float).tiny)
     worth = max(float(np.abs(values - values.mean()).max()), np.finfo(float).tiny)
-    result = optimize.linprog(
+    result: Any = optimize.linprog(
         -sign * (values - values.mean()) / worth,
         A_ub=sparse.diags_array(1.0 / scale) @ gains,
-        b_ub=np.zeros(gains.shape[0]),
+        b_ub=np.zeros(scale.size),
         A_eq=np.ones((1, count)),
         b_eq=[1.0],
         bounds=(0, None),

@@ -147,13 +147,18 @@ def label_array(name: str, value: Any, length: int | None = None) -> np.ndarray:
     return found
 
 
+def _frequency_p(table: list[list[int]]) -> float:
+    found: Any = stats.fisher_exact(table)
+    return float(found[1])
+
+
 def _label_test(labels: np.ndarray, trusted: np.ndarray) -> tuple[float, float]:
     """Smallest p-value of any label's frequency, and the trusted share of labels that are absent."""
     least, absent = 1.0, 0.0
     for label in np.unique(np.concatenate([trusted, labels])):
         own, target = int((labels == label).sum()), int((trusted == label).sum())
         table = [[own, labels.size - own], [target, trusted.size - target]]
-        least = min(least, float(stats.fisher_exact(table)[1]))
+        least = min(least, _frequency_p(table))
         absent += target / trusted.size if own == 0 else 0.0
     return least, absent
 
@@ -163,7 +168,7 @@ def _least_share(samples: int, trusted: int, level: float, power: float) -> floa
     low, high = 0, trusted + 1
     while high - low > 1:
         middle = (low + high) // 2
-        p = stats.fisher_exact([[0, samples], [middle, trusted - middle]])[1]
+        p = _frequency_p([[0, samples], [middle, trusted - middle]])
         low, high = (low, middle) if p <= level else (middle, high)
     return 1.0 if high > trusted else float(stats.beta.ppf(power, high, trusted - high + 1))
 
@@ -192,7 +197,8 @@ def _feature_tests(
 
 def _distance_p(own: np.ndarray, other: np.ndarray) -> float:
     with np.errstate(all="ignore"):
-        return float(stats.ks_2samp(own, other).pvalue)
+        found: Any = stats.ks_2samp(own, other)
+    return float(found.pvalue)
 
 
 @lru_cache(maxsize=256)
