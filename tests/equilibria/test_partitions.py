@@ -275,6 +275,16 @@ def test_a_million_agents(types, ratio, count, surplus):
     assert game.blocking_coalition(found).holds
 
 
+def test_of_equally_good_coalitions_the_largest_forms():
+    cost = 10 / 2**20 / 3.0
+    game = ParticipationGame(
+        types=[0.0] * 3, loss_weight=1.0, complexity=2 * cost, cost=cost, rule=WholeRule([10, 5, 5])
+    )
+    assert game.partition().sizes.tolist() == [3]
+    # Alone and together equally good: together.
+    assert game.with_rule(WholeRule([10, 10, 11])).partition().sizes.tolist() == [2, 1]
+
+
 def test_a_largest_size_is_kept(worked):
     found = worked.partition(max_size=2)
     assert found.sizes.max() == 2
