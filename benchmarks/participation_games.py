@@ -100,7 +100,29 @@ def other_answers() -> None:
         print(f"{name:<46} {seconds(work, repeats=2):>8.4f}")
 
 
+def several_coalitions(agents: int = 1_000_000) -> None:
+    spread = (np.arange(agents) + 0.5) / agents
+    families = {"uniform": spread, "two types": np.where(spread < 0.1, 0.1, 0.6)}
+    print(f"\nThe core partition of {agents:,} agents: seconds, coalitions, surplus")
+    for name, types in families.items():
+        for ratio in (0.15, 0.001):
+            samples = 1e4
+            cost = ratio / (3 * samples)
+            complexity = 2 * cost * samples**1.5
+            game = ParticipationGame(types=types, loss_weight=1.0, complexity=complexity, cost=cost)
+            taken = seconds(game.partition, repeats=1)
+            found = game.partition()
+            checked = seconds(lambda game=game, found=found: game.blocking_coalition(found), repeats=1)
+            one = game.unravel().total_surpluses[-1]
+            print(
+                f"{name:<10} {ratio:<6} {taken:>7.2f} s, checked in {checked:>6.2f} s, "
+                f"{len(found):>6,} coalitions, "
+                f"surplus {found.total_surplus:>10,.1f}, of one coalition {one:>10,.1f}"
+            )
+
+
 if __name__ == "__main__":
     large_games()
+    several_coalitions()
     against_enumeration()
     other_answers()

@@ -1,18 +1,24 @@
 """Will they come, and stay: games, equilibria, unravelling and verification."""
 
 from equilibria.bayesian import ThresholdEquilibrium, bayesian_thresholds
+from equilibria.blocking import BlockingCertificate, blocking_coalition
 from equilibria.contribution import ContributionGame, StandardFederatedRule
 from equilibria.correlated import CorrelatedEquilibrium, correlated_equilibrium
+from equilibria.correlated_table import CorrelatedStrategies, correlated_strategies
 from equilibria.declared import DeclaredTypesRule, ReportingGame
 from equilibria.dynamics import BestResponsePath, best_response_dynamics
+from equilibria.environment import Environment
 from equilibria.extremal import ExtremalEquilibrium, extremal_equilibrium
+from equilibria.fixed_amounts import FixedAmountsRule
 from equilibria.game import BestResponses, Game, NashCertificate
 from equilibria.guarantee import Guarantee
 from equilibria.menu import ContractMenu, MenuCertificate, contract_menu
 from equilibria.mixed import MixedEquilibrium, mixed_gains, mixed_profile, symmetric_equilibria
+from equilibria.mixed_strategies import MixedStrategies, certify_mixed, mixed_equilibria
 from equilibria.nfg import from_nfg, to_nfg
 from equilibria.normal_form import NormalFormGame, tabulate
 from equilibria.participation import ParticipationGame
+from equilibria.partition import StablePartition
 from equilibria.phase import PhaseDiagram, phase_diagram
 from equilibria.pooled import ClubRule, EqualShareRule, FixedShareRule, PooledRule
 from equilibria.pure import PureEquilibria, PureEquilibrium, pure_equilibria
@@ -25,19 +31,24 @@ from equilibria.welfare import FullInformationRule, WelfareOptimum, welfare_opti
 __all__ = [
     "BestResponsePath",
     "BestResponses",
+    "BlockingCertificate",
     "ClubRule",
     "ContractMenu",
     "ContributionGame",
     "CorrelatedEquilibrium",
+    "CorrelatedStrategies",
     "DeclaredTypesRule",
+    "Environment",
     "EqualShareRule",
     "ExtremalEquilibrium",
+    "FixedAmountsRule",
     "FixedShareRule",
     "FullInformationRule",
     "Game",
     "Guarantee",
     "MenuCertificate",
     "MixedEquilibrium",
+    "MixedStrategies",
     "NashCertificate",
     "NormalFormGame",
     "ParticipationGame",
@@ -47,6 +58,7 @@ __all__ = [
     "PureEquilibrium",
     "ReportingGame",
     "Rule",
+    "StablePartition",
     "StandardFederatedRule",
     "ThresholdEquilibrium",
     "Unravelling",
@@ -56,10 +68,14 @@ __all__ = [
     "WelfareOptimum",
     "bayesian_thresholds",
     "best_response_dynamics",
+    "blocking_coalition",
+    "certify_mixed",
     "contract_menu",
     "correlated_equilibrium",
+    "correlated_strategies",
     "extremal_equilibrium",
     "from_nfg",
+    "mixed_equilibria",
     "mixed_gains",
     "mixed_profile",
     "phase_diagram",

@@ -10,15 +10,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import overload
 
 import numpy as np
 from jaxtyping import Float, Int
 from scipy import optimize
 
-from contracts.checks import array
+from contracts.checks import array, brief
 from contracts.errors import InvalidInput, NotConverged
+from equilibria.correlated_table import CorrelatedStrategies, correlated_strategies
+from equilibria.normal_form import NormalFormGame
 from equilibria.participation import ParticipationGame
-from equilibria.table import require_memory
+from equilibria.table import all_coalitions, require_memory
+
+#: Most agents for whom every coalition is asked whether an objective tells equal types apart.
+CHECKED = 16
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -58,25 +64,41 @@ class CorrelatedEquilibrium:
         )
 
 
+@overload
 def correlated_equilibrium(
     game: ParticipationGame,
     *,
     objective: Callable[[np.ndarray], float] | None = None,
     merge: bool = True,
-) -> CorrelatedEquilibrium:
+) -> CorrelatedEquilibrium: ...
+@overload
+def correlated_equilibrium(
+    game: NormalFormGame, *, objective: Callable[[np.ndarray], float] | None = None, merge: bool = True
+) -> CorrelatedStrategies: ...
+def correlated_equilibrium(
+    game: ParticipationGame | NormalFormGame,
+    *,
+    objective: Callable[[np.ndarray], float] | None = None,
+    merge: bool = True,
+) -> CorrelatedEquilibrium | CorrelatedStrategies:
     """The correlated equilibrium that maximises an expected objective.
 
     Args:
-        game: the participation game, of at most about 15 agents or a few classes of equal types.
+        game: the participation game, of at most about 15 agents or a few classes of equal types; or a table, for
+            which `correlated_strategies` has more options.
         objective: value of a coalition, given as a boolean mask; the members' total surplus when omitted.
-            With merged classes it must not tell agents of one class apart. To minimise, return the negative.
-        merge: whether agents of equal type are merged, if the rule treats them alike.
+            To minimise, return the negative.
+        merge: whether agents of equal type are merged, if the rule treats them alike. An objective of your own
+            must
+            then not tell agents of one class apart: that is checked for every coalition.
 
     Returns:
         The equilibrium with its certificate: regret recomputed from the game, and a dual bound on the value.
 
     Raises:
-        InvalidInput: the program needs more memory than is free, or the objective is not a finite number.
+        InvalidInput: the program needs more memory than is free; the objective is not a finite number, or tells
+            agents apart that are merged, or cannot be checked because there are too many coalitions; the game is
+            no participation game (tables: `correlated_strategies`).
         NotConverged: the solver failed.
 
     >>> game = ParticipationGame(types=[0.2, 0.2, 0.3], loss_weight=1.0, complexity=40.0, cost=3.125e-7)
@@ -84,7 +106,13 @@ def correlated_equilibrium(
     >>> round(best.value, 4), best.value <= best.bound + 1e-9
     (0.138, True)
     """
+    if isinstance(game, NormalFormGame):
+        return correlated_strategies(game, objective=objective)
+    if not isinstance(game, ParticipationGame):
+        raise InvalidInput(f"game = {brief(game)}: expected a participation game or one in normal form")
     classes, sizes = _classes(game, merge)
+    if objective is not None and sizes.max() > 1:
+        _require_symmetry(objective, classes, sizes)
     counts, masks = _all_counts(game, classes, sizes)
     worth_in, worth_out = _worth(game, classes, sizes, counts, masks)
     totals = (counts * np.where(counts > 0, worth_in, 0.0)).sum(axis=1)
@@ -128,8 +156,31 @@ def _objective(objective: Callable[[np.ndarray], float], masks: np.ndarray) -> n
     return array("objective", [objective(mask) for mask in masks], length=len(masks))
 
 
+def _require_symmetry(objective: Callable[[np.ndarray], float], classes: np.ndarray, sizes: np.ndarray) -> None:
+    """Refuse to merge agents whom an objective tells apart: every coalition is compared with its class
+    counts."""
+    if classes.size > CHECKED:
+        raise InvalidInput(
+            f"objective: whether it tells agents of equal type apart cannot be checked for 2^{classes.size} "
+            f"coalitions; expected none of your own, at most {CHECKED} agents, or merge=False"
+        )
+    masks = all_coalitions(classes.size)
+    values = _objective(objective, masks)
+    radix = np.concatenate([[1], np.cumprod(sizes + 1)[:-1]])
+    keys = masks @ radix[classes]
+    order = np.argsort(keys, kind="stable")
+    same = np.diff(keys[order]) == 0
+    close = 1e-12 * max(1.0, float(np.abs(values).max()))
+    wrong = np.flatnonzero(same & (np.abs(np.diff(values[order])) > close))
+    if wrong.size:
+        pair = [np.flatnonzero(masks[order[wrong[0] + k]]).tolist() for k in (0, 1)]
+        raise InvalidInput(
+            f"objective tells coalitions {pair[0]} and {pair[1]} of equal types apart: use merge=False"
+        )
+
+
 def _classes(game: ParticipationGame, merge: bool) -> tuple[np.ndarray, np.ndarray]:
-    if merge and game.rule.anonymous:
+    if merge and game.rule.anonymous and game.alike:
         sizes, classes = np.unique(game.types, return_inverse=True, return_counts=True)[::-1][:2]
         return classes, sizes
     return np.arange(game.players), np.ones(game.players, dtype=np.int64)
@@ -150,7 +201,7 @@ def _all_counts(game: ParticipationGame, classes: np.ndarray, sizes: np.ndarray)
 def _worth(game, classes, sizes, counts, masks):
     """What membership is worth to a member, and to an outsider, of each class at each vector of counts."""
     first = np.array([np.flatnonzero(classes == label)[0] for label in range(sizes.size)])
-    surplus = np.stack([game.rule.surpluses(game, mask)[first] for mask in masks])
+    surplus = np.stack([game.surpluses(mask)[first] for mask in masks])
     radix = np.concatenate([[1], np.cumprod(sizes + 1)[:-1]])
     after = np.minimum(np.arange(len(counts))[:, None] + radix, len(counts) - 1)
     outside = np.where(counts < sizes, surplus[after, np.arange(sizes.size)], 0.0)

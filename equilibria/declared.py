@@ -14,6 +14,7 @@ from scipy import optimize
 
 from contracts.checks import array, brief
 from contracts.errors import InvalidInput
+from equilibria.environment import Environment
 from equilibria.game import BestResponses, Game
 from equilibria.participation import ParticipationGame
 from equilibria.rule import Rule
@@ -46,14 +47,14 @@ class DeclaredTypesRule(Rule):
         if self.reports is not None:
             object.__setattr__(self, "reports", array("reports", self.reports, low=0.0, high=1.0))
 
-    def contributions(self, game: ParticipationGame, members: np.ndarray) -> np.ndarray:
+    def contributions(self, game: Environment, members: np.ndarray) -> np.ndarray:
         """The welfare optimum of the members at their reports."""
         reports = game.types if self.reports is None else self.reports
         if reports.size != game.players:
             raise InvalidInput(f"reports has length {reports.size}: expected {game.players}, one for each agent")
         result = np.zeros(game.players)
         if members.any():
-            result[members] = welfare_optimum(game, reports[members]).contributions
+            result[members] = welfare_optimum(game, reports[members], members=members).contributions
         return result
 
 
@@ -99,7 +100,7 @@ class ReportingGame(Game):
     @property
     def tolerance(self) -> float:
         """A millionth of the standalone loss: reports are optimised, not enumerated."""
-        return 1e-6 * self.game.standalone_loss
+        return 1e-6 * float(np.min(self.game.standalone_losses))
 
     def profile(self, value: Any) -> np.ndarray:
         """Reports as an array, NaN for staying out.

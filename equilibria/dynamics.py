@@ -89,7 +89,9 @@ def best_response_dynamics(
     >>> path.outcome, path.final
     ('equilibrium', array([False, False,  True]))
     """
-    accepted = game.tolerance if tolerance is None else number("tolerance", tolerance, low=0.0)
+    accepted = (
+        game.tolerances if tolerance is None else np.full(game.players, number("tolerance", tolerance, low=0.0))
+    )
     most = integer("limit", limit, low=1)
     turns = _largest(game) if _is(order, "largest") else _turns(game, order, seed)
     profile = game.profile(start).copy()
@@ -100,7 +102,7 @@ def best_response_dynamics(
     timed = not _is(order, "random")
     for turn, choose in enumerate(turns):
         player, action, gain = choose(profile)
-        if gain <= accepted:
+        if gain <= accepted[player]:
             idle += 1
             # One player without a gain settles the matter when it is the one who gains most.
             if idle >= (1 if _is(order, "largest") else 2 * game.players):

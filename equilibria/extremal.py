@@ -14,9 +14,10 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Int
+from scipy import optimize, sparse
 
 from contracts.checks import array, choice
-from contracts.errors import BackendMissing, Infeasible, NotConverged
+from contracts.errors import Infeasible, NotConverged
 from equilibria.game import Game
 from equilibria.normal_form import NormalFormGame, tabulate
 
@@ -54,7 +55,6 @@ def extremal_equilibrium(game: Game, *, sense: str = "best", weights: Any = None
     Raises:
         Infeasible: the game has no pure equilibrium.
         InvalidInput: the table needs more memory than is free, or the weights do not fit.
-        BackendMissing: PuLP or HiGHS is not installed.
         NotConverged: the solver failed.
 
     >>> stag_hunt = NormalFormGame(payoffs=[[[4, 0], [3, 3]], [[4, 3], [0, 3]]])
@@ -77,46 +77,46 @@ def extremal_equilibrium(game: Game, *, sense: str = "best", weights: Any = None
 
 
 def _solve(table: NormalFormGame, welfare: np.ndarray, sense: str) -> np.ndarray:
-    try:
-        import highspy  # noqa: F401  PuLP finds the solver through it
-        import pulp
-    except ImportError as error:
-        raise BackendMissing(error.name or "pulp", "the best pure equilibrium") from error
-    maximise = sense == "best"
-    program = pulp.LpProblem("equilibrium", pulp.LpMaximize if maximise else pulp.LpMinimize)
     scale = max(float(np.ptp(welfare)), np.finfo(float).tiny)
     values = ((welfare - welfare.min()) / scale).ravel()
-    weight = [program.add_variable(f"w{i}", 0, 1) for i in range(values.size)]
-    program += pulp.lpDot(values.tolist(), weight)
-    program += pulp.lpSum(weight) == 1
     profiles = np.indices(table.actions).reshape(table.players, -1)
+    picks, deviations = [], []
     for player, options in enumerate(table.actions):
         for action in range(options):
-            pick = program.add_variable(f"x{player}_{action}", cat="Binary")
-            program += pulp.lpSum(weight[i] for i in np.flatnonzero(profiles[player] == action)) == pick
-            gains = _signed(table, player, action).ravel()
-            moving = np.flatnonzero(gains)
-            program += pulp.lpDot(gains[moving].tolist(), [weight[i] for i in moving]) <= 0
-    status = program.solve(pulp.HiGHS(msg=False))
-    if pulp.LpStatus[status] == "Infeasible":
+            picks.append(profiles[player] == action)
+            deviations.append(_signed(table, player, action).ravel())
+    count, binaries = values.size, len(picks)
+    tied = sparse.hstack([sparse.csr_array(np.array(picks, dtype=float)), -sparse.eye_array(binaries)])
+    kept = sparse.hstack([sparse.csr_array(np.array(deviations)), sparse.csr_array((binaries, binaries))])
+    one = np.concatenate([np.ones(count), np.zeros(binaries)])[None, :]
+    found = optimize.milp(
+        (1.0 if sense == "worst" else -1.0) * np.concatenate([values, np.zeros(binaries)]),
+        constraints=[
+            optimize.LinearConstraint(tied, 0.0, 0.0),
+            optimize.LinearConstraint(kept, -np.inf, 0.0),
+            optimize.LinearConstraint(one, 1.0, 1.0),
+        ],
+        bounds=optimize.Bounds(0.0, 1.0),
+        integrality=np.concatenate([np.zeros(count), np.ones(binaries)]),
+    )
+    if found.status == 2:
         raise Infeasible(
             "the game has no pure Nash equilibrium: at every profile some player gains by deviating"
         )
-    if pulp.LpStatus[status] != "Optimal":
-        raise NotConverged(f"the mixed-integer program stopped: {pulp.LpStatus[status]}")
-    chosen = int(np.argmax([variable.value() or 0.0 for variable in weight]))
-    return profiles[:, chosen]
+    if found.x is None:
+        raise NotConverged(f"the mixed-integer program stopped: {' '.join(str(found.message).split())}")
+    return profiles[:, int(np.argmax(found.x[:count]))]
 
 
 def _signed(table: NormalFormGame, player: int, action: int) -> np.ndarray:
     """Gain of deviating to `action` at every profile, scaled so that no gain is lost in the solver's
     tolerance.
 
-    Only signs matter at integral points; gains within the game's tolerance are none.
+    Only signs matter at integral points; gains within the player's tolerance are none.
     """
     payoffs = table.payoffs[player]
     gains = np.take(payoffs, [action], axis=player) - payoffs
-    gains = np.where(np.abs(gains) <= table.tolerance, 0.0, gains)
+    gains = np.where(np.abs(gains) <= table.tolerances[player], 0.0, gains)
     largest = float(np.abs(gains).max())
     if largest == 0.0:
         return gains

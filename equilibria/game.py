@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from contracts.checks import number
+from contracts.checks import array, number
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -47,7 +47,7 @@ class NashCertificate:
         deviations: each player's best action against the others, shape (players,).
         gains: what that deviation adds, at least zero, shape (players,).
         gain_bounds: proved upper bounds on the gain of any deviation, shape (players,).
-        tolerance: gains up to here count as none.
+        tolerances: gains up to here count as none, in units of each player's utility, shape (players,).
         method: how deviations were optimised.
 
     >>> from equilibria.participation import ParticipationGame
@@ -61,34 +61,47 @@ class NashCertificate:
     deviations: np.ndarray
     gains: Float[np.ndarray, " players"]
     gain_bounds: Float[np.ndarray, " players"]
-    tolerance: float
+    tolerances: Float[np.ndarray, " players"]
     method: str
 
     @property
     def epsilon(self) -> float:
-        """Largest gain found for any player, at least zero: the profile is an epsilon-Nash equilibrium."""
+        """Largest gain found for any player, at least zero."""
         return float(self.gains.max(initial=0.0))
 
     @property
     def epsilon_bound(self) -> float:
-        """Proved upper bound on `epsilon`, at least zero."""
+        """Proved upper bound on the gain of any deviation, at least zero: the profile is a Nash equilibrium up
+        to it."""
         return float(self.gain_bounds.max(initial=0.0))
 
     @property
     def holds(self) -> bool:
-        """Whether no deviation found gains more than the tolerance."""
-        return self.epsilon <= self.tolerance
+        """Whether it is proved that no deviation of any player gains more than their tolerance."""
+        return bool((self.gain_bounds <= self.tolerances).all())
+
+    @property
+    def refuted(self) -> bool:
+        """Whether a deviation was found that gains more than the player's tolerance."""
+        return bool((self.gains > self.tolerances).any())
 
     @property
     def deviator(self) -> int | None:
-        """The player who gains most by deviating, or None when nobody gains more than the tolerance."""
-        return None if self.holds else int(np.argmax(self.gains))
+        """The player who gains most beyond their tolerance, or None when nobody was found to."""
+        return int(np.argmax(self.gains - self.tolerances)) if self.refuted else None
 
     def __str__(self) -> str:
-        if self.deviator is None:
-            return f"Nash equilibrium: no deviation gains more than {max(self.epsilon, self.tolerance):.3g}"
-        best = self.deviations[self.deviator]
-        return f"not a Nash equilibrium: player {self.deviator} gains {self.epsilon:.6g} by choosing {best}"
+        if self.deviator is not None:
+            best, gain = self.deviations[self.deviator], self.gains[self.deviator]
+            return f"not a Nash equilibrium: player {self.deviator} gains {gain:.6g} by choosing {best}"
+        if self.holds:
+            most = max(self.epsilon_bound, float(self.tolerances.max(initial=0.0)))
+            return f"Nash equilibrium: no deviation gains more than {most:.3g}"
+        return (
+            f"not proved to be a Nash equilibrium: no deviation was found that gains more than "
+            f"{self.epsilon:.3g}, "
+            f"but gains up to {self.epsilon_bound:.3g} are not excluded"
+        )
 
 
 class Game(ABC):
@@ -102,7 +115,12 @@ class Game(ABC):
     @property
     @abstractmethod
     def tolerance(self) -> float:
-        """Gains up to here are rounding, in units of utility."""
+        """Gains up to here are rounding, in units of utility; the largest over the players."""
+
+    @property
+    def tolerances(self) -> np.ndarray:
+        """Gains up to here are rounding, in units of each player's utility, shape (players,)."""
+        return np.full(self.players, self.tolerance)
 
     @abstractmethod
     def profile(self, value: Any) -> np.ndarray:
@@ -125,12 +143,13 @@ class Game(ABC):
         responses = self.best_responses(profile)
         return responses.actions[player], float(responses.gains[player])
 
-    def certificate(self, profile: Any, *, tolerance: float | None = None) -> NashCertificate:
+    def certificate(self, profile: Any, *, tolerance: Any = None) -> NashCertificate:
         """Certify how close `profile` is to a Nash equilibrium.
 
         Args:
             profile: one action for each player.
-            tolerance: gains up to here count as none, in units of utility; the game's own when omitted.
+            tolerance: gains up to here count as none, in units of utility, one number or one for each player;
+                the game's own when omitted.
 
         Returns:
             The certificate, with every player's best deviation and what it gains.
@@ -138,7 +157,7 @@ class Game(ABC):
         Raises:
             InvalidInput: the profile is malformed, or the tolerance is negative or not finite.
         """
-        accepted = self.tolerance if tolerance is None else number("tolerance", tolerance, low=0.0)
+        accepted = self.tolerances if tolerance is None else per_player("tolerance", tolerance, self.players)
         checked = self.profile(profile)
         responses = self.best_responses(checked)
         return NashCertificate(
@@ -147,11 +166,21 @@ class Game(ABC):
             deviations=responses.actions,
             gains=responses.gains,
             gain_bounds=responses.gain_bounds,
-            tolerance=accepted,
+            tolerances=accepted,
             method=responses.method,
         )
 
     def epsilon(self, profile: Any) -> float:
-        """Largest gain of any unilateral deviation from `profile`; zero, within the tolerance, means Nash."""
+        """Largest gain found of any unilateral deviation from `profile`; zero when none is above the tolerance.
+
+        Whether zero is proved, and not only all that was found, the certificate says.
+        """
         certificate = self.certificate(profile)
-        return 0.0 if certificate.holds else certificate.epsilon
+        return certificate.epsilon if certificate.refuted else 0.0
+
+
+def per_player(name: str, value: Any, players: int) -> np.ndarray:
+    """One number at least zero for all players, or one for each, as an array of shape (players,), or raise."""
+    if np.ndim(value) == 0:
+        return np.full(players, number(name, value, low=0.0))
+    return array(name, value, low=0.0, length=players)

@@ -1,18 +1,63 @@
-"""What the theorem on the verified rule promises for a game, and how many samples it would need."""
+"""What the theorem on the verified rule promises for agents, for which models, and what it would need.
+
+The theorem bounds the excess risk of the model that is trained by the discrepancies of the data over a class of
+models. Its premise is therefore about that class: estimates over two probe classifiers say nothing about a
+network that finds what the probes do not see. Every promise here names its class, and there is none for another.
+"""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import numpy as np
+from jaxtyping import Bool
 from scipy import optimize
 
-from mechanisms.verification import log_term
+from equilibria.environment import Environment
+from mechanisms.model_class import ModelClass, ProbeClass
+from mechanisms.radius import log_term
 
-if TYPE_CHECKING:
-    from equilibria.participation import ParticipationGame
-    from equilibria.verified import VerifiedRule
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Sampling:
+    """How quality is estimated: with how many samples, over which models, how surely, at whose cost.
+
+    Attributes:
+        samples: most samples taken from any agent.
+        fewest: fewest samples taken from any agent.
+        trusted_samples: samples of the target; as many as from each agent when None.
+        model_class: the models whose errors are compared.
+        confidence: probability with which all estimates are within their radius.
+        false_alarm: probability with which anybody is refused whose samples are the target's.
+        refused: agents refused for what the models do not measure, boolean, shape (agents,).
+        paid: whether members bear the cost of their samples.
+        slack_factor: fraction of the theorem's slack that is used.
+    """
+
+    samples: int
+    fewest: int
+    trusted_samples: int | None
+    model_class: ModelClass
+    confidence: float
+    false_alarm: float
+    refused: Bool[np.ndarray, " agents"]
+    paid: bool
+    slack_factor: float
+
+    def radius(self) -> float:
+        """How far estimates may be from the truth, with the confidence: of whoever gave fewest samples."""
+        return self.model_class.radius(
+            samples=self.fewest,
+            agents=self.refused.size,
+            trusted_samples=self.trusted_samples,
+            confidence=self.confidence,
+        )
+
+    def charge(self, environment: Environment) -> float:
+        """c q, the most that verification costs anybody; zero when samples are free."""
+        return float(np.max(environment.unit_costs)) * self.samples if self.paid else 0.0
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -20,9 +65,13 @@ class Guarantee:
     """What the theorem promises for a rule and a game, and what it would need.
 
     Attributes:
-        holds: whether 2 a eps + c q <= c n0, the theorem's condition.
+        holds: whether 2 a eps + c q <= c n0, the theorem's condition, and the models are those estimated over.
         confidence: probability with which the truthful grand coalition is a Nash equilibrium; zero if the
             condition fails, because then nothing is proved.
+        model_class: the models for which it is proved, in words. For models outside nothing is proved.
+        asked: the models that were asked about, in words, if they are others; else None.
+        refused: agents refused because their samples differ from the target in what the models do not measure;
+            the promise is to the others.
         radius: eps, how far estimates may be from the truth.
         slack: s = 2 a eps, in units of utility.
         verification_cost: c q charged to each agent, zero when samples are free.
@@ -31,11 +80,14 @@ class Guarantee:
             (1 - confidence) times the range of payoffs; infinite if the condition fails.
         samples_needed: fewest samples for each agent that meet the condition, None if no number does.
         least_complexity: smallest complexity for which some number of paid samples, with as many trusted
-            ones, meets the condition; zero when samples are free.
+            ones, meets the condition; zero when samples are free or the models are not finitely many.
     """
 
     holds: bool
     confidence: float
+    model_class: str
+    asked: str | None
+    refused: tuple[int, ...]
     radius: float
     slack: float
     verification_cost: float
@@ -47,9 +99,16 @@ class Guarantee:
     def __str__(self) -> str:
         used = self.slack + self.verification_cost
         if self.holds:
+            whom = f" of those not refused (agents {', '.join(map(str, self.refused))})" if self.refused else ""
             return (
-                f"proved: the truthful grand coalition is a Nash equilibrium with probability at least "
-                f"{self.confidence:g} (slack plus verification {used:.4g} <= {self.budget:.4g})"
+                f"proved, for {self.model_class} and no other models: the truthful grand coalition{whom} "
+                f"is a Nash equilibrium with probability at least {self.confidence:g} "
+                f"(slack plus verification {used:.4g} <= {self.budget:.4g})"
+            )
+        if self.asked is not None:
+            return (
+                f"nothing is proved for {self.asked}: quality was estimated over {self.model_class} only, and "
+                "data may differ in what these do not see. Measure the frequency instead"
             )
         if used <= self.budget:
             return "nothing is proved: the slack is below the theorem's 2 a eps. Measure the frequency instead"
@@ -66,34 +125,40 @@ class Guarantee:
         )
 
 
-def guarantee_of(rule: VerifiedRule, game: ParticipationGame) -> Guarantee:
-    """What is proved about the truthful grand coalition of `game`; see `VerifiedRule.guarantee`."""
-    budget = game.cost * game.standalone_contribution
-    radius, charge = rule.radius(game), rule.charge(game)
-    slack = 2.0 * game.loss_weight * radius
-    holds = slack + charge <= budget and rule.slack_factor == 1.0
-    spread = 3.0 * game.loss_weight + game.standalone_loss + charge
+def guarantee_of(sampling: Sampling, environment: Environment, asked: ModelClass | str | None) -> Guarantee:
+    """What is proved about the truthful grand coalition under this sampling; see `VerifiedRule.guarantee`."""
+    environment.require_alike("the verified rule")
+    budget = environment.cost * environment.standalone_contribution
+    radius, charge = sampling.radius(), sampling.charge(environment)
+    slack = 2.0 * environment.loss_weight * radius
+    other = None if asked is None or asked == sampling.model_class else str(asked)
+    confidence = sampling.confidence - sampling.false_alarm
+    holds = slack + charge <= budget and sampling.slack_factor == 1.0 and other is None and confidence > 0.0
+    spread = 3.0 * environment.loss_weight + environment.standalone_loss + charge
     return Guarantee(
         holds=holds,
-        confidence=rule.confidence if holds else 0.0,
+        confidence=confidence if holds else 0.0,
+        model_class=str(sampling.model_class),
+        asked=other,
+        refused=tuple(np.flatnonzero(sampling.refused).tolist()),
         radius=radius,
         slack=slack,
         verification_cost=charge,
         budget=budget,
-        ex_ante_gain=(1.0 - rule.confidence) * spread if holds else math.inf,
-        samples_needed=_samples_needed(rule, game),
-        least_complexity=_least_complexity(rule, game) if rule.paid else 0.0,
+        ex_ante_gain=(1.0 - confidence) * spread if holds else math.inf,
+        samples_needed=_samples_needed(sampling, environment),
+        least_complexity=_least_complexity(sampling, environment),
     )
 
 
-def _samples_needed(rule: VerifiedRule, game: ParticipationGame) -> int | None:
+def _samples_needed(sampling: Sampling, environment: Environment) -> int | None:
     """Fewest samples with 2 a eps(q) + c q <= c n0: convex in q, so bisect to the left of the minimum."""
-    most = max(1, math.floor(game.standalone_contribution)) if rule.paid else 2**53
-    budget = game.cost * game.standalone_contribution
+    most = max(1, math.floor(environment.standalone_contribution)) if sampling.paid else 2**53
+    budget = environment.cost * environment.standalone_contribution
 
     def excess(samples: int) -> float:
-        trial = replace(rule, samples=samples, estimates=None, reports=None)
-        return 2.0 * game.loss_weight * trial.radius(game) + trial.charge(game) - budget
+        trial = replace(sampling, samples=samples, fewest=samples)
+        return 2.0 * environment.loss_weight * trial.radius() + trial.charge(environment) - budget
 
     # In log q both terms are convex and their sum has one minimum.
     span = (0.0, math.log(most))
@@ -107,8 +172,12 @@ def _samples_needed(rule: VerifiedRule, game: ParticipationGame) -> int | None:
     return high
 
 
-def _least_complexity(rule: VerifiedRule, game: ParticipationGame) -> float:
+def _least_complexity(sampling: Sampling, environment: Environment) -> float:
     """alpha at which the best number of paid samples, q*, just uses the budget: 3 c q* = c n0."""
-    logarithm = log_term(agents=game.players, probes=rule.probes, confidence=rule.confidence)
-    best = (game.loss_weight * math.sqrt(logarithm) / game.cost) ** (2.0 / 3.0)
-    return (3.0 * best) ** (1.0 + game.exponent) * game.cost / (game.loss_weight * game.exponent)
+    if not (sampling.paid and isinstance(sampling.model_class, ProbeClass)):
+        return 0.0
+    probes = sampling.model_class.size
+    logarithm = log_term(agents=environment.players, probes=probes, confidence=sampling.confidence)
+    best = (environment.loss_weight * math.sqrt(logarithm) / environment.cost) ** (2.0 / 3.0)
+    scale = environment.cost / (environment.loss_weight * environment.exponent)
+    return (3.0 * best) ** (1.0 + environment.exponent) * scale

@@ -50,6 +50,7 @@ def equal_share_rule(game: ParticipationGame) -> EqualShareRule:
         raise InvalidInput(
             f"rule = {brief(game.rule)}: expected a rule of equal shares; tabulate the game for others"
         )
+    game.require_alike("mixed profiles and thresholds of types")
     return game.rule
 
 

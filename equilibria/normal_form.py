@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from contracts.checks import array, brief, number
+from contracts.checks import array, brief
 from contracts.errors import InvalidInput
-from equilibria.game import BestResponses, Game
+from equilibria.game import BestResponses, Game, per_player
 from equilibria.participation import ParticipationGame
 from equilibria.table import all_coalitions, require_memory
 
@@ -22,9 +22,16 @@ class NormalFormGame(Game):
     Attributes:
         payoffs: utility of each player at each profile of actions, shape (players, actions of player 0,
             actions of player 1, ...), finite.
+        tolerances: gains up to here are rounding, in units of utility, one number or one for each player. Zero
+            when
+            omitted: numbers in a table are compared as they are.
+        title: what the game is called.
+        comment: what is said about it.
+        player_names: name of each player; their numbers from one when omitted.
+        action_names: names of each player's actions; their numbers from one when omitted.
 
     Raises:
-        InvalidInput: the shape does not fit the number of players, or an entry is not finite.
+        InvalidInput: the shape does not fit the number of players, an entry is not finite, or names do not fit.
 
     >>> dilemma = NormalFormGame(payoffs=[[[-1, -3], [0, -2]], [[-1, 0], [-3, -2]]])
     >>> dilemma.pure_equilibria()
@@ -32,6 +39,11 @@ class NormalFormGame(Game):
     """
 
     payoffs: Any
+    tolerances: Any = 0.0
+    title: str = ""
+    comment: str = ""
+    player_names: Any = None
+    action_names: Any = None
 
     def __post_init__(self):
         payoffs = array("payoffs", self.payoffs, ndim=None)
@@ -40,7 +52,22 @@ class NormalFormGame(Game):
                 f"payoffs has shape {payoffs.shape}: expected (players, actions of the first, of the second, "
                 "...) with at least two players"
             )
-        object.__setattr__(self, "payoffs", payoffs)
+        checked = {
+            "payoffs": payoffs,
+            "tolerances": per_player("tolerances", self.tolerances, payoffs.shape[0]),
+            "title": _text("title", self.title),
+            "comment": _text("comment", self.comment),
+            "player_names": _names("player_names", self.player_names, payoffs.shape[0]),
+        }
+        lists = [None] * payoffs.shape[0] if self.action_names is None else self.action_names
+        if isinstance(lists, str) or not isinstance(lists, Sequence) or len(lists) != payoffs.shape[0]:
+            raise InvalidInput(f"action_names = {brief(lists)}: expected {payoffs.shape[0]} lists of names")
+        checked["action_names"] = tuple(
+            _names(f"action_names[{player}]", names, count)
+            for player, (names, count) in enumerate(zip(lists, payoffs.shape[1:], strict=True))
+        )
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)
 
     @property
     def players(self) -> int:
@@ -54,8 +81,8 @@ class NormalFormGame(Game):
 
     @property
     def tolerance(self) -> float:
-        """A billionth of the range of payoffs."""
-        return 1e-9 * float(np.ptp(self.payoffs))
+        """The largest of the tolerances."""
+        return float(self.tolerances.max())
 
     def profile(self, value: Any) -> np.ndarray:
         """The profile as action numbers, shape (players,).
@@ -96,14 +123,20 @@ class NormalFormGame(Game):
         return BestResponses(actions=actions, gains=gains, gain_bounds=gains, method="every action")
 
     def regrets(self) -> np.ndarray:
-        """Largest gain of any player by deviating, at every profile, shape (actions, ...)."""
+        """What each player gains by their best deviation at every profile, shape (players, actions, ...)."""
         gains = [self.payoffs[p].max(axis=p, keepdims=True) - self.payoffs[p] for p in range(self.players)]
-        return np.max(gains, axis=0)
+        return np.stack(gains)
 
-    def pure_equilibria(self, *, tolerance: float | None = None) -> np.ndarray:
-        """All pure Nash equilibria as rows of action numbers, shape (equilibria, players)."""
-        accepted = self.tolerance if tolerance is None else number("tolerance", tolerance, low=0.0)
-        return np.argwhere(self.regrets() <= accepted)
+    def pure_equilibria(self, *, tolerance: Any = None) -> np.ndarray:
+        """All pure Nash equilibria as rows of action numbers, shape (equilibria, players).
+
+        Args:
+            tolerance: gains up to here count as none, one number or one for each player; the game's own when
+                omitted.
+        """
+        accepted = self.tolerances if tolerance is None else per_player("tolerance", tolerance, self.players)
+        within = [regret <= most for regret, most in zip(self.regrets(), accepted, strict=True)]
+        return np.argwhere(np.all(within, axis=0))
 
 
 def tabulate(game: ParticipationGame | Game, actions: Sequence[Any] | None = None) -> NormalFormGame:
@@ -130,7 +163,9 @@ def tabulate(game: ParticipationGame | Game, actions: Sequence[Any] | None = Non
         utilities = np.stack([game.utilities(members) for members in coalitions])
         # Row i of the table has agent j in if bit j is set: the first agent varies fastest, as in column
         # order.
-        return NormalFormGame(payoffs=utilities.T.reshape((game.players, *([2] * game.players)), order="F"))
+        payoffs = utilities.T.reshape((game.players, *([2] * game.players)), order="F")
+        names = [("out", "in")] * game.players
+        return NormalFormGame(payoffs=payoffs, tolerances=game.tolerances, action_names=names)
     if isinstance(game, NormalFormGame) and actions is None:
         return game
     listed = isinstance(actions, Sequence) and all(isinstance(a, Sequence | np.ndarray) for a in actions)
@@ -142,4 +177,21 @@ def tabulate(game: ParticipationGame | Game, actions: Sequence[Any] | None = Non
     for index in np.ndindex(shape):
         profile = np.array([options[i] for options, i in zip(actions, index, strict=True)])
         payoffs[(slice(None), *index)] = game.utilities(profile)
-    return NormalFormGame(payoffs=payoffs)
+    return NormalFormGame(payoffs=payoffs, tolerances=game.tolerances)
+
+
+def _text(name: str, value: Any) -> str:
+    if not isinstance(value, str):
+        raise InvalidInput(f"{name} = {brief(value)}: expected text")
+    return value
+
+
+def _names(name: str, value: Any, count: int) -> tuple[str, ...]:
+    if value is None:
+        return tuple(str(number + 1) for number in range(count))
+    listed = (
+        isinstance(value, Sequence) and not isinstance(value, str) and all(isinstance(v, str) for v in value)
+    )
+    if not listed or len(value) != count:
+        raise InvalidInput(f"{name} = {brief(value)}: expected {count} names")
+    return tuple(value)

@@ -71,6 +71,7 @@ def phase_diagram(game: ParticipationGame, *, spreads: Any, costs: Any) -> Phase
     array([[1.  , 1.  ],
            [0.33, 0.33]])
     """
+    game.require_alike("a phase diagram over costs")
     factors = array("spreads", spreads, low=0.0)
     prices = array("costs", costs, low=0.0, open_low=True)
     shape = (factors.size, prices.size)

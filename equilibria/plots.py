@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from contracts.errors import BackendMissing
+import numpy as np
+
+from contracts.errors import BackendMissing, InvalidInput
+from equilibria.participation import ParticipationGame
+from equilibria.partition import StablePartition
 from equilibria.phase import PhaseDiagram
 from equilibria.unravelling import Unravelling
 
@@ -83,4 +87,46 @@ def plot_phase_diagram(diagram: PhaseDiagram) -> Figure:
     )
     axes.set(xscale="log", xlabel="cost of a sample", ylabel="spread of quality", title="who stays in the end")
     figure.colorbar(image, ax=axes, label="fraction of the agents")
+    return figure
+
+
+def plot_partition(game: ParticipationGame, found: StablePartition) -> Figure:
+    """Agents on a line by quality, coloured by coalition, and what each loses there and alone.
+
+    Args:
+        game: the game whose partition it is.
+        found: as `game.partition()` returns it.
+
+    Returns:
+        The figure.
+
+    Raises:
+        BackendMissing: matplotlib is not installed.
+        InvalidInput: a partition of another number of agents.
+
+    >>> from equilibria.participation import ParticipationGame
+    >>> game = ParticipationGame(types=[0.1, 0.12, 0.6], loss_weight=1.0, complexity=40.0, cost=3.125e-7)
+    >>> [line.get_label() for line in plot_partition(game, game.partition()).axes[0].lines]
+    ['alone', 'in its coalition']
+    """
+    if found.labels.size != game.players:
+        raise InvalidInput(f"found: a partition of {found.labels.size} agents, expected {game.players}")
+    order = np.argsort(game.types, kind="stable")
+    types, labels = game.types[order], found.labels[order]
+    alone = -game.reservation_utilities[order]
+    figure = _figure(1)
+    losses, line = figure.subplots(2, 1, sharex=True, height_ratios=[5, 1])
+    losses.plot(types, alone, color="0.6", label="alone")
+    here = alone - found.surpluses[order]
+    losses.plot(types, here, color="0.1", drawstyle="steps-mid", linewidth=0.8, label="in its coalition")
+    colours = np.arange(len(found)) % 10
+    for axes, height in ((losses, here), (line, np.zeros(types.size))):
+        axes.scatter(
+            types, height, c=colours[labels], cmap="tab10", vmin=0, vmax=9, s=18, linewidths=0, zorder=3
+        )
+        axes.spines[["top", "right"]].set_visible(False)
+    losses.set(ylabel="loss and cost", title=f"{len(found)} coalitions")
+    losses.legend(frameon=False)
+    line.set(xlabel="discrepancy of the data from the target (0 is best)", yticks=[])
+    line.spines["left"].set_visible(False)
     return figure

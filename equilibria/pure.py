@@ -7,23 +7,21 @@ because f(m) < f(m+1). So every nonempty equilibrium is some U_m, and with T_m =
 
     U_m is an equilibrium  iff  T_m <= f(m)  and  ( m = J  or  T_{m+1} >= f(m+1) ).
 
-Sorting and prefix sums find them all. Other rules are enumerated. The theorem is this project's own.
+Sorting and prefix sums find them all. Other rules, and agents who differ in cost or capacity, are enumerated.
+The theorem is this project's own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Float, Int
 
+from equilibria.coalition_game import CoalitionGame
 from equilibria.pooled import EqualShareRule
 from equilibria.table import worth_table
-
-if TYPE_CHECKING:
-    from equilibria.participation import ParticipationGame
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -97,7 +95,7 @@ class PureEquilibria:
         return "\n".join(lines + (["  ..."] if len(self) > 20 else []))
 
 
-def pure_equilibria(game: ParticipationGame) -> PureEquilibria:
+def pure_equilibria(game: CoalitionGame) -> PureEquilibria:
     """All pure Nash equilibria of `game`, ties broken in favour of the status quo within its tolerance.
 
     Agents refused by the rule are reported as outside; they are indifferent.
@@ -118,14 +116,14 @@ def pure_equilibria(game: ParticipationGame) -> PureEquilibria:
     [0, 3]
     """
     rule = game.rule
-    if isinstance(rule, EqualShareRule):
+    if isinstance(rule, EqualShareRule) and game.alike:
         sizes = np.arange(1.0, game.players + 1)
         if (np.diff(rule.worth(game, sizes)) > 0).all():
             return _by_theorem(game, rule)
     return _by_enumeration(game)
 
 
-def _by_theorem(game: ParticipationGame, rule: EqualShareRule) -> PureEquilibria:
+def _by_theorem(game: CoalitionGame, rule: EqualShareRule) -> PureEquilibria:
     admitted = np.flatnonzero(rule.eligible(game))
     order = admitted[np.argsort(-game.types[admitted], kind="stable")]
     worst_first = game.types[order]
@@ -151,7 +149,7 @@ def _by_theorem(game: ParticipationGame, rule: EqualShareRule) -> PureEquilibria
     )
 
 
-def _by_enumeration(game: ParticipationGame) -> PureEquilibria:
+def _by_enumeration(game: CoalitionGame) -> PureEquilibria:
     coalitions, worth = worth_table(game)
     regrets = np.where(coalitions, -worth, worth).max(axis=1).clip(0.0)
     found = np.flatnonzero(regrets <= game.tolerance)

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from contracts.errors import InvalidInput
-
-if TYPE_CHECKING:
-    from equilibria.participation import ParticipationGame
+from equilibria.coalition_game import CoalitionGame
 
 
 def available_memory() -> int:
@@ -50,13 +47,13 @@ def all_coalitions(players: int) -> np.ndarray:
     return (np.arange(2**players)[:, None] >> np.arange(players)) & 1 == 1
 
 
-def worth_table(game: ParticipationGame) -> tuple[np.ndarray, np.ndarray]:
+def worth_table(game: CoalitionGame) -> tuple[np.ndarray, np.ndarray]:
     """All coalitions and, for each, what membership is worth to every agent, both shape (2^agents, agents).
 
     The worth of membership of an outsider is read from the row in which they are a member, so each
     coalition is solved once.
     """
     coalitions = all_coalitions(game.players)
-    surpluses = np.stack([game.rule.surpluses(game, members) for members in coalitions])
+    surpluses = np.stack([game.surpluses(members) for members in coalitions])
     rows = np.arange(len(coalitions))[:, None] | (1 << np.arange(game.players))
     return coalitions, surpluses[rows, np.arange(game.players)]

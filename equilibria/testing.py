@@ -21,6 +21,7 @@ from equilibria.normal_form import NormalFormGame
 from equilibria.participation import ParticipationGame
 from equilibria.pooled import ClubRule, EqualShareRule, FixedShareRule, PooledRule
 from equilibria.rule import Rule
+from equilibria.table import all_coalitions
 from equilibria.unravelling import Unravelling
 from equilibria.verified import VerifiedRule
 from equilibria.welfare import FullInformationRule
@@ -147,12 +148,83 @@ def assert_individually_rational(game: ParticipationGame, coalition: Any) -> Non
 
 
 def assert_unravelling(game: ParticipationGame, cascade: Unravelling) -> None:
-    """Fail unless every round's leavers, and only they, would rather train alone, and then nobody would."""
-    losers = np.zeros(0)
+    """Fail unless every number of the cascade is right: in every round those, and only those, leave who would
+    rather train alone, for what staying is worth to them; and at the end nobody would."""
+    rounds, close = len(cascade), 1e2 * game.tolerance
+    left, losers = cascade.left_after, np.zeros(0)
+    assert left.shape == (game.players,), f"left_after has shape {left.shape}"
+    assert ((left >= -1) & (left < rounds)).all(), f"left_after names rounds that are none: {left}"
+    assert np.array_equal(cascade.final, (left == rounds - 1)), "who stays is not who is left"
     for number, step in enumerate(cascade):
         surpluses = game.surpluses(step.members)
         losers = np.flatnonzero(surpluses < -game.tolerance)
+        assert step.members.size == cascade.sizes[number], f"round {number}: {cascade.sizes[number]} members"
         assert np.array_equal(losers, step.leavers), f"round {number}: {losers} lose, {step.leavers} leave"
         assert np.allclose(step.gains, surpluses[step.leavers], rtol=1e-9, atol=game.tolerance)
-        assert np.isclose(step.total_surplus, surpluses.sum(), rtol=1e-6, atol=1e2 * game.tolerance)
-    assert not losers.size
+        assert np.isclose(step.total_surplus, surpluses.sum(), rtol=1e-6, atol=close)
+        least = surpluses[step.members].min(initial=np.inf)
+        assert step.least_gain == least or np.isclose(step.least_gain, least, rtol=1e-6, atol=close), f"{number}"
+        error = game.learning_error(step.members)
+        assert step.learning_error == error or np.isclose(step.learning_error, error, rtol=1e-9), f"{number}"
+    assert not losers.size, f"{losers} still lose"
+    assert not cascade.gains_on_leaving[(left == -1) | (left == rounds - 1)].any(), (
+        "gains of those who never left"
+    )
+    assert cascade.epsilon == game.epsilon(cascade.final), f"epsilon {cascade.epsilon}"
+
+
+def assert_rule(rule: Rule, game: ParticipationGame, *, seed: int = 0, coalitions: int = 64) -> None:
+    """Fail unless a rule's answers are possible and agree with each other: for your own rules.
+
+    Contributions are those of members, finite and at least zero, the same when asked again; nobody outside has a
+    surplus, and no member more than the model is worth less what their data cost, or than training alone; what
+    membership is worth is the surplus of those who are in, and of the others once they join; agents of equal
+    type are treated alike if the rule says so.
+
+    Args:
+        rule: the rule.
+        game: agents to try it on; their own rule is not used.
+        seed: of the coalitions tried.
+        coalitions: how many are tried; all, if there are no more than that.
+    """
+    name, played = type(rule).__name__, game.with_rule(rule)
+    close = 1e2 * game.tolerance
+    for members in _some_coalitions(game, coalitions, seed):
+        given, surpluses, gains = played.contributions(members), played.surpluses(members), played.gains(members)
+        where = f"{name} at {np.flatnonzero(members).tolist()}"
+        assert np.array_equal(given, played.contributions(members)), (
+            f"{where}: other contributions when asked again"
+        )
+        assert not surpluses[~members].any(), f"{where}: outsiders have surpluses"
+        most = np.maximum(game.surplus_of(given, given), 0.0) if given.any() else np.zeros(game.players)
+        above = np.flatnonzero(members & (surpluses > most + close))
+        assert not above.size, (
+            f"{where}: agent {above[0]} gets {surpluses[above[0]]:g}, at most {most[above[0]]:g} is there"
+        )
+        wrong = np.flatnonzero(members & (np.abs(gains - surpluses) > close))
+        assert not wrong.size, (
+            f"{where}: agent {wrong[0]} gains {gains[wrong[0]]:g}, surplus {surpluses[wrong[0]]:g}"
+        )
+        for agent in np.flatnonzero(~members):
+            joined = members.copy()
+            joined[agent] = True
+            worth = played.surpluses(joined)[agent]
+            assert abs(gains[agent] - worth) <= close, (
+                f"{where}: agent {agent} gains {gains[agent]:g}, joining {worth:g}"
+            )
+        if rule.anonymous and game.alike:
+            for group in np.unique(game.types):
+                for side in (members, ~members):
+                    alike = gains[side & (game.types == group)]
+                    assert np.ptp(alike) <= close if alike.size else True, (
+                        f"{where}: type {group:g} treated unequally"
+                    )
+
+
+def _some_coalitions(game: ParticipationGame, count: int, seed: int) -> np.ndarray:
+    if 2**game.players <= count:
+        return all_coalitions(game.players)
+    drawn = np.random.default_rng(seed).random((count - 2, game.players))
+    chance = np.random.default_rng(seed + 1).random((count - 2, 1))
+    everybody = np.ones(game.players, dtype=bool)
+    return np.concatenate([[everybody, ~everybody], drawn < chance])

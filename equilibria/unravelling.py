@@ -9,15 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
 
+from equilibria.coalition_game import CoalitionGame
 from equilibria.pooled import EqualShareRule
-
-if TYPE_CHECKING:
-    from equilibria.participation import ParticipationGame
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -113,7 +111,7 @@ class Unravelling:
         return "\n".join([*lines, f"ends with {self.sizes[-1]} members: {end}"])
 
 
-def unravel(game: ParticipationGame, start: Any = None) -> Unravelling:
+def unravel(game: CoalitionGame, start: Any = None) -> Unravelling:
     """Let everybody who would rather train alone leave, round after round, until nobody does.
 
     Args:
@@ -135,7 +133,8 @@ def unravel(game: ParticipationGame, start: Any = None) -> Unravelling:
     ends with 1 members: equilibrium
     """
     members = game.profile(start)
-    rounds = _sorted_rounds if isinstance(game.rule, EqualShareRule) else _general_rounds
+    sortable = isinstance(game.rule, EqualShareRule) and game.alike
+    rounds = _sorted_rounds if sortable else _general_rounds
     left_after, gains, rows = rounds(game, members)
     sizes, least, errors, totals = (np.array(column) for column in zip(*rows, strict=True))
     return Unravelling(
@@ -149,12 +148,12 @@ def unravel(game: ParticipationGame, start: Any = None) -> Unravelling:
     )
 
 
-def _general_rounds(game: ParticipationGame, members: np.ndarray):
+def _general_rounds(game: CoalitionGame, members: np.ndarray):
     left_after = np.where(members, 0, -1)
     gains = np.zeros(game.players)
     rows = []
     while True:
-        worth = game.rule.surpluses(game, members)
+        worth = game.surpluses(members)
         least = float(worth[members].min(initial=np.inf))
         rows.append((members.sum(), least, game.learning_error(members), worth.sum()))
         leaving = members & (worth < -game.tolerance)
@@ -166,7 +165,7 @@ def _general_rounds(game: ParticipationGame, members: np.ndarray):
         members = members & ~leaving
 
 
-def _sorted_rounds(game: ParticipationGame, members: np.ndarray):
+def _sorted_rounds(game: CoalitionGame, members: np.ndarray):
     """The same rounds for equal shares: the leavers are always the best of those left, a binary search
     away."""
     rule = game.rule

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float
 
 from contracts.checks import integer, number
+from contracts.errors import InvalidInput
 from equilibria.participation import ParticipationGame
 from equilibria.verified import VerifiedRule
 from mechanisms.verification import simulate_estimates
@@ -79,6 +80,10 @@ def verification_trial(
     """
     from scipy import stats
 
+    if rule.samples is None:
+        raise InvalidInput(
+            "rule: expected one with samples, whose estimates can be drawn anew from the true types"
+        )
     confidence = number("level", level, low=0.0, high=1.0, open_low=True, open_high=True)
     draws = simulate_estimates(
         game.types,

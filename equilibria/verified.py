@@ -22,34 +22,38 @@ theirs.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from contracts.checks import array, brief, integer, number
 from contracts.errors import Infeasible, InvalidInput
-from equilibria.guarantee import Guarantee, guarantee_of
+from equilibria.environment import Environment
+from equilibria.guarantee import Guarantee, Sampling, guarantee_of
 from equilibria.rule import Rule
 from equilibria.welfare import WelfareOptimum, welfare_optimum
-from mechanisms.verification import accept, hoeffding_radius, log_term, simulate_estimates
+from mechanisms.model_class import ModelClass, ProbeClass
+from mechanisms.radius import log_term
+from mechanisms.verification import TypeEstimates, accept, simulate_estimates
 
-if TYPE_CHECKING:
-    from equilibria.participation import ParticipationGame
 
-
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class VerifiedRule(Rule):
     """Contributions from estimated types, with slack; refusal of reports that do not fit the samples.
 
+    What the estimates are is part of them: pass what `mechanisms.estimate_types` returns, and samples,
+    confidence, trusted samples and the class of models are taken from it. Bare numbers need their sample size in
+    `samples`.
+
     Attributes:
-        samples: q, samples taken from each member, at least one.
-        confidence: probability, in (0, 1), that all estimates are within the radius.
+        samples: q, samples taken from each member, at least one; only without `TypeEstimates`.
+        confidence: probability, in (0, 1), that all estimates are within the radius; .95 when omitted.
         trusted_samples: samples of the target distribution; as many as from each member when omitted.
-        probes: number of probe classifiers.
+        probes: number of probe classifiers; one when omitted.
         paid: whether members bear the cost of their samples (which are then also used for training).
         slack_factor: fraction of the theorem's slack that is used, in [0, 1]; below one nothing is proved.
-        estimates: the estimated types, shape (agents,). When omitted they are drawn as one probe would give
-            them, from `seed`.
+        estimates: the estimated types, `mechanisms.TypeEstimates` or numbers, shape (agents,). When omitted they
+            are drawn as one probe would give them, from `seed`.
         reports: the reported types, shape (agents,); the true ones when omitted.
         trusted_loss: error rate of the probe on the target when estimates are drawn.
         seed: of the drawn estimates.
@@ -64,10 +68,10 @@ class VerifiedRule(Rule):
     (True, 0.0)
     """
 
-    samples: int
-    confidence: float = 0.95
+    samples: int | None = None
+    confidence: float | None = None
     trusted_samples: int | None = None
-    probes: int = 1
+    probes: int | None = None
     paid: bool = True
     slack_factor: float = 1.0
     estimates: Any = None
@@ -78,42 +82,87 @@ class VerifiedRule(Rule):
     anonymous = False
 
     def __post_init__(self):
-        log_term(agents=1, probes=self.probes, confidence=self.confidence)
+        if isinstance(self.estimates, TypeEstimates):
+            own = ("samples", "confidence", "trusted_samples", "probes")
+            told = [name for name in own if getattr(self, name) is not None]
+            if told:
+                raise InvalidInput(f"{told[0]}: the estimates say it themselves, expected it to be left out")
+        elif self.samples is None:
+            raise InvalidInput("samples: expected how many samples of each agent the estimates are made from")
+        confidence = 0.95 if self.confidence is None else self.confidence
+        probes = 1 if self.probes is None else self.probes
+        log_term(agents=1, probes=probes, confidence=confidence)
         checked: dict[str, Any] = {
-            "samples": integer("samples", self.samples, low=1),
             "slack_factor": number("slack_factor", self.slack_factor, low=0.0, high=1.0),
             "trusted_loss": number("trusted_loss", self.trusted_loss, low=0.0, high=1.0),
             "seed": integer("seed", self.seed),
         }
         if not isinstance(self.paid, bool):
             raise InvalidInput(f"paid = {brief(self.paid)}: expected true or false")
-        if self.trusted_samples is not None:
-            checked["trusted_samples"] = integer("trusted_samples", self.trusted_samples, low=1)
-        for name in ("estimates", "reports"):
+        for name in ("samples", "trusted_samples"):
             if getattr(self, name) is not None:
-                checked[name] = array(name, getattr(self, name), low=0.0, high=1.0)
+                checked[name] = integer(name, getattr(self, name), low=1)
+        for name in ("estimates", "reports"):
+            value = getattr(self, name)
+            if value is not None and not isinstance(value, TypeEstimates):
+                checked[name] = array(name, value, low=0.0, high=1.0)
         for name, value in checked.items():
             object.__setattr__(self, name, value)
 
-    def radius(self, game: ParticipationGame) -> float:
-        """How far estimates may be from the truth, with the rule's confidence."""
-        return hoeffding_radius(
-            samples=self.samples,
-            agents=game.players,
+    def sampling(self, game: Environment) -> Sampling:
+        """How quality is estimated: what the estimates say of themselves, or what this rule was told.
+
+        Raises:
+            InvalidInput: estimates of another number of agents.
+        """
+        found = self.estimates
+        if isinstance(found, TypeEstimates):
+            _fitting("estimates", found.estimates, game)
+            return Sampling(
+                samples=int(found.samples.max()),
+                fewest=int(found.samples.min()),
+                trusted_samples=found.trusted_samples,
+                model_class=found.model_class,
+                confidence=found.confidence,
+                false_alarm=found.false_alarm,
+                refused=found.refused,
+                paid=self.paid,
+                slack_factor=self.slack_factor,
+            )
+        samples = integer("samples", self.samples, low=1)
+        return Sampling(
+            samples=samples,
+            fewest=samples,
             trusted_samples=self.trusted_samples,
-            probes=self.probes,
-            confidence=self.confidence,
+            model_class=ProbeClass(probes=1 if self.probes is None else self.probes),
+            confidence=0.95 if self.confidence is None else self.confidence,
+            false_alarm=0.0,
+            refused=np.zeros(game.players, dtype=bool),
+            paid=self.paid,
+            slack_factor=self.slack_factor,
         )
 
-    def charge(self, game: ParticipationGame) -> float:
-        """c q, what verification costs each member; zero when samples are free."""
-        return game.cost * self.samples if self.paid else 0.0
+    def radius(self, game: Environment) -> float:
+        """How far estimates may be from the truth, with the confidence of the estimates."""
+        return self.sampling(game).radius()
 
-    def guarantee(self, game: ParticipationGame) -> Guarantee:
-        """What is proved about the truthful grand coalition of `game` under this rule.
+    def charge(self, game: Environment) -> float:
+        """c q, the most that verification costs any member; zero when samples are free."""
+        return self.sampling(game).charge(game)
+
+    def charged(self, game: Environment) -> np.ndarray:
+        """Samples of verification that each member pays for, shape (agents,)."""
+        found = self.estimates
+        samples = found.samples if isinstance(found, TypeEstimates) else np.full(game.players, self.samples)
+        return samples * float(self.paid)
+
+    def guarantee(self, game: Environment, model_class: ModelClass | str | None = None) -> Guarantee:
+        """What is proved about the truthful grand coalition of `game` under this rule, and for which models.
 
         Args:
             game: the participation game; its own rule is not used.
+            model_class: the models that will be trained, if they are others than those over which quality was
+                estimated; then nothing is proved for them.
 
         Returns:
             The condition with its figures, and the sample size that would meet it.
@@ -124,26 +173,29 @@ class VerifiedRule(Rule):
         nothing is proved: slack plus verification 0.2189 exceeds the standalone cost 0.05;
         8550 samples from each agent would do. Measure the frequency instead
         """
-        return guarantee_of(self, game)
+        return guarantee_of(self.sampling(game), game, model_class)
 
-    def estimated(self, game: ParticipationGame) -> np.ndarray:
+    def estimated(self, game: Environment) -> np.ndarray:
         """The estimates used: those given, else those drawn from the seed, shape (agents,)."""
+        if isinstance(self.estimates, TypeEstimates):
+            return _fitting("estimates", self.estimates.estimates, game)
         if self.estimates is None:
             return simulate_estimates(
                 game.types,
-                samples=self.samples,
+                samples=integer("samples", self.samples, low=1),
                 trusted_samples=self.trusted_samples,
                 trusted_loss=self.trusted_loss,
                 seed=self.seed,
             )[0]
         return _fitting("estimates", self.estimates, game)
 
-    def accepted(self, game: ParticipationGame, members: np.ndarray) -> np.ndarray:
-        """Which members' reports fit their samples, boolean, shape (agents,)."""
+    def accepted(self, game: Environment, members: np.ndarray) -> np.ndarray:
+        """Which members' reports fit their samples, boolean, shape (agents,); none of those refused."""
         reports = game.types if self.reports is None else _fitting("reports", self.reports, game)
-        return members & accept(reports, self.estimated(game), self.radius(game))
+        sampling = self.sampling(game)
+        return members & ~sampling.refused & accept(reports, self.estimated(game), sampling.radius())
 
-    def optimum(self, game: ParticipationGame, accepted: np.ndarray) -> WelfareOptimum | None:
+    def optimum(self, game: Environment, accepted: np.ndarray) -> WelfareOptimum | None:
         """The program's solution for the accepted members, or None if it has none and the coalition
         dissolves.
 
@@ -151,6 +203,7 @@ class VerifiedRule(Rule):
         """
         if not accepted.any():
             return None
+        game.require_alike("the verified rule")
         types, reserve = self.estimated(game)[accepted], self.charge(game)
         wanted = self.slack_factor * 2.0 * game.loss_weight * self.radius(game)
 
@@ -171,7 +224,7 @@ class VerifiedRule(Rule):
             best, low, high = (best, low, middle) if found is None else (found, middle, high)
         return best
 
-    def contributions(self, game: ParticipationGame, members: np.ndarray) -> np.ndarray:
+    def contributions(self, game: Environment, members: np.ndarray) -> np.ndarray:
         """Samples each accepted member gives; nothing at all when the coalition dissolves."""
         result = np.zeros(game.players)
         accepted = self.accepted(game, members)
@@ -180,19 +233,19 @@ class VerifiedRule(Rule):
             result[accepted] = optimum.contributions
         return result
 
-    def surpluses(self, game: ParticipationGame, members: np.ndarray) -> np.ndarray:
+    def surpluses(self, game: Environment, members: np.ndarray) -> np.ndarray:
         """Surplus at the true types; the refused, and everybody in a coalition that dissolves, lose the
         charge."""
         accepted = self.accepted(game, members)
         given = self.contributions(game, members)
-        lost = np.where(members, -self.charge(game), 0.0)
+        charged = self.charged(game)
+        lost = np.where(members, -game.unit_costs * charged, 0.0)
         if not given.any():
             return lost
-        charged = np.maximum(given, self.samples) if self.paid else given
-        return np.where(accepted, game.surplus_of(given, charged), lost)
+        return np.where(accepted, game.surplus_of(given, np.maximum(given, charged)), lost)
 
 
-def _fitting(name: str, values: np.ndarray, game: ParticipationGame) -> np.ndarray:
+def _fitting(name: str, values: np.ndarray, game: Environment) -> np.ndarray:
     if values.size != game.players:
         raise InvalidInput(f"{name} has length {values.size}: expected {game.players}, one for each agent")
     return values

@@ -8,18 +8,16 @@ much as leaves it no worse off than alone, and everybody else rides free. The pr
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Float
 
 from contracts.checks import array, number
-from contracts.errors import Infeasible
+from contracts.errors import Infeasible, InvalidInput
+from equilibria.environment import Environment
 from equilibria.rule import Rule
+from equilibria.welfare_differing import DifferingAgents, best_contributions
 from equilibria.welfare_program import fill, loss_alone, search, sorted_program
-
-if TYPE_CHECKING:
-    from equilibria.participation import ParticipationGame
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -47,13 +45,21 @@ class WelfareOptimum:
 
 
 def welfare_optimum(
-    game: ParticipationGame, types: np.ndarray | None = None, *, slack: float = 0.0, reserve: float = 0.0
+    game: Environment,
+    types: np.ndarray | None = None,
+    *,
+    members: np.ndarray | None = None,
+    slack: float = 0.0,
+    reserve: float = 0.0,
 ) -> WelfareOptimum:
     """Welfare-maximal contributions when everybody must be as well off as alone, less nothing but the slack.
 
     Args:
         game: supplies the constants, and the types unless they are given.
         types: types of the agents taking part, in any order, shape (agents,).
+        members: which of the agents they are, boolean, shape (agents of the game,); everybody when omitted.
+            Matters
+            where costs or capacities differ: then totals are searched over linear programs.
         slack: s >= 0, strengthens E + c n_j <= A_j by s (1 - n_j / N), in units of utility.
         reserve: further strengthens the constraint of the best agent who gives nothing, in units of utility.
 
@@ -70,6 +76,10 @@ def welfare_optimum(
     >>> welfare_optimum(game).contributions.round()
     array([126992., 126992.])
     """
+    if not game.alike:
+        if slack or reserve:
+            game.require_alike("a welfare optimum with slack")
+        return _of_differing(game, types, members)
     given = game.types if types is None else array("types", types, low=0.0, high=1.0)
     largest = 1e3 * game.loss_weight + 1e3 * game.standalone_loss  # far beyond anything feasible
     slack, reserve = (min(number(n, v, low=0.0), largest) for n, v in (("slack", slack), ("reserve", reserve)))
@@ -105,6 +115,38 @@ def welfare_optimum(
     )
 
 
+def _of_differing(game: Environment, types: np.ndarray | None, members: np.ndarray | None) -> WelfareOptimum:
+    inside = np.ones(game.players, dtype=bool) if members is None else members
+    given = game.types[inside] if types is None else array("types", types, low=0.0, high=1.0)
+    if given.size != inside.sum():
+        raise InvalidInput(f"types has length {given.size}: expected {inside.sum()}, one for each member")
+
+    def of_each(values: object) -> np.ndarray:
+        return np.broadcast_to(np.asarray(values, dtype=np.float64), game.types.shape)[inside]
+
+    agents = DifferingAgents(
+        types=given,
+        costs=of_each(game.unit_costs),
+        limits=of_each(game.limits),
+        caps=game.loss_weight * given + of_each(game.standalone_losses),
+        alone=of_each(game.standalone_contributions),
+        loss_weight=game.loss_weight,
+        complexity=game.complexity,
+        exponent=game.exponent,
+    )
+    contributions, examined = best_contributions(agents)
+    error = agents.error(contributions)
+    return WelfareOptimum(
+        contributions=contributions,
+        total=float(contributions.sum()),
+        learning_error=error,
+        welfare=-agents.loss(contributions),
+        slack=0.0,
+        least_surplus=float((agents.caps - error - agents.costs * contributions).min()),
+        totals_examined=examined,
+    )
+
+
 @dataclass(frozen=True)
 class FullInformationRule(Rule):
     """Welfare-maximal contributions under individual rationality, types known: the benchmark of every other
@@ -120,10 +162,10 @@ class FullInformationRule(Rule):
     array([223732.,  50287.,      0.])
     """
 
-    def contributions(self, game: ParticipationGame, members: np.ndarray) -> np.ndarray:
+    def contributions(self, game: Environment, members: np.ndarray) -> np.ndarray:
         """The welfare optimum of the members; a small group of the best gives everything, the others ride
         free."""
         result = np.zeros(game.players)
         if members.any():
-            result[members] = welfare_optimum(game, game.types[members]).contributions
+            result[members] = welfare_optimum(game, game.types[members], members=members).contributions
         return result

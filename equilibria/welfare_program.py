@@ -23,12 +23,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from equilibria.participation import ParticipationGame
+from equilibria.environment import Environment
 
 #: Points of the first, logarithmic grid over the total; cells kept for refinement; points and rounds of each.
 GRID, CELLS, POINTS, ROUNDS = 400, 8, 17, 12
@@ -193,7 +191,7 @@ def fill(program: WelfareProgram, total: float, error: float) -> np.ndarray:
     return contributions
 
 
-def sorted_program(game: ParticipationGame, types: np.ndarray, slack: float, reserve: float) -> WelfareProgram:
+def sorted_program(game: Environment, types: np.ndarray, slack: float, reserve: float) -> WelfareProgram:
     """The program for types sorted best first, with the game's constants."""
     return WelfareProgram(
         types=types - types[0],

@@ -10,10 +10,14 @@ from mechanisms.datasets import Dataset, Samples, load, split
 from mechanisms.delivery import audit, deliver, train_full
 from mechanisms.fairness import fairness, over_runs, rationality
 from mechanisms.gradient_rewards import CosineGradientRewards
+from mechanisms.model_class import ProbeClass, StumpClass, VCClass
 from mechanisms.models import Model, MultilayerPerceptron, SoftmaxRegression
+from mechanisms.radius import hoeffding_radius, samples_for_radius
 from mechanisms.shapley import ShapleyValues, sample_shapley, shapley, shapley_from_table
+from mechanisms.shift import ShiftTests, shift_tests
+from mechanisms.stumps import estimate_types_over_stumps
 from mechanisms.training import train
-from mechanisms.verification import accept, estimate_types, hoeffding_radius, samples_for_radius, vc_radius
+from mechanisms.verification import TypeEstimates, accept, estimate_types
 
 __all__ = [
     "AccuracyShaping",
@@ -22,9 +26,14 @@ __all__ = [
     "Dataset",
     "Model",
     "MultilayerPerceptron",
+    "ProbeClass",
     "Samples",
     "ShapleyValues",
+    "ShiftTests",
     "SoftmaxRegression",
+    "StumpClass",
+    "TypeEstimates",
+    "VCClass",
     "accept",
     "aggregate",
     "attack",
@@ -35,6 +44,7 @@ __all__ = [
     "data_sharing",
     "deliver",
     "estimate_types",
+    "estimate_types_over_stumps",
     "fairness",
     "hoeffding_radius",
     "load",
@@ -45,8 +55,8 @@ __all__ = [
     "samples_for_radius",
     "shapley",
     "shapley_from_table",
+    "shift_tests",
     "split",
     "train",
     "train_full",
-    "vc_radius",
 ]

@@ -2,23 +2,22 @@
 
 The quality of distribution P_j is its discrepancy from the target P_0 over a class of probe classifiers,
 theta_j = sup_f |R_j(f) - R_0(f)|, where R is the risk under a loss in [0, 1]. Sampling each P_j and P_0 gives
-estimates that are all within a radius of the truth with a prescribed confidence. With finitely many probes
-the radius follows from one Hoeffding bound on the difference of the two empirical means and a union over
-agents and probes; with a class of finite VC dimension, from the VC inequality. Both are textbook bounds.
+estimates that are all within a radius of the truth with a prescribed confidence: for the models of the class
+that was estimated (`mechanisms.model_class`), and for no others.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int
 
 from contracts.checks import array, integer, number
 from contracts.errors import InvalidInput
+from mechanisms.model_class import ModelClass, ProbeClass
+from mechanisms.shift import ShiftTests, label_array
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -31,128 +30,63 @@ class TypeEstimates:
         confidence: probability with which all estimates are within their radius.
         samples: samples taken from each agent, shape (agents,).
         trusted_samples: samples of the target distribution.
-        probes: number of probe classifiers.
+        model_class: the models for which estimates and radii hold.
+        refused: agents whose samples differ from the target in what the models do not measure, boolean, shape
+            (agents,); see `refusing`.
+        false_alarm: probability with which anybody whose data are those of the target is refused.
     """
 
-    estimates: Float[np.ndarray, " agents"]
-    radii: Float[np.ndarray, " agents"]
+    estimates: Any
+    radii: Any
     confidence: float
-    samples: Int[np.ndarray, " agents"]
+    samples: Any
     trusted_samples: int
-    probes: int
+    model_class: ModelClass
+    refused: Any = None
+    false_alarm: float = 0.0
 
+    def __post_init__(self):
+        agents = np.size(self.estimates)
+        for name in ("estimates", "radii"):
+            checked = array(name, getattr(self, name), low=0.0, high=np.inf, length=agents)
+            object.__setattr__(self, name, checked)
+        samples = array("samples", self.samples, low=1.0, length=agents).astype(np.int64)
+        object.__setattr__(self, "samples", samples)
+        number("confidence", self.confidence, low=0.0, high=1.0, open_low=True, open_high=True)
+        integer("trusted_samples", self.trusted_samples, low=1)
+        refused = np.zeros(agents, dtype=bool) if self.refused is None else np.array(self.refused, dtype=bool)
+        if refused.shape != (agents,):
+            raise InvalidInput(f"refused has shape {refused.shape}: expected ({agents},)")
+        object.__setattr__(self, "refused", refused)
 
-def log_term(*, agents: int, probes: int, confidence: float) -> float:
-    """log(2 J |F| / delta), the price of asking J agents and |F| probes to be right at once.
+    def refusing(self, tests: ShiftTests) -> TypeEstimates:
+        """The same estimates, with those refused whose samples the tests found to differ from the target.
 
-    Raises:
-        InvalidInput: a count below one, or a confidence outside (0, 1).
+        Args:
+            tests: of the same agents, in the same order.
 
-    >>> round(log_term(agents=10, probes=1, confidence=0.95), 4)
-    5.9915
-    """
-    count = integer("agents", agents, low=1) * integer("probes", probes, low=1)
-    level = number("confidence", confidence, low=0.0, high=1.0, open_low=True, open_high=True)
-    return math.log(2 * count) - math.log(1.0 - level)
-
-
-def hoeffding_radius(
-    *,
-    samples: int,
-    agents: int,
-    trusted_samples: int | None = None,
-    probes: int = 1,
-    confidence: float = 0.95,
-) -> float:
-    """How far the estimates may be from the truth, with finitely many probes and a loss in [0, 1].
-
-    Args:
-        samples: samples taken from each agent, at least one.
-        agents: number of agents estimated.
-        trusted_samples: samples of the target, shared by all; as many as from each agent when omitted.
-        probes: number of probe classifiers, fixed before the samples are seen.
-        confidence: probability, in (0, 1), that all estimates are within the radius.
-
-    Returns:
-        The radius sqrt((1/q + 1/q0) / 2 * log(2 J |F| / delta)); above one it says nothing.
-
-    Raises:
-        InvalidInput: a count below one, or a confidence outside (0, 1).
-
-    >>> round(hoeffding_radius(samples=39441, agents=10), 5)
-    0.01233
-    """
-    taken = integer("samples", samples, low=1)
-    trusted = taken if trusted_samples is None else integer("trusted_samples", trusted_samples, low=1)
-    logarithm = log_term(agents=agents, probes=probes, confidence=confidence)
-    return math.sqrt((1.0 / taken + 1.0 / trusted) / 2.0 * logarithm)
-
-
-def vc_radius(
-    *, samples: int, agents: int, dimension: int, trusted_samples: int | None = None, confidence: float = 0.95
-) -> float:
-    """How far the estimates may be from the truth when probes range over a class of finite VC dimension.
-
-    Valid for the 0-1 loss. Usually far larger than what a finite set of probes gives.
-
-    Args:
-        samples: samples taken from each agent, at least the dimension.
-        agents: number of agents estimated.
-        dimension: VC dimension of the class of probes, at least one.
-        trusted_samples: samples of the target; as many as from each agent when omitted.
-        confidence: probability, in (0, 1), that all estimates are within the radius.
-
-    Returns:
-        e(q) + e(q0), with e(q) = 2 sqrt(2 (log 2 + d log(e q / d)) / q) + sqrt(log((J + 1) / delta) / (2 q)).
-
-    Raises:
-        InvalidInput: a count below one, fewer samples than the dimension, or a confidence outside (0, 1).
-
-    >>> round(vc_radius(samples=39441, agents=10, dimension=10), 3)
-    0.292
-    """
-    degrees = integer("dimension", dimension, low=1)
-    taken = integer("samples", samples, low=degrees)
-    trusted = taken if trusted_samples is None else integer("trusted_samples", trusted_samples, low=degrees)
-    level = number("confidence", confidence, low=0.0, high=1.0, open_low=True, open_high=True)
-    union = math.log((integer("agents", agents, low=1) + 1) / (1.0 - level))
-
-    def deviation(count: int) -> float:
-        growth = math.log(2.0) + degrees * math.log(math.e * count / degrees)
-        return 2.0 * math.sqrt(2.0 * growth / count) + math.sqrt(union / (2.0 * count))
-
-    return deviation(taken) + deviation(trusted)
-
-
-def samples_for_radius(radius: float, *, agents: int, probes: int = 1, confidence: float = 0.95) -> int:
-    """Fewest samples, from each agent and as many from the target, that bring the radius down to `radius`.
-
-    Args:
-        radius: the radius wanted, above zero.
-        agents: number of agents estimated.
-        probes: number of probe classifiers.
-        confidence: probability, in (0, 1), that all estimates are within the radius.
-
-    Returns:
-        log(2 J |F| / delta) / radius^2, rounded up.
-
-    Raises:
-        InvalidInput: the radius is not above zero, a count below one, a confidence outside (0, 1).
-
-    >>> samples_for_radius(0.025, agents=10)
-    9587
-    """
-    wanted = number("radius", radius, low=0.0, open_low=True)
-    logarithm = log_term(agents=agents, probes=probes, confidence=confidence)
-    if math.sqrt(logarithm) > 2**31 * wanted:
-        raise InvalidInput(f"radius = {radius:g}: expected a radius that fewer than 2^62 samples can reach")
-    return max(1, math.ceil(logarithm / wanted**2))
+        Raises:
+            InvalidInput: tests of another number of agents.
+        """
+        if tests.rejected.shape != self.estimates.shape:
+            raise InvalidInput(f"tests of {tests.rejected.size} agents: expected {self.estimates.size}")
+        alarm = 1.0 - (1.0 - self.false_alarm) * (1.0 - tests.level)
+        return replace(self, refused=self.refused | tests.rejected, false_alarm=max(alarm, self.false_alarm))
 
 
 def estimate_types(
-    losses: Sequence[Any] | np.ndarray, trusted_losses: Any, *, confidence: float = 0.95
+    losses: Sequence[Any] | np.ndarray,
+    trusted_losses: Any,
+    *,
+    labels: Sequence[Any] | None = None,
+    trusted_labels: Any = None,
+    confidence: float = 0.95,
 ) -> TypeEstimates:
     """Estimate every agent's discrepancy from the losses of the probes on samples.
+
+    Probes cannot see that labels are missing or rare among an agent's samples. Give the labels, and frequencies
+    are
+    compared too: who lacks four tenths of what the target holds is at least .4 away from it.
 
     Args:
         losses: for each agent, the loss of every probe on every sample, in [0, 1], shape (samples, probes) or
@@ -180,25 +114,65 @@ def estimate_types(
         if table.shape[1] != probes:
             raise InvalidInput(f"losses[{agent}] has {table.shape[1]} probes: expected {probes}")
     means = np.stack([table.mean(axis=0) for table in tables])
-    samples = np.array([table.shape[0] for table in tables])
+    found = np.abs(means - trusted.mean(axis=0)).max(axis=1)
+    kinds = 0
+    if labels is not None or trusted_labels is not None:
+        frequencies, target = _frequencies(
+            labels, trusted_labels, [len(table) for table in tables], len(trusted)
+        )
+        found = np.maximum(found, np.abs(frequencies - target).sum(axis=1) / 2.0)
+        kinds = target.size
+    return with_radii(
+        found.clip(0.0, 1.0),
+        [len(table) for table in tables],
+        len(trusted),
+        ProbeClass(probes=probes, labels=kinds),
+        confidence,
+    )
+
+
+def with_radii(
+    estimates: np.ndarray,
+    samples: Sequence[int],
+    trusted_samples: int,
+    model_class: ModelClass,
+    confidence: float,
+) -> TypeEstimates:
+    """Estimates with the radii that their class of models gives for these numbers of samples."""
     radii = [
-        hoeffding_radius(
-            samples=int(count),
-            agents=len(tables),
-            trusted_samples=trusted.shape[0],
-            probes=probes,
-            confidence=confidence,
+        model_class.radius(
+            samples=count, agents=len(samples), trusted_samples=trusted_samples, confidence=confidence
         )
         for count in samples
     ]
     return TypeEstimates(
-        estimates=np.abs(means - trusted.mean(axis=0)).max(axis=1).clip(0.0, 1.0),
+        estimates=estimates,
         radii=np.array(radii),
         confidence=confidence,
-        samples=samples,
-        trusted_samples=trusted.shape[0],
-        probes=probes,
+        samples=np.array(samples),
+        trusted_samples=trusted_samples,
+        model_class=model_class,
     )
+
+
+def _frequencies(
+    labels: Any, trusted: Any, sizes: list[int], trusted_size: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """How often each label of the target occurs among the agents' samples and the trusted ones; what only an
+    agent has counts as one label more, which the target lacks."""
+    if labels is None or trusted is None or not isinstance(labels, Sequence) or len(labels) != len(sizes):
+        raise InvalidInput("labels, trusted_labels: expected both, a list of labels for each agent")
+    told = [
+        label_array(f"labels[{agent}]", entry, size)
+        for agent, (entry, size) in enumerate(zip(labels, sizes, strict=True))
+    ]
+    known = np.unique(label_array("trusted_labels", trusted, trusted_size))
+
+    def shares(values: np.ndarray) -> np.ndarray:
+        counts = [(values == label).mean() for label in known]
+        return np.array([*counts, max(0.0, 1.0 - sum(counts))])
+
+    return np.stack([shares(entry) for entry in told]), shares(np.asarray(trusted))
 
 
 def _loss_table(name: str, value: Any) -> np.ndarray:

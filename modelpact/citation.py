@@ -71,6 +71,23 @@ BASIS: Mapping[str, Reasons] = {
     "equilibria.normal_form.NormalFormGame": (("nash1951games", "equilibrium"),),
     "equilibria.pure.PureEquilibria": (("nash1951games", "equilibrium"), *_UNRAVELLING),
     "equilibria.mixed.MixedEquilibrium": (("nash1951games", "mixed equilibrium"), *_UNRAVELLING),
+    "equilibria.mixed_strategies.MixedStrategies": (
+        ("nash1951games", "mixed equilibrium"),
+        ("lemke1964equilibrium", "the path by which one of two players is found"),
+    ),
+    "equilibria.partition.StablePartition": (
+        ("banerjee2001core", "coalitions best for all their members"),
+        (OURS, "prefixes by quality, and the algorithm"),
+        *_UNRAVELLING,
+    ),
+    "equilibria.blocking.BlockingCertificate": (
+        ("banerjee2001core", "coalitions best for all their members"),
+        (OURS, "the certificate for any partition"),
+    ),
+    "equilibria.correlated_table.CorrelatedStrategies": (
+        ("aumann1974subjectivity", "correlated equilibrium"),
+        ("huangfu2018parallelizing", "HiGHS, which solved the linear program"),
+    ),
     "equilibria.bayesian.ThresholdEquilibrium": _UNRAVELLING,
     "equilibria.correlated.CorrelatedEquilibrium": (
         ("aumann1974subjectivity", "correlated equilibrium"),

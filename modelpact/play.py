@@ -30,6 +30,7 @@ from contracts.checks import choice, integer, number, visible
 from contracts.errors import InvalidInput
 from contracts.storage import write_atomically
 from equilibria.declared import DeclaredTypesRule
+from equilibria.fixed_amounts import FixedAmountsRule
 from equilibria.participation import ParticipationGame
 from equilibria.pooled import ClubRule, EqualShareRule, FixedShareRule, PooledRule
 from equilibria.rule import Rule
@@ -37,18 +38,20 @@ from equilibria.unravelling import Unravelling
 from equilibria.verification_trial import verification_trial
 from equilibria.verified import VerifiedRule
 from equilibria.welfare import FullInformationRule
+from modelpact.groups import groups_form, groups_picture, groups_text, partition_record
 from modelpact.tables import boxed, console
 from modelpact.terminal import PICTURES, Flag, document, working, writable
 
 RULES: dict[str, Callable[..., Rule]] = {
     "pooled": PooledRule,
     "fixed_share": FixedShareRule,
+    "fixed_amounts": FixedAmountsRule,
     "club": ClubRule,
     "full_information": FullInformationRule,
     "declared": DeclaredTypesRule,
     "verified": VerifiedRule,
 }
-CONSTANTS = ("loss_weight", "complexity", "exponent", "cost")
+CONSTANTS = ("loss_weight", "complexity", "exponent", "cost", "costs", "capacities")
 #: Beyond this many agents, equilibria of rules without a theorem are not enumerated.
 ENUMERATED = 12
 
@@ -98,7 +101,8 @@ def game_from_data(document: Mapping[str, Any], title: str, where: str = "game")
         InvalidInput: a key or value is not accepted; the message names it.
     """
     _known(where, document, ("title", *CONSTANTS, "types", "rules"))
-    missing = [key for key in (*CONSTANTS[:2], "cost", "types") if key not in document]
+    price = "costs" if "costs" in document else "cost"
+    missing = [key for key in (*CONSTANTS[:2], price, "types") if key not in document]
     if missing:
         raise InvalidInput(f"{where} lacks {', '.join(missing)}")
     title = document.get("title", title)
@@ -145,7 +149,7 @@ def _rule(name: str, table: Any) -> tuple[Rule, int]:
     runs = options.pop("runs", 0) if kind == "verified" else 0
     fields = tuple(field.name for field in dataclasses.fields(RULES[kind]))  # type: ignore[arg-type]
     _known(f"rules.{name}", options, fields)
-    if kind == "verified" and "samples" not in options:
+    if kind in ("verified", "fixed_amounts") and "samples" not in options:
         raise InvalidInput(f"rules.{name} lacks samples")
     try:
         return RULES[kind](**options), integer(f"rules.{name}.runs", runs, high=1_000_000)
@@ -170,9 +174,9 @@ def analyse(
     report = {
         "title": file.title,
         "agents": game.players,
-        **{key: getattr(game, key) for key in CONSTANTS},
-        "standalone_contribution": game.standalone_contribution,
-        "standalone_loss": game.standalone_loss,
+        **{key: _plain(getattr(game, key)) for key in CONSTANTS if getattr(game, key) is not None},
+        "standalone_contribution": _plain(game.standalone_contributions),
+        "standalone_loss": _plain(game.standalone_losses),
         "rules": records,
     }
     return report, cascades
@@ -197,9 +201,12 @@ def _record(game: ParticipationGame, cascade: Unravelling, runs: int) -> dict[st
         },
         "equilibria": None,
     }
+    if groups_form(game):
+        record["partition"] = partition_record(game.partition())
     # Equilibria under verification depend on the estimates drawn, so a list of them would say little.
     drawn = isinstance(game.rule, VerifiedRule)
-    if isinstance(game.rule, EqualShareRule) or (game.players <= ENUMERATED and not drawn):
+    theorem = isinstance(game.rule, EqualShareRule) and game.alike
+    if theorem or (game.players <= ENUMERATED and not drawn):
         found = game.pure_equilibria()
         record["equilibria"] = {
             "sizes": found.sizes.tolist(),
@@ -218,16 +225,29 @@ def _record(game: ParticipationGame, cascade: Unravelling, runs: int) -> dict[st
     return record
 
 
+def _plain(value: Any) -> Any:
+    return value.tolist() if isinstance(value, np.ndarray) else value
+
+
 def _finite(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None
 
 
-def play(game: Path, /, *, output: Path | None = None, plot: Path | None = None, json: Flag = False) -> int:
+def play(
+    game: Path,
+    /,
+    *,
+    output: Path | None = None,
+    plot: Path | None = None,
+    groups: Path | None = None,
+    json: Flag = False,
+) -> int:
     """Show whether the agents of a game come, and stay, under each rule of its file.
 
     For each rule: the most that anybody gains by leaving the grand coalition, the surplus of all and the bound
     on the learning error while everybody stays, how many give data, how many stay in the end, and the sizes of
-    all coalitions that are Nash equilibria. Then, round by round, who leaves.
+    all coalitions that are Nash equilibria. Then, round by round, who leaves; and which coalitions would form if
+    there may be several.
 
     Parameters
     ----------
@@ -237,12 +257,20 @@ def play(game: Path, /, *, output: Path | None = None, plot: Path | None = None,
         Where to write the results (JSON).
     plot
         Where to draw the cascades (.png, .pdf or .svg).
+    groups
+        Where to draw the coalitions that form under the first rule that has them (.png, .pdf or .svg).
     json
         Print the results as JSON instead of tables.
     """
     file = read_game(Path(game))
     writable(output, keep=Path(game))
-    writable(plot, PICTURES)
+    for path in (plot, groups):
+        writable(path, PICTURES)
+    grouped = next((rule for rule in file.rules.values() if groups_form(file.game.with_rule(rule))), None)
+    if groups is not None and grouped is None:
+        raise InvalidInput(
+            "--groups: no rule of this file says which coalitions form, expected one such as pooled"
+        )
     with working("playing") as now:
         report, cascades = analyse(file, now)
     text = document("game", report)
@@ -251,11 +279,13 @@ def play(game: Path, /, *, output: Path | None = None, plot: Path | None = None,
         write_atomically(output, text)
     if plot is not None and picture is not None:
         write_atomically(plot, picture)
+    if groups is not None and grouped is not None:
+        write_atomically(groups, groups_picture(file.game.with_rule(grouped), groups.suffix[1:].lower()))
     if json:
         print(text, end="")
     else:
         _show(report, cascades)
-        for path in filter(None, (output, plot)):
+        for path in filter(None, (output, plot, groups)):
             console().print(f"Wrote {path}", markup=False)
     return 0
 
@@ -279,7 +309,8 @@ def _show(report: Mapping[str, Any], cascades: Mapping[str, Unravelling]) -> Non
     out = console()
     out.print(
         f"[bold]{escape(visible(report['title']))}[/bold]: {report['agents']} agents, alone each would train on "
-        f"{report['standalone_contribution']:,.0f} samples\n",
+        f"{_amounts(report['standalone_contribution'])} samples
+",
         markup=True,
     )
     table = Table("rule", "deviation", "surplus", "error", "givers", "stay", "Nash sizes", **boxed())
@@ -305,8 +336,14 @@ def _show(report: Mapping[str, Any], cascades: Mapping[str, Unravelling]) -> Non
             out.print(_cascade_table(cascade))
     out.print()
     for name, record in report["rules"].items():
+        if "partition" in record:
+            out.print(groups_text(name.replace("_", " "), record, report["agents"]), markup=False)
         for text in filter(None, (record.get("guarantee"), record.get("trial", {}).get("text"))):
             out.print(f"{name}: {text}", markup=False)
+
+
+def _amounts(value: float | list[float]) -> str:
+    return f"{min(value):,.0f} to {max(value):,.0f}" if isinstance(value, list) else f"{value:,.0f}"
 
 
 def _brief(sizes: list[int]) -> str:

@@ -124,7 +124,7 @@ print(choice)
 # which confidence; from that follows what share of the data may be missing undetected, and what still holds.
 
 # %%
-from mechanisms.verification import hoeffding_radius
+from mechanisms.radius import hoeffding_radius
 
 quality = [0.9, 0.8, 1.0, 0.9, 1.0]
 for samples in (2_000, 20_000, 200_000, None):

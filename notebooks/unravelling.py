@@ -70,6 +70,8 @@ print(cascade)
 # %% [markdown]
 # The best agent loses only 0.0096 by staying, but that is enough. Each departure leaves the next best a little worse off
 # than the one before. In the end the worst agent trains alone, although together they had a surplus of 0.80 to share.
+# If there may be several coalitions, four form and keep 0.42 of it (`game.partition()`): these need consent, and quality
+# that is public or estimated.
 #
 # Is this the only way it can end? For rules of equal shares a theorem finds *all* pure equilibria by sorting: every
 # equilibrium consists of the worst agents, and the $m$ worst form one exactly if neither the best of them wants out nor

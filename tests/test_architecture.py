@@ -59,7 +59,7 @@ def for_types_only(tree: ast.Module) -> set[ast.AST]:
 
 
 def imported_modules(path: Path, modules: set[str]) -> set[str]:
-    """The modules of contracts that a file imports, at once or when it is used, but for types."""
+    """The modules of a floor that a file imports, at once or when it is used, but for types."""
     tree, found = ast.parse(path.read_text()), set()
     skipped = for_types_only(tree)
     for node in ast.walk(tree):
@@ -74,8 +74,8 @@ def imported_modules(path: Path, modules: set[str]) -> set[str]:
 
 
 @cache
-def graph() -> dict[str, set[str]]:
-    files = {module_of(path): path for path in (ROOT / "contracts").rglob("*.py")}
+def graph(floor: str = "contracts") -> dict[str, set[str]]:
+    files = {module_of(path): path for path in (ROOT / floor).rglob("*.py")}
     return {module: imported_modules(path, set(files)) - {module} for module, path in files.items()}
 
 
@@ -103,8 +103,9 @@ def test_what_programs_and_proofs_share_is_data():
         assert all(room_of(other) in ("proof", "records") for other in graph()[module])
 
 
-def test_imports_form_no_circle():
-    waiting, left = dict(graph()), None
+@pytest.mark.parametrize("floor", ["contracts", "equilibria"])
+def test_imports_form_no_circle(floor):
+    waiting, left = dict(graph(floor)), None
     while left != len(waiting):
         left = len(waiting)
         waiting = {module: imported & waiting.keys() for module, imported in waiting.items()}

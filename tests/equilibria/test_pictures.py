@@ -5,13 +5,11 @@ import sys
 import numpy as np
 import pytest
 
-from contracts.errors import BackendMissing
-from equilibria.extremal import extremal_equilibrium
+from contracts.errors import BackendMissing, InvalidInput
 from equilibria.label_noise import label_noise
-from equilibria.normal_form import NormalFormGame
 from equilibria.participation import ParticipationGame
 from equilibria.phase import phase_diagram
-from equilibria.plots import plot_cascades, plot_phase_diagram
+from equilibria.plots import plot_cascades, plot_partition, plot_phase_diagram
 from equilibria.welfare import FullInformationRule
 
 
@@ -36,10 +34,19 @@ def test_phase_diagram_is_drawn_cell_by_cell(constants):
     [
         ("matplotlib.figure", lambda: plot_cascades({})),
         ("sklearn", lambda: label_noise("digits", [0.1])),
-        ("pulp", lambda: extremal_equilibrium(NormalFormGame(payoffs=np.zeros((2, 2, 2))))),
     ],
 )
 def test_missing_libraries_are_named(monkeypatch, library, act):
     monkeypatch.setitem(sys.modules, library, None)
     with pytest.raises(BackendMissing, match="pip install"):
         act()
+
+
+def test_partitions_are_drawn_agent_by_agent(worked):
+    found = worked.partition()
+    losses, line = plot_partition(worked, found).axes
+    assert np.allclose(losses.lines[0].get_ydata(), -worked.reservation_utilities)
+    assert np.allclose(losses.lines[1].get_ydata(), found.losses[found.labels])
+    assert len(line.collections[0].get_offsets()) == 10
+    with pytest.raises(InvalidInput, match="10"):
+        plot_partition(ParticipationGame(types=[0.1, 0.2], loss_weight=1.0, complexity=40.0, cost=1e-7), found)

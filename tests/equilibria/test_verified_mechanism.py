@@ -5,9 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from contracts.errors import InvalidInput
 from equilibria.participation import ParticipationGame
 from equilibria.verification_trial import verification_trial
 from equilibria.verified import VerifiedRule
+from mechanisms.verification import estimate_types
 
 PAID = VerifiedRule(samples=39_441)
 
@@ -126,3 +128,34 @@ def test_where_agents_would_train_on_less_than_one_sample_nothing_can_be_proved(
     found = VerifiedRule(samples=1).guarantee(game)
     assert not found.holds
     assert found.samples_needed is None
+
+
+def test_estimates_say_themselves_how_they_were_made(worked):
+    draw = np.random.default_rng(2)
+    losses = [1.0 * (draw.random(50) < theta) for theta in worked.types]
+    estimates = estimate_types(losses, np.zeros(60), confidence=0.9)
+    rule = VerifiedRule(estimates=estimates, paid=False)
+    # Bare numbers forgot with how many samples they were made: a radius of .547 was taken for .012.
+    assert np.isclose(rule.radius(worked), estimates.radii[0])
+    found = rule.guarantee(worked)
+    assert not found.holds
+    assert np.isclose(found.radius, estimates.radii[0])
+    assert np.array_equal(rule.estimated(worked), estimates.estimates)
+    with pytest.raises(InvalidInput, match="samples: the estimates say it"):
+        replace(rule, samples=39_441)
+    with pytest.raises(InvalidInput, match="samples: expected how many"):
+        VerifiedRule(estimates=estimates.estimates)
+    with pytest.raises(InvalidInput, match="estimates has length 10"):
+        rule.guarantee(ParticipationGame(types=[0.1, 0.2], loss_weight=1.0, complexity=40.0, cost=3e-7))
+    with pytest.raises(InvalidInput, match="drawn anew"):
+        verification_trial(worked, rule)
+
+
+def test_with_unequal_samples_the_radius_is_that_of_the_fewest_and_everybody_pays_their_own(worked):
+    losses = [np.zeros(100 * (agent + 1)) for agent in range(10)]
+    estimates = estimate_types(losses, np.zeros(500))
+    rule = VerifiedRule(estimates=estimates, reports=estimates.estimates)
+    assert np.isclose(rule.radius(worked), estimates.radii[0])
+    assert rule.charged(worked).tolist() == [100.0 * (agent + 1) for agent in range(10)]
+    refused = VerifiedRule(estimates=estimates, reports=np.full(10, 1.0) - estimates.estimates)
+    assert np.allclose(worked.with_rule(refused).surpluses("all"), -worked.cost * estimates.samples)

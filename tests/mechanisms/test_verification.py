@@ -6,16 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.errors import InvalidInput
-from mechanisms.verification import (
-    accept,
-    estimate_types,
-    hoeffding_radius,
-    log_term,
-    probe_losses,
-    samples_for_radius,
-    simulate_estimates,
-    vc_radius,
-)
+from mechanisms.model_class import VCClass
+from mechanisms.radius import hoeffding_radius, log_term, samples_for_radius
+from mechanisms.verification import accept, estimate_types, probe_losses, simulate_estimates
+
+
+def vc_radius(*, dimension, samples, agents, trusted_samples=None, confidence=0.95):
+    return VCClass(dimension=dimension).radius(
+        samples=samples, agents=agents, trusted_samples=trusted_samples, confidence=confidence
+    )
 
 
 def test_reference_figures():
@@ -102,7 +101,7 @@ def test_real_data_with_flipped_labels_is_recognised():
         lambda: hoeffding_radius(samples=5, agents=0),
         lambda: hoeffding_radius(samples=5, agents=2, confidence=0.0),
         lambda: hoeffding_radius(samples=5.5, agents=2),
-        lambda: vc_radius(samples=5, agents=2, dimension=6),
+        lambda: vc_radius(samples=5, agents=2, dimension=0),
         lambda: samples_for_radius(0.0, agents=2),
         lambda: samples_for_radius(1e-300, agents=2),
         lambda: estimate_types([], [0.0]),

@@ -97,6 +97,7 @@ def test_games_and_equilibria():
     found = correlated_equilibrium(game)
     assert isinstance(found, CorrelatedEquilibrium)
     assert keys(found)[0] == "aumann1974subjectivity"
+    assert keys(game.partition())[0] == keys(game.blocking_coalition())[0] == "banerjee2001core"
     assert keys(game.certificate("all"))[0] == "nash1951games"
     assert keys(cosine_shapley([[1.0, 0.0], [0.0, 1.0]]))[0] == "shapley1953value"
 

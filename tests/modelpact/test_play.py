@@ -38,8 +38,35 @@ def test_the_worked_example_from_its_file(tmp_path, capsys):
     assert report["rules"]["verified_without_slack"]["trial"]["frequency"] < 0.3
     assert plot.read_bytes().startswith(b"\x89PNG")
     shown = capsys.readouterr().out
-    for text in ("0.8038", "1.6411", "pooled: who leaves", "proved", "nothing is proved"):
+    assert pooled["partition"]["sizes"] == [4, 3, 2, 1]
+    assert np.isclose(pooled["partition"]["total_surplus"], 0.4219, atol=5e-5)
+    assert "partition" not in full
+    for text in (
+        "4 coalitions of 4, 3, 2 and 1 keep 0.4219",
+        "consent",
+        "0.8038",
+        "1.6411",
+        "pooled: who leaves",
+        "proved",
+        "nothing is proved",
+    ):
         assert text in shown
+
+
+def test_agents_who_differ_are_played_and_their_groups_drawn(tmp_path, capsys):
+    text = GOOD.replace("cost = 3.125e-7", "costs = [3e-7, 2e-7, 6e-7]\ncapacities = [1e5, 1e6, 1e6]")
+    text = text.replace("[0.1, 0.2, 0.6]", "[0.1, 0.11, 0.6]")
+    path = write(tmp_path, text + "[rules.pooled]\n[rules.fixed_amounts]\nsamples = [9e4, 1e5, 1e5]\n")
+    play(path, groups=tmp_path / "groups.svg")
+    shown = capsys.readouterr().out
+    assert "alone each would train on 100,000 to" in shown
+    assert "2 coalitions of 2 and 1" in shown
+    assert "<svg" in (tmp_path / "groups.svg").read_text()
+    report, _ = analyse(read_game(path))
+    assert json.dumps(report, allow_nan=False)
+    assert report["costs"] == [3e-7, 2e-7, 6e-7]
+    with pytest.raises(InvalidInput, match="--groups"):
+        play(write(tmp_path, GOOD + "[rules.full_information]\n"), groups=tmp_path / "groups.svg")
 
 
 def test_json_on_standard_output_is_all_there_is(tmp_path, capsys):
@@ -80,7 +107,11 @@ def test_large_games_are_not_enumerated(tmp_path):
     [
         ("types = [", "not TOML"),
         ("", "lacks loss_weight, complexity, cost, types"),
-        (GOOD.replace("cost =", "costs ="), "unknown key 'costs'"),
+        (GOOD.replace("cost =", "price ="), "lacks cost|unknown key 'price'"),
+        (GOOD.replace("cost =", "costs ="), "costs = 3.125e-07: expected a list"),
+        (GOOD + "costs = [1e-7, 1e-7, 1e-7]", "cost, costs: expected one of them"),
+        (GOOD + "capacities = [1.0]", "capacities has length 1"),
+        (GOOD + "[rules.fixed_amounts]", "lacks samples"),
         (GOOD.replace("0.6", "1.6"), r"types\[2\] = 1.6"),
         (GOOD.replace("3.125e-7", "0.0"), "cost = 0"),
         (GOOD.replace("3.125e-7", "nan"), "cost = nan"),

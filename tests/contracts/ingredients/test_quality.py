@@ -21,7 +21,8 @@ from contracts import (
 )
 from contracts.problem.outcomes import total_data
 from contracts.testing import problems
-from mechanisms.verification import accept, estimate_types, hoeffding_radius
+from mechanisms.radius import hoeffding_radius
+from mechanisms.verification import accept, estimate_types
 
 CURVE = PowerLaw(optimum=0.95, coefficient=1.0, exponent=0.5)
 

@@ -1,0 +1,127 @@
+"""How far estimates of quality may be from the truth, by the number of samples: Hoeffding's and the VC
+inequality.
+
+With finitely many models the radius follows from one Hoeffding bound on the difference of the two empirical
+means and a union over agents and models; with a class of models, from the number of ways in which its models can
+err on so many samples (the growth function). Both are textbook bounds, for errors and losses in [0, 1].
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from contracts.checks import integer, number
+from contracts.errors import InvalidInput
+
+
+def log_term(*, agents: int, probes: int, confidence: float) -> float:
+    """log(2 J |F| / delta), the price of asking J agents and |F| probes to be right at once.
+
+    Raises:
+        InvalidInput: a count below one, or a confidence outside (0, 1).
+
+    >>> round(log_term(agents=10, probes=1, confidence=0.95), 4)
+    5.9915
+    """
+    count = integer("agents", agents, low=1) * integer("probes", probes, low=1)
+    level = number("confidence", confidence, low=0.0, high=1.0, open_low=True, open_high=True)
+    return math.log(2 * count) - math.log(1.0 - level)
+
+
+def hoeffding_radius(
+    *,
+    samples: int,
+    agents: int,
+    trusted_samples: int | None = None,
+    probes: int = 1,
+    confidence: float = 0.95,
+) -> float:
+    """How far the estimates may be from the truth, with finitely many probes and a loss in [0, 1].
+
+    Args:
+        samples: samples taken from each agent, at least one.
+        agents: number of agents estimated.
+        trusted_samples: samples of the target, shared by all; as many as from each agent when omitted.
+        probes: number of probe classifiers, fixed before the samples are seen.
+        confidence: probability, in (0, 1), that all estimates are within the radius.
+
+    Returns:
+        The radius sqrt((1/q + 1/q0) / 2 * log(2 J |F| / delta)); above one it says nothing.
+
+    Raises:
+        InvalidInput: a count below one, or a confidence outside (0, 1).
+
+    >>> round(hoeffding_radius(samples=39441, agents=10), 5)
+    0.01233
+    """
+    taken = integer("samples", samples, low=1)
+    trusted = taken if trusted_samples is None else integer("trusted_samples", trusted_samples, low=1)
+    logarithm = log_term(agents=agents, probes=probes, confidence=confidence)
+    return math.sqrt((1.0 / taken + 1.0 / trusted) / 2.0 * logarithm)
+
+
+def growth_radius(
+    *,
+    samples: int,
+    agents: int,
+    log_growth: Callable[[int], float],
+    trusted_samples: int | None = None,
+    confidence: float = 0.95,
+) -> float:
+    """How far the estimates may be from the truth when models range over a class, by the VC inequality.
+
+    Valid for the 0-1 loss. Usually far larger than what a finite set of probes gives.
+
+    Args:
+        samples: samples taken from each agent, at least one.
+        agents: number of agents estimated.
+        log_growth: from a number of samples to the logarithm of the number of ways in which models of the class
+            can err on them.
+        trusted_samples: samples of the target; as many as from each agent when omitted.
+        confidence: probability, in (0, 1), that all estimates are within the radius.
+
+    Returns:
+        e(q) + e(q0), with e(q) = 2 sqrt(2 (log 2 + log_growth(q)) / q) + sqrt(log((J + 1) / delta) / (2 q)).
+
+    Raises:
+        InvalidInput: a count below one, or a confidence outside (0, 1).
+
+    >>> round(growth_radius(samples=10_000, agents=1, log_growth=lambda samples: 0.0), 3)
+    0.074
+    """
+    taken = integer("samples", samples, low=1)
+    trusted = taken if trusted_samples is None else integer("trusted_samples", trusted_samples, low=1)
+    level = number("confidence", confidence, low=0.0, high=1.0, open_low=True, open_high=True)
+    union = math.log((integer("agents", agents, low=1) + 1) / (1.0 - level))
+
+    def deviation(count: int) -> float:
+        chance = 2.0 * math.sqrt(2.0 * (math.log(2.0) + log_growth(count)) / count)
+        return chance + math.sqrt(union / (2.0 * count))
+
+    return deviation(taken) + deviation(trusted)
+
+
+def samples_for_radius(radius: float, *, agents: int, probes: int = 1, confidence: float = 0.95) -> int:
+    """Fewest samples, from each agent and as many from the target, that bring the radius down to `radius`.
+
+    Args:
+        radius: the radius wanted, above zero.
+        agents: number of agents estimated.
+        probes: number of probe classifiers.
+        confidence: probability, in (0, 1), that all estimates are within the radius.
+
+    Returns:
+        log(2 J |F| / delta) / radius^2, rounded up.
+
+    Raises:
+        InvalidInput: the radius is not above zero, a count below one, a confidence outside (0, 1).
+
+    >>> samples_for_radius(0.025, agents=10)
+    9587
+    """
+    wanted = number("radius", radius, low=0.0, open_low=True)
+    logarithm = log_term(agents=agents, probes=probes, confidence=confidence)
+    if math.sqrt(logarithm) > 2**31 * wanted:
+        raise InvalidInput(f"radius = {radius:g}: expected a radius that fewer than 2^62 samples can reach")
+    return max(1, math.ceil(logarithm / wanted**2))
