@@ -309,8 +309,7 @@ def _show(report: Mapping[str, Any], cascades: Mapping[str, Unravelling]) -> Non
     out = console()
     out.print(
         f"[bold]{escape(visible(report['title']))}[/bold]: {report['agents']} agents, alone each would train on "
-        f"{_amounts(report['standalone_contribution'])} samples
-",
+        f"{_amounts(report['standalone_contribution'])} samples\n",
         markup=True,
     )
     table = Table("rule", "deviation", "surplus", "error", "givers", "stay", "Nash sizes", **boxed())
