@@ -43,7 +43,7 @@ def run(
     from contracts.storage import write_atomically
     from modelpact.scheme import report
     from modelpact.scheme.draws import run_draws, summarise
-    from modelpact.scheme.settings import read_scheme
+    from modelpact.scheme.scheme_file import read_scheme
 
     count = integer("draws", draws, low=1, high=10_000)
     stated = read_scheme(scheme)

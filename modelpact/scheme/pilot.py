@@ -32,9 +32,10 @@ from contracts.problem.accuracy import AccuracyCurve, PowerLaw
 from contracts.problem.data_tables import family
 from mechanisms.datasets import Samples
 from mechanisms.models import Model
-from modelpact.scheme.settings import Scheme, Training
+from modelpact.scheme.settings import Scheme
 from modelpact.scheme.stages import Made, Record, Stage
 from modelpact.scheme.stock import share_of_stock
+from modelpact.scheme.tables import Training
 from modelpact.scheme.trainers import classifier
 from modelpact.scheme.world import samples, stream
 

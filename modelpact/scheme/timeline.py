@@ -25,7 +25,7 @@ def run_scheme(
     """Carry out a scheme in a folder, from where an earlier run stopped, and return all records.
 
     Args:
-        scheme: what to carry out; see `modelpact.scheme.settings.read_scheme`.
+        scheme: what to carry out; see `modelpact.scheme.scheme_file.read_scheme`.
         folder: where every stage leaves its record.
         on_stage: called before each stage with whether it has been done already.
 

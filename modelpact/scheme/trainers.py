@@ -37,7 +37,7 @@ from mechanisms.local_training import LocalTraining
 from mechanisms.models import Model, MultilayerPerceptron, SoftmaxRegression
 from mechanisms.rounds import Round
 from mechanisms.training import train as train_in_rounds
-from modelpact.scheme.settings import ModelShape, Training
+from modelpact.scheme.tables import ModelShape, Training
 
 
 @frozen
