@@ -24,21 +24,28 @@ every round holds many models, and an audit must take the whole sequence.
 """
 
 from mechanisms.delivery.audit import Audit, audit
+from mechanisms.delivery.checkpoints import CheckpointDelivery, DeliveredCheckpoint, deliver_checkpoints
 from mechanisms.delivery.deliver import DeliveredModel, Delivery, deliver
 from mechanisms.delivery.families import METHODS, SAFE_METHODS, UNSAFE_METHODS
 from mechanisms.delivery.full_model import FullModel, train_full
 from mechanisms.delivery.responses import RandomisedResponse
+from mechanisms.delivery.verdicts import Excess, Verdict
 
 __all__ = [
     "METHODS",
     "SAFE_METHODS",
     "UNSAFE_METHODS",
     "Audit",
+    "CheckpointDelivery",
+    "DeliveredCheckpoint",
     "DeliveredModel",
     "Delivery",
+    "Excess",
     "FullModel",
     "RandomisedResponse",
+    "Verdict",
     "audit",
     "deliver",
+    "deliver_checkpoints",
     "train_full",
 ]

@@ -16,7 +16,8 @@ import numpy as np
 from contracts.records import frozen
 from mechanisms.datasets import Samples
 from mechanisms.delivery import deliver
-from mechanisms.delivery.full_model import FullModel, descent_path
+from mechanisms.delivery.full_model import FullModel
+from mechanisms.models import descent_path
 from mechanisms.models import Model
 from modelpact.scheme.checking import Checker
 from modelpact.scheme.handover import model_of
