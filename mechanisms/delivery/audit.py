@@ -21,8 +21,9 @@ from mechanisms.datasets import Samples
 from mechanisms.delivery.checkpoints import CheckpointDelivery
 from mechanisms.delivery.collusion import by_several
 from mechanisms.delivery.deliver import Delivery
+from mechanisms.delivery.families import NESTED
 from mechanisms.delivery.recovery import Attacker, Predict
-from mechanisms.delivery.verdicts import Excess, Verdict, chosen, exceed, judge
+from mechanisms.delivery.verdicts import HOLDS, Excess, Verdict, chosen, exceed, judge
 from mechanisms.protocols import Classifier, Trainable, check_inputs
 from mechanisms.seeds import LARGEST_SEED
 
@@ -169,8 +170,17 @@ def audit(
         fine_tuning=judge(
             found.excess_of_one(held, names, level), untested=[*missing, *held.untried()], **options
         ),
-        coalition=judge(found.excess_of_several(held, names, level), untested=missing, **options),
+        coalition=_coalition(held, found, names, missing, options),
     )
+
+
+def _coalition(
+    held: _Held, found: _Found, names: Sequence[str], missing: Sequence[str], options: Mapping[str, float]
+) -> Verdict:
+    """The verdict on coalitions: by construction where the best member can do what all of them do."""
+    if held.nested:
+        return Verdict(word=HOLDS, worst=None, because="by construction", **options)
+    return judge(found.excess_of_several(held, names, options["level"]), untested=missing, **options)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -185,6 +195,7 @@ class _Held:
     params: tuple[Any, ...]
     predicts: tuple[Predict, ...]
     full: Any = None
+    nested: bool = False
 
     @classmethod
     def of(cls, delivery: Delivery | CheckpointDelivery, model: Classifier | None) -> _Held:
@@ -203,6 +214,7 @@ class _Held:
             params=tuple(one.params for one in different),
             predicts=tuple(one.predict for one in different),
             full=known.params,
+            nested=delivery.method in NESTED,
         )
 
     def full_accuracy(self, test: Samples) -> float:
@@ -245,8 +257,10 @@ class _Found:
 
     def excess_of_one(self, held: _Held, names: Sequence[str], level: float) -> list[Excess]:
         cells = len(self.by_one) * len(names)
-        found = []
-        for k, attacks in zip(held.attacked(), self.by_one, strict=True):
+        found, rows = [], list(self.by_one)
+        if held.nested:  # the best member can make the others' models itself, and attack with all of them
+            rows[-1] = [{**one, **all_} for one, all_ in zip(rows[-1], self.by_several, strict=True)]
+        for k, attacks in zip(held.attacked(), rows, strict=True):
             for name, alone, tried in zip(names, self.alone, attacks, strict=True):
                 best, right = _best(tried)
                 where = f"promised {held.promises[k]:g}, {name}, {best}"

@@ -1,12 +1,12 @@
 """Families of ever weaker models: one knob from the initial model to the full one.
 
 A family gives the parameters at each of its levels, from 0 (nothing of the training) to `levels` (all of
-it). It is a fixed path: the seed decides it once for all recipients. The safe families are nested. Masked,
-top-changes and quantised models at a lower level can be computed from the one at a higher level, and a noisy
-one is the better one with independent noise added, so a coalition holds nothing that its best member does not
-hold. Early-stopped and nested-subset models come from earlier steps, or fewer samples, of the same training:
-there a coalition could extrapolate, and that it gains nothing is measured (`audit`), not proven. Families
-that give recipients independent draws, or a model from which a higher level follows by arithmetic, are
+it). It is a fixed path: the seed decides it once for all recipients. Masked, top-changes, quantised and noisy
+models are *nested*: whoever holds a better one can make worse ones itself, of the same distribution as the
+others hold (forget coordinates, round to a coarser grid, add noise), so a coalition holds nothing that its best
+member does not hold. Early-stopped and nested-subset models come from earlier steps, or fewer samples, of the
+same training: there a coalition could extrapolate, and whether it gains is measured (`audit`), not proven.
+Families that give recipients independent draws, or a model from which a higher level follows by arithmetic, are
 unsafe.
 """
 

@@ -52,6 +52,7 @@ class Verdict:
         level: confidence of either statement.
         worst: the largest excess found; None where nothing could be tried.
         untested: what was not tried and may therefore not be called safe.
+        because: why it holds whatever is measured, or "".
     """
 
     word: str
@@ -59,6 +60,7 @@ class Verdict:
     level: float
     worst: Excess | None
     untested: tuple[str, ...] = ()
+    because: str = ""
 
     @property
     def holds(self) -> bool:
@@ -66,6 +68,8 @@ class Verdict:
         return self.word == HOLDS
 
     def __str__(self) -> str:
+        if self.because:
+            return f"{self.word} {self.because}"
         if self.worst is None:
             return f"{self.word} ({'; '.join(self.untested) or 'nothing to try'})"
         found = self.worst

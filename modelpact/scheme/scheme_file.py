@@ -22,6 +22,9 @@ count = 6
 behaviour = "free-riding"
 ```
 
+The model is a softmax regression, a network (`[model]` with `hidden`), or your own:
+`model = "my_package:make_model"` before the tables, a function of `features` and `classes` that returns a
+`torch.nn.Module` or a vector model (`mechanisms.protocols`); modules beside the scheme file are found.
 All other tables are optional: `[model]`, `[training]`, `[measuring]`, `[menu]`, `[outside]`, `[objective]`,
 `[verification]`, `[delivery]`, `[audit]`. Populations, outside options and objectives are as in problem files;
 where data differ in quality, what is delivered, and counted, are usable samples. `read_scheme` reads such a
@@ -44,6 +47,7 @@ from contracts.problem.data_tables import known
 from mechanisms.sample_file import is_file
 from mechanisms.seeds import LARGEST_SEED
 from modelpact.problem_file import read_toml
+from modelpact.scheme.entry import importable
 from modelpact.scheme.settings import Scheme
 from modelpact.scheme.tables import (
     Auditing,
@@ -84,7 +88,8 @@ def read_scheme(path: str | os.PathLike[str]) -> Scheme:
     if isinstance(data, dict) and is_file(data.get("name")):
         document["data"] = data | {"name": str(Path(path).parent / data["name"])}
     try:
-        return scheme_from_data(document)
+        with importable(Path(path).parent, Path.cwd()):
+            return scheme_from_data(document)
     except InvalidInput as error:
         raise InvalidInput(f"{path}: {error}") from error
 
@@ -106,6 +111,8 @@ def scheme_from_data(document: Mapping[str, Any]) -> Scheme:
         ("data", "population", "valuation"),
         ("seed", "participants", "outside", "objective", *(key for key in _TABLES if key != "data")),
     )
+    if isinstance(document.get("model"), str):
+        document = {**document, "model": {"factory": document["model"]}}
     for key, value in document.items():
         if key not in ("seed", "participants") and not isinstance(value, dict):
             raise InvalidInput(f"{key} = {value!r:.60}: expected a table [{key}]")

@@ -71,6 +71,8 @@ class Scheme:
         self.problem(PowerLaw(), 1e9)  # ingredients that do not go together are refused before any work is done
         if not self.participants:
             object.__setattr__(self, "participants", self._expected())
+        if self.model.factory and self.training.trainer == "flower":
+            raise InvalidInput("trainer = 'flower' with a model of your own: expected 'pooled' or 'federated'")
         for i, seat in enumerate(self.participants):
             self._check_seat(f"[participants[{i}]]", seat)
 

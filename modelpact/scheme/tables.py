@@ -15,9 +15,11 @@ from mechanisms.attacks import ATTACKS
 from mechanisms.datasets import check_name
 from mechanisms.delivery import SAFE_METHODS
 from mechanisms.sample_file import digest, is_file
+from modelpact.scheme.entry import content_of, load_factory
 
 BEHAVIOURS = ("truthful", "strategic", "free-riding", "duplicating", "low-quality", "malicious")
 HONEST = BEHAVIOURS[:2]
+PROOFS = ("coalition-proof", "fine-tuning-proof")
 SEAT_ATTACKS = tuple(name for name in ATTACKS if name != "steer")  # which needs to know the defender's data
 
 
@@ -51,11 +53,26 @@ class Data:
 
 @frozen
 class ModelShape:
-    """The classifier: widths of its hidden layers, none for softmax regression."""
+    """The classifier.
+
+    Args:
+        hidden: widths of its hidden layers, none for softmax regression.
+        factory: instead, a function of the user's own that makes it, as "package.module:function"; in a scheme
+            file `model = "package.module:function"` says so.
+
+    Attributes:
+        content: SHA-256 of the function's file: where it changes, a run starts anew.
+    """
 
     hidden: Any = ()
+    factory: str = ""
+    content: str = dataclasses.field(init=False, default="")
 
     def __post_init__(self) -> None:
+        if self.factory:
+            if self.hidden:
+                raise InvalidInput(f"hidden = {self.hidden!r} with model = {self.factory!r}: expected only one")
+            object.__setattr__(self, "content", content_of(load_factory(self.factory)))
         if not isinstance(self.hidden, list | tuple):
             raise InvalidInput(f"hidden = {self.hidden!r}: expected a list of widths")
         widths = tuple(checks.integer(f"hidden[{i}]", w, low=1) for i, w in enumerate(self.hidden))
@@ -215,12 +232,27 @@ class Verification:
 
 @frozen
 class Handing:
-    """How models of promised accuracies are made: one of `mechanisms.delivery.SAFE_METHODS`."""
+    """How models of promised accuracies are made, and what must be shown before any is handed out.
+
+    Args:
+        method: one of `mechanisms.delivery.SAFE_METHODS`.
+        requires: "coalition-proof", "fine-tuning-proof", or both: a run stops before delivery where the models
+            made fail it, or are not shown to meet it.
+        tolerance: accuracy by which what is recovered may exceed what is allowed; see `mechanisms.audit`.
+    """
 
     method: str = "early-stop"
+    requires: Any = ()
+    tolerance: float = 0.05
 
     def __post_init__(self) -> None:
         checks.choice("method", self.method, SAFE_METHODS)
+        checks.number("tolerance", self.tolerance, low=0)
+        if not isinstance(self.requires, list | tuple):
+            raise InvalidInput(f"requires = {self.requires!r}: expected a list of {', '.join(PROOFS)}")
+        for i, name in enumerate(self.requires):
+            checks.choice(f"requires[{i}]", name, PROOFS)
+        object.__setattr__(self, "requires", tuple(self.requires))
 
 
 @frozen
