@@ -1,9 +1,9 @@
 """What a recipient of a weakened model recovers: method by own data, with the verdicts.
 
 Run `python benchmarks/leaks.py`, which writes `benchmarks/results/leaks.csv`: digits, network 64-32-10, promises
-.70, .80, .90 (ten of .80 for methods that draw afresh), own samples of 1, 5, 10 and 50 % of the joint data taken from
-it, 0 to 300 steps at two lengths. `alone` is what the same samples give without any model, `recovered` the most
-that the recipient of .80 gets by any attack of one, `together` the most that all of them get.
+.70, .80, .90 (ten of .80 for methods that draw afresh), own samples of 1, 5, 10 and 50 % of the joint data taken
+from it, 0 to 300 steps at two lengths. `alone` is what the same samples give without any model, `recovered` the
+most that the recipient of .80 gets by any attack of one, `together` the most that all of them get.
 """
 
 import argparse

@@ -106,7 +106,7 @@ class TorchModel:
         Raises:
             InvalidInput: the module's scores are not finite, or not of shape (samples, classes).
         """
-        return self._scores(self._loaded(params), inputs).argmax(dim=1).cpu().numpy()
+        return self._scores(params, inputs).argmax(dim=1).cpu().numpy()
 
     def accuracy(self, params: ArrayLike, inputs: ArrayLike, labels: ArrayLike) -> float:
         """Return the share of inputs, in [0, 1], whose class is the label."""
@@ -115,7 +115,7 @@ class TorchModel:
     def loss(self, params: ArrayLike, inputs: ArrayLike, labels: ArrayLike) -> float:
         """Return the mean cross-entropy in nats, the module in evaluation mode."""
         torch = _torch()
-        scores = self._scores(self._loaded(params), inputs)
+        scores = self._scores(params, inputs)
         wanted = torch.as_tensor(np.asarray(labels, dtype=np.int64), device=scores.device)
         return float(torch.nn.functional.cross_entropy(scores.double(), wanted))
 
@@ -165,11 +165,13 @@ class TorchModel:
         module.load_state_dict(self.state_dict(params))
         return module.eval()
 
-    def _scores(self, module: Any, inputs: ArrayLike) -> Any:
+    def _scores(self, params: ArrayLike, inputs: ArrayLike) -> Any:
         torch = _torch()
-        rows = self._tensor(inputs)
+        rows, state = self._tensor(inputs), self.state_dict(params)
+        call = torch.func.functional_call
         with torch.no_grad():
-            parts = [self._checked(module(part), len(part)) for part in torch.split(rows, CHUNK)]
+            found = ((call(self._module, state, (part,)), len(part)) for part in torch.split(rows, CHUNK))
+            parts = [self._checked(scores, count) for scores, count in found]
         scores = torch.cat(parts)
         if not bool(torch.isfinite(scores).all()):
             raise InvalidInput("the module's scores are not finite: expected finite numbers")

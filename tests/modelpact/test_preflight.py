@@ -42,7 +42,7 @@ def test_it_says_what_the_data_allow(tmp_path):
 def test_data_that_are_too_few_are_refused_before_anything_is_trained(tmp_path, name):
     began, seen = time.process_time(), []
     with pytest.raises(InvalidInput) as caught:
-        run_scheme(stated(name), tmp_path / "run", on_stage=lambda stage, done: seen.append(stage.name))
+        run_scheme(stated(name), tmp_path / "run", on_stage=lambda stage, _: seen.append(stage.name))
     assert seen == ["data"]
     assert time.process_time() - began < 2
     message = str(caught.value)
@@ -196,7 +196,7 @@ def test_what_does_not_import_is_refused_in_one_line(written, name, message):
 def test_what_makes_no_usable_model_is_refused_before_anything_is_trained(written, tmp_path, name, message):
     scheme, seen = read_scheme(written(f"own_models_of_a_test:{name}")), []
     with pytest.raises(InvalidInput) as caught:
-        run_scheme(scheme, tmp_path / "run", on_stage=lambda stage, done: seen.append(stage.name))
+        run_scheme(scheme, tmp_path / "run", on_stage=lambda stage, _: seen.append(stage.name))
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
     assert seen == ["data"]

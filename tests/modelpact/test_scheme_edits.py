@@ -1,4 +1,4 @@
-"""Stage files edited by hand, leftovers of killed writes, attacks on updates, and what a scheme asks of delivery."""
+"""Stage files edited by hand, leftovers of killed writes, attacks on updates, what is asked of delivery."""
 
 import json
 import shutil
