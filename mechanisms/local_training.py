@@ -151,6 +151,7 @@ def local_updates(
     seed = checks.integer("seed", seed, high=LARGEST_SEED)
     batch = slots if local.batch is None else min(local.batch, slots)
     if not isinstance(model, Model):
+        assert isinstance(model, Trainable)  # check_fit
         return _one_by_one(model, np.broadcast_to(start, (count, model.size)), padded, local)
     keys = jax.random.split(jax.random.fold_in(jax.random.key(seed), round_number), count)
     starts = np.broadcast_to(start, (count, model.size))

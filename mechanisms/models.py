@@ -256,8 +256,11 @@ class PytreeModel(Model):
             object.__setattr__(self, name, value)
 
     # two functions differ though their shapes are equal, and compiled code belongs to one
-    __eq__ = object.__eq__
-    __hash__ = object.__hash__
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    def __hash__(self) -> int:
+        return id(self)
 
     def __repr__(self) -> str:
         return f"PytreeModel(features={self.features}, classes={self.classes}, size={self.size})"

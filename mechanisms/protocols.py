@@ -24,9 +24,12 @@ from contracts.errors import InvalidInput
 
 @runtime_checkable
 class Classifier(Protocol):
-    """Anything that answers for some parameters; `classes` is how many different answers there are."""
+    """Anything that answers for some parameters."""
 
-    classes: int
+    @property
+    def classes(self) -> int:
+        """How many different answers there are."""
+        ...
 
     def predict(self, params: Any, inputs: ArrayLike) -> np.ndarray:
         """Return the class of each input, shape (samples,), from 0."""

@@ -67,7 +67,7 @@ class SklearnModel:
             return self.initial(seed)
         if len(np.unique(wanted[used])) < 2:
             return _constant(int(wanted[used][0]))
-        fresh = clone(self.estimator)
+        fresh: Any = clone(self.estimator)
         if "random_state" in fresh.get_params() and fresh.get_params()["random_state"] is None:
             fresh.set_params(random_state=seed % 2**32)
         fitting = {"sample_weight": counted[used]} if has_fit_parameter(fresh, "sample_weight") else {}

@@ -53,7 +53,7 @@ def kept(path: Path) -> dict[str, ConflictCurves]:
 def _curves(one: Mapping[str, Any]) -> ConflictCurves:
     coalition = dict(one["coalition"])
     coalition["hidden"] = tuple(coalition["hidden"])
-    arrays = {name: np.array(one[name], dtype=float) for name in ("alone", *MEASURES)}
+    arrays: dict[str, Any] = {name: np.array(one[name], dtype=float) for name in ("alone", *MEASURES)}
     shape = (len(one["rules"]), len(one["values"]), int(one["seeds"]))
     if arrays["alone"].shape != shape[1:] or any(arrays[name].shape != shape for name in MEASURES):
         raise ValueError("arrays of another shape")

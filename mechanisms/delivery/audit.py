@@ -170,17 +170,12 @@ def audit(
         fine_tuning=judge(
             found.excess_of_one(held, names, level), untested=[*missing, *held.untried()], **options
         ),
-        coalition=_coalition(held, found, names, missing, options),
+        coalition=(
+            Verdict(word=HOLDS, tolerance=tolerance, level=level, worst=None, because="by construction")
+            if held.nested  # the best member can do by itself what all of them do
+            else judge(found.excess_of_several(held, names, level), untested=missing, **options)
+        ),
     )
-
-
-def _coalition(
-    held: _Held, found: _Found, names: Sequence[str], missing: Sequence[str], options: Mapping[str, float]
-) -> Verdict:
-    """The verdict on coalitions: by construction where the best member can do what all of them do."""
-    if held.nested:
-        return Verdict(word=HOLDS, worst=None, because="by construction", **options)
-    return judge(found.excess_of_several(held, names, options["level"]), untested=missing, **options)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -67,7 +67,8 @@ class Attacker:
 
     def _paths(self, points: Sequence[Any], own: Samples) -> list[list[Any]]:
         model, inputs, labels = self.model, own.inputs, own.labels
-        if callable(tuned := getattr(model, "tuned", None)):
+        tuned: Any = getattr(model, "tuned", None)
+        if callable(tuned):
             return [tuned(point, inputs, labels, moments=self.moments) for point in points]
         if not isinstance(model, Trainable):
             return [[] for _ in points]
