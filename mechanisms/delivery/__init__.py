@@ -5,9 +5,9 @@
 together, can recover, and whether that is more than it may be.
 
 Measured on digits (network 64-32-10, 900 joint samples, full model .964, 497 test samples, one seed; promises
-.70, .80, .90, or ten of .80 where each recipient has draws of its own). What the recipient of .80 recovers by the
-best of all attacks with no own samples, and with 9, 45, 90 and 450 of the joint ones, which alone give .547, .761,
-.887 and .958 by the same means; and the verdicts, with a tolerance of .05:
+.70, .80, .90, or ten of .80 where each recipient has draws of its own). What the recipient of .80 recovers by
+the best of all attacks with no own samples, and with 9, 45, 90 and 450 of the joint ones, which alone give .547,
+.761, .887 and .958 by the same means; and the verdicts, with a tolerance of .05:
 
     method                 0     9    45    90   450   fine-tuning  coalition
     early-stop           .771  .797  .833  .903  .958  open         holds

@@ -69,7 +69,7 @@ class Attacker:
         model, inputs, labels = self.model, own.inputs, own.labels
         tuned: Any = getattr(model, "tuned", None)
         if callable(tuned):
-            return [tuned(point, inputs, labels, moments=self.moments) for point in points]
+            return [list(tuned(point, inputs, labels, moments=self.moments)) for point in points]
         if not isinstance(model, Trainable):
             return [[] for _ in points]
         options: dict[str, Any] = {"moments": self.moments}
