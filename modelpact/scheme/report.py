@@ -179,7 +179,7 @@ def attacked(audit: dict[str, Any]) -> list[str]:
 
 def worse_than_alone(audit: dict[str, Any]) -> list[str]:
     """Who honest did worse than alone on this draw, and why that can be; none if nobody did."""
-    rows = [audit["participants"][k] for k in audit["honest"]]
+    rows = [audit["participants"][k] for k in audit.get("honest", [])]
     worse = [row for row in rows if row["replayed"]["utility"] < row["alone"]["utility"] - 1e-9]
     if not worse:
         return []

@@ -174,7 +174,7 @@ def write_record(
         "edited": {name: list(pair) for name, pair in _edits(inputs).items()},
         "result": result,
     }
-    content["digest"] = _digest(content)
+    content["digest"] = digest_of(content)
     if packed is not None:
         write_atomically(folder / f"{stage.name}.npz", packed)
     write_atomically(folder / f"{stage.name}.json", json.dumps(content, indent=1, allow_nan=False) + "\n")
@@ -201,7 +201,7 @@ def read_record(folder: Path, stage: Stage, scheme: Scheme, inputs: Mapping[str,
         if not same or not isinstance(written, str):
             return None
         arrays = {} if packed is None else _unpack(packed)
-        digest = _digest(content)
+        digest = digest_of(content)
     except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile):
         return None
     edits = _edits(inputs)
@@ -212,7 +212,7 @@ def read_record(folder: Path, stage: Stage, scheme: Scheme, inputs: Mapping[str,
     return Record(result=result, arrays=arrays, digest=digest, edited=edits)
 
 
-def _digest(content: Mapping[str, Any]) -> str:
+def digest_of(content: Mapping[str, Any]) -> str:
     """Of a record: its result and its arrays, and nothing else."""
     return _sha(_canonical({"result": content["result"], "arrays": content["arrays"]}))
 
