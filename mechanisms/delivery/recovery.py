@@ -68,7 +68,7 @@ class Attacker:
     def _paths(self, points: Sequence[Any], own: Samples) -> list[list[Any]]:
         model, inputs, labels = self.model, own.inputs, own.labels
         tuned: Any = getattr(model, "tuned", None)
-        if callable(tuned):
+        if tuned is not None:
             return [list(tuned(point, inputs, labels, moments=self.moments)) for point in points]
         if not isinstance(model, Trainable):
             return [[] for _ in points]

@@ -6,6 +6,8 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from modelpact.scheme.handover import training_job
 from modelpact.scheme.replays import Draw
 from modelpact.scheme.settings import Scheme
@@ -15,6 +17,9 @@ from modelpact.scheme.trainers import find_trainer
 
 def attacks(scheme: Scheme, draw: Draw, records: Mapping[str, Record]) -> dict[str, Any]:
     """Who attacked updates, and the joint model's test accuracy with and without it; empty if nobody did.
+
+    `moved` is how far the attack moved the joint parameters, as a share of how far training without it moves
+    them: above zero it has reached the rounds, whatever it did to the accuracy.
 
     Whoever attacks updates delivers good data, and checks of data find nothing wrong with them: it is paid. What
     its updates do is up to the aggregation rule, and is measured here by training once more, with the same
@@ -40,10 +45,13 @@ def attacks(scheme: Scheme, draw: Draw, records: Mapping[str, Record]) -> dict[s
         "aggregation": scheme.training.aggregation,
         "accuracy": attacked,
         "accuracy_without_attack": attacked,
+        "moved": 0.0,
     }
     if any(job.attacks):
         honest = dataclasses.replace(job, attacks=("",) * len(job.attacks))
         full = find_trainer(scheme.training.trainer)(honest).full
         clean = draw.model.accuracy(full.params, draw.test.inputs, draw.test.labels)
         found["accuracy_without_attack"] = clean
+        trained = np.linalg.norm(np.asarray(full.params) - np.asarray(full.initial))
+        found["moved"] = float(np.linalg.norm(params - np.asarray(full.params)) / max(float(trained), 1e-300))
     return found

@@ -171,7 +171,8 @@ def attacked(audit: dict[str, Any]) -> list[str]:
         cost = attacks["accuracy_without_attack"] - attacks["accuracy"]
         found.append(
             f"updates of {', '.join(sent)} were attacks: under {attacks['aggregation']!r} the joint model has"
-            f" {attacks['accuracy']:.3f}, without them {attacks['accuracy_without_attack']:.3f} ({-cost:+.3f})."
+            f" {attacks['accuracy']:.3f}, without them {attacks['accuracy_without_attack']:.3f}"
+            f" ({0.0 - cost:+.3f}); they moved its parameters by {attacks['moved']:.0%} of what training does."
             " Their data are good, so no check of data finds them, and they are paid"
         )
     return found

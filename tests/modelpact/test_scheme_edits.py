@@ -131,7 +131,7 @@ def test_what_attackers_on_updates_did_is_measured(tmp_path, attack, harm):
     audit = result_of(tmp_path / "run", "audit")
     assert [one["attack"] for one in audit["attacks"]["attackers"] if one["accepted"]] == [attack] * 2
     lost = audit["attacks"]["accuracy_without_attack"] - audit["attacks"]["accuracy"]
-    assert lost != 0
+    assert audit["attacks"]["moved"] > 0.1
     assert harm[0] <= lost <= harm[1]
     (note,) = [text for text in notes(audit) if "were attacks" in text]
     assert "under 'mean' the joint model has" in note
