@@ -33,18 +33,18 @@ class Samples:
     """Labelled samples.
 
     Attributes:
-        inputs: one row per sample.
+        inputs: one row per sample; more axes, such as those of images, for models that take them.
         labels: the class of each sample, from 0.
 
     >>> Samples(inputs=np.zeros((2, 3)), labels=np.array([0, 1]))
     2 samples of 3 features
     """
 
-    inputs: Float[np.ndarray, "samples features"]
+    inputs: Float[np.ndarray, " samples *features"]
     labels: Int[np.ndarray, " samples"]
 
     def __post_init__(self):
-        if np.ndim(self.inputs) != 2 or np.shape(self.labels) != (len(self.inputs),):
+        if np.ndim(self.inputs) < 2 or np.shape(self.labels) != (len(self.inputs),):
             raise InvalidInput(
                 f"samples: inputs of shape {np.shape(self.inputs)} with labels of shape "
                 f"{np.shape(self.labels)}: expected (samples, features) and (samples,)"
@@ -54,7 +54,8 @@ class Samples:
         return len(self.labels)
 
     def __repr__(self) -> str:
-        return f"{len(self)} samples of {self.inputs.shape[1]} features"
+        shape = " x ".join(map(str, self.inputs.shape[1:]))
+        return f"{len(self)} samples of {shape} features"
 
     def take(self, indices: ArrayLike) -> Samples:
         """Return the samples at `indices`, in that order.

@@ -23,6 +23,7 @@ from contracts import checks
 from contracts.errors import InvalidInput
 from mechanisms.datasets import Samples
 from mechanisms.models import Model
+from mechanisms.protocols import Trainable, VectorModel, check_inputs
 from mechanisms.seeds import LARGEST_SEED
 
 
@@ -50,7 +51,7 @@ class LocalTraining:
 class Stack(NamedTuple):
     """The samples of all participants, padded to the longest; `weights` is 1 on samples and 0 on padding."""
 
-    inputs: Float[np.ndarray, "participants slots features"]
+    inputs: Float[np.ndarray, "participants slots *features"]
     labels: np.ndarray
     weights: Float[np.ndarray, "participants slots"]
 
@@ -80,7 +81,7 @@ def stack(participants: Sequence[Samples] | Stack) -> Stack:
             raise InvalidInput(f"participants[{index}] = {type(part).__name__}: expected Samples")
         if len(part) == 0:
             raise InvalidInput(f"participants[{index}] has no samples: expected at least one")
-        if part.inputs.shape[1] != participants[0].inputs.shape[1]:
+        if part.inputs.shape[1:] != participants[0].inputs.shape[1:]:
             raise InvalidInput(
                 f"participants[{index}] has {part.inputs.shape[1]} features: expected "
                 f"{participants[0].inputs.shape[1]}, as the first has"
@@ -99,17 +100,20 @@ def stack(participants: Sequence[Samples] | Stack) -> Stack:
     )
 
 
-def check_fit(model: Model, padded: Stack) -> None:
+def check_fit(model: VectorModel, padded: Stack) -> None:
     """Raise InvalidInput unless the model takes these features and knows all these labels."""
-    features = padded.inputs.shape[-1]
-    if features != model.features:
-        raise InvalidInput(f"participants have {features} features: expected {model.features}, as the model")
+    if not (isinstance(model, VectorModel) and isinstance(model, Trainable)):
+        raise InvalidInput(
+            f"model = {model!r:.80}: expected one whose parameters are a vector and that gradient steps train"
+            " (a model of mechanisms.models, a PytreeModel or a TorchModel)"
+        )
+    check_inputs("participants", model, padded.inputs.reshape(-1, *padded.inputs.shape[2:]))
     if padded.labels.min() < 0 or padded.labels.max() >= model.classes:
         raise InvalidInput(f"participants' labels: expected whole numbers from 0 to {model.classes - 1}")
 
 
 def local_updates(
-    model: Model,
+    model: VectorModel,
     params: ArrayLike,
     participants: Sequence[Samples] | Stack,
     *,
@@ -139,21 +143,36 @@ def local_updates(
     """
     local = LocalTraining() if local is None else local
     padded = stack(participants)
-    count, slots, _ = padded.inputs.shape
+    count, slots = padded.inputs.shape[:2]
     check_fit(model, padded)
     start = np.asarray(params)
     if start.shape not in ((model.size,), (count, model.size)):
         raise InvalidInput(f"params of shape {start.shape}: expected ({model.size},) or ({count}, {model.size})")
     seed = checks.integer("seed", seed, high=LARGEST_SEED)
     batch = slots if local.batch is None else min(local.batch, slots)
+    if not isinstance(model, Model):
+        assert isinstance(model, Trainable)  # check_fit
+        return _one_by_one(model, np.broadcast_to(start, (count, model.size)), padded, local)
     keys = jax.random.split(jax.random.fold_in(jax.random.key(seed), round_number), count)
     starts = np.broadcast_to(start, (count, model.size))
     updates = _updates(model, local.epochs, batch, jnp.asarray(starts), *padded, keys, local.rate)
     return np.asarray(updates, dtype=np.float64)
 
 
+def _one_by_one(model: Trainable, starts: np.ndarray, padded: Stack, local: LocalTraining) -> np.ndarray:
+    """The updates of a model that trains itself: full-batch steps, or minibatches as the model makes them."""
+    if local.batch is not None:
+        raise InvalidInput(f"batch = {local.batch}: expected none, for {model!r:.60} makes its own minibatches")
+    found = []
+    for start, inputs, labels, weights in zip(starts, *padded, strict=True):
+        used = weights > 0
+        path = model.descend(start, inputs[used], labels[used], moments=[local.epochs], rate=local.rate)
+        found.append(np.asarray(path[-1], dtype=np.float64) - start)
+    return np.stack(found)
+
+
 def train_alone(
-    model: Model,
+    model: VectorModel,
     participants: Sequence[Samples] | Stack,
     *,
     epochs: int,

@@ -10,14 +10,16 @@ from __future__ import annotations
 import abc
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jax.flatten_util import ravel_pytree
 from jaxtyping import Float
 from numpy.typing import ArrayLike
 
@@ -78,6 +80,28 @@ class Model(abc.ABC):
         total = counted.sum()
         return (counted * surprise).sum() / jnp.where(total > 0, total, 1)
 
+    def descend(
+        self,
+        params: ArrayLike,
+        inputs: ArrayLike,
+        labels: ArrayLike,
+        *,
+        moments: Sequence[int],
+        rate: Array | float,
+        weights: ArrayLike | None = None,
+    ) -> Float[np.ndarray, "moments size"]:
+        """Return the parameters after each of these numbers of full-batch gradient steps, rising from 0.
+
+        >>> model = SoftmaxRegression(features=1, classes=2)
+        >>> model.descend(np.zeros(4), np.array([[1.0], [-1.0]]), [1, 0], moments=[0, 1], rate=0.5).round(3)
+        array([[ 0.  ,  0.  ,  0.  ,  0.  ],
+               [-0.25,  0.25,  0.  ,  0.  ]])
+        """
+        labels = np.asarray(labels)
+        counted = jnp.ones(len(labels)) if weights is None else jnp.asarray(weights)
+        path = descent_path(self, int(max(moments)), jnp.asarray(params), inputs, labels, counted, rate)
+        return np.vstack([np.asarray(params)[None], np.asarray(path)])[list(moments)]
+
     def predict(self, params: ArrayLike, inputs: ArrayLike) -> np.ndarray:
         """Return the most probable class of each input.
 
@@ -98,6 +122,25 @@ class Model(abc.ABC):
         0.75
         """
         return float(np.mean(self.predict(params, inputs) == np.asarray(labels)))
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def descent_path(
+    model: Model,
+    steps: int,
+    start: Array,
+    inputs: ArrayLike,
+    labels: ArrayLike,
+    weights: ArrayLike,
+    rate: Array | float,
+) -> Array:
+    """The points of gradient descent on weighted samples after each step, shape (steps, size); compiled."""
+
+    def step(params, _):
+        after = params - rate * jax.grad(model.loss)(params, inputs, labels, weights)
+        return after, after
+
+    return jax.lax.scan(step, start, length=steps)[1]
 
 
 @partial(jax.jit, static_argnums=0)
@@ -173,6 +216,76 @@ class MultilayerPerceptron(Model):
             signal = _affine(params[start:stop], jnp.tanh(signal) if index else signal, width, out)
             start = stop
         return signal
+
+
+class PytreeModel(Model):
+    """A function of a JAX pytree of parameters, as a model of one flat vector: of Flax, Equinox or plain JAX.
+
+    Args:
+        apply: gives class scores, shape (samples, classes), from parameters and inputs (samples, features).
+        params: a pytree of parameters of floating-point numbers, from which training starts; or a function of
+            a seed that draws one.
+        features, classes: as of any model.
+
+    Raises:
+        InvalidInput: the tree has no floating-point leaves, or other ones.
+
+    >>> def linear(params, inputs):
+    ...     return inputs @ params["weight"] + params["bias"]
+    >>> start = {"weight": np.zeros((2, 3)), "bias": np.zeros(3)}
+    >>> model = PytreeModel(linear, start, features=2, classes=3)
+    >>> model.size, model.tree(np.arange(9.0))["bias"]
+    (9, Array([0., 1., 2.], dtype=float32))
+    """
+
+    def __init__(self, apply: Callable[[Any, Array], Array], params: Any, *, features: int, classes: int):
+        super().__init__(features=features, classes=classes)
+        draw = params if callable(params) else lambda _: params
+        template = draw(0)
+        leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(template)]
+        if not leaves or not all(jnp.issubdtype(leaf.dtype, jnp.floating) for leaf in leaves):
+            raise InvalidInput("params: expected a pytree of arrays of floating-point numbers")
+        vector, unravel = ravel_pytree(jax.tree.map(jnp.asarray, template))
+        for name, value in (
+            ("apply", apply),
+            ("_draw", draw),
+            ("_size", vector.size),
+            ("_dtype", vector.dtype),
+            ("tree", unravel),
+        ):
+            object.__setattr__(self, name, value)
+
+    # two functions differ though their shapes are equal, and compiled code belongs to one
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def __repr__(self) -> str:
+        return f"PytreeModel(features={self.features}, classes={self.classes}, size={self.size})"
+
+    @property
+    def size(self) -> int:
+        """The number of parameters."""
+        return int(self._size)  # type: ignore[attr-defined]
+
+    def vector(self, params: Any) -> Float[np.ndarray, " size"]:
+        """The vector of a tree of parameters."""
+        return np.asarray(ravel_pytree(params)[0], dtype=np.float64)
+
+    def initial(self, seed: int = 0) -> Float[np.ndarray, " size"]:
+        """Return what was given to start from, or draw it."""
+        return self.vector(self._draw(checks.integer("seed", seed, high=LARGEST_SEED)))  # type: ignore[attr-defined]
+
+    def logits(self, params: ArrayLike, inputs: ArrayLike) -> Array:
+        """Return the class scores, shape (samples, classes)."""
+        tree = self.tree(jnp.asarray(params, self._dtype))  # type: ignore[attr-defined]
+        scores = self.apply(tree, jnp.asarray(inputs))  # type: ignore[attr-defined]
+        expected = (len(jnp.asarray(inputs)), self.classes)
+        if jnp.shape(scores) != expected:
+            raise InvalidInput(f"apply gave shape {jnp.shape(scores)}: expected {expected}")
+        return scores
 
 
 def _affine(params: Array, inputs: Array, width: int, out: int) -> Array:

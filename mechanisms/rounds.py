@@ -14,7 +14,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float
 
-from mechanisms.models import Model
+from mechanisms.protocols import VectorModel
 
 Aggregate = Callable[[np.ndarray], np.ndarray]
 
@@ -113,7 +113,7 @@ class TrainingRun:
         seconds: wall-clock time.
     """
 
-    model: Model
+    model: VectorModel
     initial: Float[np.ndarray, " size"]
     params: Float[np.ndarray, " size"]
     participants: Float[np.ndarray, "participants size"]

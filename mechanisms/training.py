@@ -24,6 +24,7 @@ from contracts.errors import InvalidInput, NotConverged
 from mechanisms.datasets import Samples
 from mechanisms.local_training import LocalTraining, Stack, check_fit, local_updates, stack
 from mechanisms.models import Model
+from mechanisms.protocols import VectorModel, check_inputs
 from mechanisms.rounds import Aggregate, Reward, RewardRule, Round, RoundReport, StatefulRule, TrainingRun
 from mechanisms.seeds import LARGEST_SEED
 
@@ -31,7 +32,7 @@ _BoundRule = Callable[[np.ndarray, Round], np.ndarray]
 
 
 def train(
-    model: Model,
+    model: VectorModel,
     participants: Sequence[Samples] | Stack,
     *,
     rounds: int,
@@ -161,7 +162,8 @@ class _Log:
 
     def record(self, server, holders, figures, shared):
         rows = server[None] if shared else np.vstack([server, holders])
-        losses, accuracies = _evaluate(self.model, rows, *self.yardstick)
+        evaluate = _evaluate if isinstance(self.model, Model) else _evaluate_one_by_one
+        losses, accuracies = evaluate(self.model, rows, *self.yardstick)
         self.losses.append(float(losses[0]))
         self.accuracies.append(float(accuracies[0]))
         rest = accuracies if shared else accuracies[1:]
@@ -200,16 +202,21 @@ def _evaluate(model: Model, params: Array, inputs: Array, labels: Array, weights
     return jax.vmap(one)(params)
 
 
-def _yardstick(padded: Stack, validation: Samples | None, model: Model) -> tuple[np.ndarray, ...]:
+def _evaluate_one_by_one(
+    model: VectorModel, params: np.ndarray, inputs: np.ndarray, labels: np.ndarray, weights: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    used = weights > 0
+    losses = [float(model.loss(row, inputs[used], labels[used])) for row in params]
+    return np.array(losses), np.array([model.accuracy(row, inputs[used], labels[used]) for row in params])
+
+
+def _yardstick(padded: Stack, validation: Samples | None, model: VectorModel) -> tuple[np.ndarray, ...]:
     if validation is None:
-        inputs = padded.inputs.reshape(-1, padded.inputs.shape[-1])
+        inputs = padded.inputs.reshape(-1, *padded.inputs.shape[2:])
         return inputs, padded.labels.ravel(), padded.weights.ravel()
     if len(validation) == 0:
         raise InvalidInput("validation has no samples: expected at least one")
-    if validation.inputs.shape[1] != model.features:
-        raise InvalidInput(
-            f"validation has {validation.inputs.shape[1]} features: expected {model.features}, as the model"
-        )
+    check_inputs("validation", model, validation.inputs)
     return validation.inputs, validation.labels, np.ones(len(validation))
 
 

@@ -122,6 +122,7 @@ BASIS: Mapping[str, Reasons] = {
         (OURS, "the measurements and the strongest attack"),
     ),
     "mechanisms.delivery.deliver.Delivery": ((OURS, "models of promised accuracies"),),
+    "mechanisms.delivery.checkpoints.CheckpointDelivery": ((OURS, "models of promised accuracies"),),
     "mechanisms.delivery.audit.Audit": ((OURS, "what recipients can recover"),),
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import tomllib
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,9 @@ from mechanisms.aggregation import find
 from mechanisms.coalitions import Coalition
 from mechanisms.conflict import KNOBS, MEASURES, ConflictCurves, measure_conflict
 from mechanisms.sample_file import is_file
+from modelpact.conflict_kept import expected_seconds, kept, settings_of
 from modelpact.tables import boxed, console
-from modelpact.terminal import PICTURES, Flag, document, working, writable
+from modelpact.terminal import PICTURES, Flag, document, spell, whisper, working, writable
 
 SWEEP_KEYS = ("knob", "values", "rules", "attack", "seeds", "tolerance", "coalition")
 
@@ -108,44 +110,74 @@ def conflict(
 ) -> int:
     """Measure learning gain against attack success, as a configuration file says.
 
-    Prints a table a sweep, mean and 95 % interval over seeds, and says which settings are both useful and
-    safe. Finding none is a result, not a failure: the exit code is 0.
+    Says first how long it will take; prints the table of each sweep when it is measured, mean and 95 % interval
+    over seeds, and says which settings are both useful and safe. Every finished sweep is kept in the output: a
+    command that was stopped goes on after it. Finding none is a result, not a failure: the exit code is 0.
 
     Parameters
     ----------
     config
         TOML file with a coalition and sweeps over what its members know or how much the rule tolerates.
     output
-        Where to write the measurements (JSON).
+        Where to keep the measurements (JSON); by default the configuration's name with -conflict, in the current
+        folder. Sweeps that it already holds, of the same settings and version, are not measured again.
     plot
         Where to draw them (.png, .pdf or .svg).
     json
         Print the measurements as JSON instead of tables.
     """
     settings = read_conflict_file(Path(config))
-    writable(output, keep=Path(config))
+    target = Path(f"{Path(config).stem}-conflict.json") if output is None else output
+    writable(target, keep=Path(config))
     writable(plot, PICTURES)
-    out, curves = console(), []
-    for index, sweep in enumerate(settings.sweeps):
-        place = f"sweep {index + 1} of {len(settings.sweeps)}"
-        with working(place) as now:
-            curves.append(measure_conflict(**sweep, on_rule=lambda rule: now(f"{place}: {rule}")))  # noqa: B023
+    out, measured = console(), _measured(settings, target)
+    for one in measured:
         if not json:
-            out.print(conflict_table(curves[-1], gain=settings.gain, success=settings.success))
-            out.print(conclusion(curves[-1], gain=settings.gain, success=settings.success), style="bold")
+            out.print(conflict_table(one, gain=settings.gain, success=settings.success))
+            out.print(conclusion(one, gain=settings.gain, success=settings.success), style="bold")
             out.print()
-    content = document("conflict", {"sweeps": [as_json(one, settings) for one in curves]})
-    picture = plot_conflict(curves, kind=plot.suffix[1:].lower()) if plot else None
-    if output is not None:
-        write_atomically(output, content)
-    if plot is not None and picture is not None:
-        write_atomically(plot, picture)
+    found = kept(target)
+    curves = [found[settings_of(sweep)] for sweep in settings.sweeps]
+    if plot is not None:
+        write_atomically(plot, plot_conflict(curves, kind=plot.suffix[1:].lower()))
     if json:
-        print(content, end="")
+        print(target.read_text(encoding="utf-8"), end="")
     else:
-        for path in filter(None, (output, plot)):
+        for path in filter(None, (target, plot)):
             out.print(f"Wrote {path}", markup=False)
     return 0
+
+
+def _measured(settings: ConflictFile, target: Path) -> Iterator[ConflictCurves]:
+    """Each sweep as soon as it is measured and kept; those that are kept already at once."""
+    found = {} if not target.exists() else kept(target)
+    names = [settings_of(sweep) for sweep in settings.sweeps]
+    waiting = [sweep for name, sweep in zip(names, settings.sweeps, strict=True) if name not in found]
+    if waiting:
+        with working("how long it takes"):
+            seconds = expected_seconds(waiting)
+        rules = sum(len(sweep["rules"]) for sweep in waiting)
+        whisper([f"{len(waiting)} of {len(names)} sweeps to measure, {rules} rules: about {spell(seconds)}"])
+    curves: dict[str, ConflictCurves] = {}
+    for index, (name, sweep) in enumerate(zip(names, settings.sweeps, strict=True)):
+        place = f"sweep {index + 1} of {len(names)}"
+        if name in found:
+            curves[name] = found[name]
+        else:
+            with working(place) as now:
+                curves[name] = measure_conflict(**sweep, on_rule=lambda rule: now(f"{place}: {rule}"))  # noqa: B023
+            _keep(target, curves | {n: c for n, c in found.items() if n in names}, names, settings)
+        yield curves[name]
+    if not waiting:
+        _keep(target, curves, names, settings)
+
+
+def _keep(
+    target: Path, curves: Mapping[str, ConflictCurves], names: Sequence[str], settings: ConflictFile
+) -> None:
+    done = [name for name in names if name in curves]
+    sweeps = [as_json(curves[name], settings) | {"settings": name} for name in done]
+    write_atomically(target, document("conflict", {"sweeps": sweeps, "finished": len(done) == len(names)}))
 
 
 def conflict_table(curves: ConflictCurves, *, gain: float, success: float) -> Table:

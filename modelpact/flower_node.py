@@ -25,7 +25,7 @@ from mechanisms.datasets import Samples
 from mechanisms.local_training import LocalTraining, Stack, local_updates, stack
 from mechanisms.models import Model
 from mechanisms.rounds import Round
-from modelpact.scheme.settings import ModelShape
+from modelpact.scheme.tables import ModelShape
 from modelpact.scheme.trainers import classifier, corruption
 
 LONGEST_WAIT = 300.0  # seconds until all participants have come, or the server

@@ -174,7 +174,7 @@ def analyse(
     report = {
         "title": file.title,
         "agents": game.players,
-        **{key: _plain(getattr(game, key)) for key in CONSTANTS if getattr(game, key) is not None},
+        **{key: _plain(getattr(game, key)) for key in CONSTANTS},
         "standalone_contribution": _plain(game.standalone_contributions),
         "standalone_loss": _plain(game.standalone_losses),
         "rules": records,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ from contracts.errors import InvalidInput
 from contracts.records import frozen
 from modelpact.fingerprint import fingerprint
 from modelpact.scheme.report import notes
-from modelpact.scheme.stages import FORMAT
+from modelpact.scheme.stages import FORMAT, digest_of
 
 
 @frozen
@@ -51,6 +53,8 @@ class Found:
     promises_met: bool
     assumptions: dict[str, Any]
     contract: str | None = None
+    edited: dict[str, tuple[str, str]] = dataclasses.field(default_factory=dict)
+    attacks: dict[str, Any] = dataclasses.field(default_factory=dict)
 
 
 @frozen
@@ -100,13 +104,14 @@ def read_audit(path: Any, contract: Contract) -> Audit:
                 " run the scheme again (modelpact run)"
             )
         found = file.result
+        told = {"assumptions": found.assumptions, "attacks": found.attacks}
         _check_contract(found.contract, contract)
         return Audit(
             accepted=tuple(row for row in found.participants if row.accepted),
             refused=tuple(row for row in found.participants if not row.accepted),
             promises_met=found.promises_met,
             trained_accuracy=float(found.assumptions["trained_accuracy"]),
-            notes=tuple(notes({"assumptions": found.assumptions})),
+            notes=tuple(notes({**told, "edited": {**found.edited, **_edited(content)}})),
         )
     except InvalidInput as error:
         raise InvalidInput(f"{path}: {error}") from error
@@ -114,6 +119,13 @@ def read_audit(path: Any, contract: Contract) -> Audit:
         raise InvalidInput(f"cannot read {path}: {error.strerror}") from error
     except (ValueError, KeyError, TypeError, msgspec.MsgspecError) as error:
         raise InvalidInput(f"{path}: not the audit of a scheme: {error}") from error
+
+
+def _edited(content: bytes) -> dict[str, tuple[str, str]]:
+    """The audit itself, where it is not what the run wrote."""
+    record = json.loads(content)
+    written, found = str(record.get("digest", "")), digest_of({"arrays": None, **record})
+    return {} if written == found else {"audit": (written or "no digest", found)}
 
 
 def _check_contract(stated: str | None, contract: Contract) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from modelpact import tables
-from modelpact.terminal import Flag, document
+from modelpact.terminal import Flag, document, whisper
 
 
 def run(
@@ -22,8 +22,9 @@ def run(
 
     Measures a learning curve, designs and publishes a menu, lets participants sign and deliver data, checks
     them, trains, settles, delivers models of the promised accuracies, and compares what was promised with
-    what came of it. Every stage leaves its file in the folder; a run that was stopped, or a scheme that was
-    changed, goes on with the first stage that is not done. Exits with 0 only if what was promised holds.
+    what came of it. Says first what the data allow and how long it will take. Every stage leaves its file in the
+    folder; a run that was stopped, or a scheme that was changed, goes on with the first stage that is not done.
+    Exits with 0 only if what was promised holds.
 
     Parameters
     ----------
@@ -43,13 +44,19 @@ def run(
     from contracts.storage import write_atomically
     from modelpact.scheme import report
     from modelpact.scheme.draws import run_draws, summarise
-    from modelpact.scheme.settings import read_scheme
+    from modelpact.scheme.preflight import Preflight
+    from modelpact.scheme.scheme_file import read_scheme
 
     count = integer("draws", draws, low=1, high=10_000)
     stated = read_scheme(scheme)
     folder = output if output is not None else Path(f"{scheme.stem}-run")
+
+    def announce(found: Preflight) -> None:
+        each = "" if count == 1 else f" for each of {count} draws"
+        whisper([f"{found}{each}"])
+
     with _progress(count) as on_stage:
-        audits = run_draws(stated, folder, draws=count, on_stage=on_stage)
+        audits = run_draws(stated, folder, draws=count, on_stage=on_stage, on_preflight=announce)
     summary = summarise(stated, audits)
     if count > 1:
         write_atomically(folder / "summary.json", format_json.dumps(summary, indent=1, allow_nan=False) + "\n")

@@ -108,6 +108,17 @@ def writable(path: Path | None, suffixes: tuple[str, ...] = (), keep: Path | Non
         raise InvalidInput(f"cannot write {path}: it is the input itself")
 
 
+def spell(seconds: float) -> str:
+    """A length of time in words, roughly.
+
+    >>> spell(17.0), spell(200.0), spell(9000.0)
+    ('15 seconds', '3 minutes', '2.5 hours')
+    """
+    if seconds < 90:
+        return f"{max(5 * round(seconds / 5), 5)} seconds"
+    return f"{round(seconds / 60)} minutes" if seconds < 5400 else f"{seconds / 3600:.1f} hours"
+
+
 def whisper(lines: Sequence[str], prefix: str = "") -> None:
     """Print lines on stderr."""
     quiet = console(error=True)

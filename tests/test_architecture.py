@@ -141,7 +141,7 @@ def test_trees_are_registered_by_our_own_helper_alone(floor):
 
 @pytest.mark.parametrize("floor", FLOORS)
 def test_heavy_libraries_are_imported_only_when_used(floor):
-    heavy = "{'cvxpy', 'pulp', 'matplotlib', 'sklearn', 'xarray', 'dask', 'distributed', 'pandas'}"
+    heavy = "{'cvxpy', 'pulp', 'matplotlib', 'sklearn', 'xarray', 'dask', 'distributed', 'pandas', 'torch'}"
     code = f"import sys, {floor}; print(sorted({heavy} & set(sys.modules)))"
     result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"

@@ -1,210 +1,307 @@
-"""What recipients can recover: the attacks on delivered models, run and measured.
+"""What recipients can recover: the attacks on delivered models, run and judged.
 
-Alone, a recipient can train its model further on its own samples (fine-tuning), or search along the line from
-the initial model through its own (ray). Together, recipients can average their models, take the union of what
-each received, or search along the line from a worse model through a better one (extrapolation). Searches use
-the recipients' own samples. Behind a query interface they can take the majority of their answers, or ask
-about slightly changed inputs.
+A delivery is *fine-tuning-proof* if no recipient, with own samples of 1, 5, 10 or 50 % of the joint data, gets
+more than max(what it was promised, what training alone on the same samples gives); *coalition-proof* if all
+recipients together, with the same samples, get no more than the best of them does alone. Both allow a tolerance,
+count the error of the test samples against the delivery, and treat what was not tried as not shown.
 """
 
 from __future__ import annotations
 
-import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jax import Array
 from jaxtyping import Float
 
 from contracts import checks
 from contracts.errors import InvalidInput
 from mechanisms.datasets import Samples
+from mechanisms.delivery.checkpoints import CheckpointDelivery
+from mechanisms.delivery.collusion import by_several
 from mechanisms.delivery.deliver import Delivery
-from mechanisms.delivery.full_model import descend
-from mechanisms.models import Model
+from mechanisms.delivery.families import NESTED
+from mechanisms.delivery.recovery import Attacker, Predict
+from mechanisms.delivery.verdicts import HOLDS, Excess, Verdict, chosen, exceed, judge
+from mechanisms.protocols import Classifier, Trainable, check_inputs
 from mechanisms.seeds import LARGEST_SEED
 
-# Searches along a line go this many times beyond the distance known.
-REACH = np.concatenate([np.linspace(0.0, 2.0, 21), np.linspace(2.25, 12.0, 40)])
-REPEATS = 15
-# A changed input differs from the original by this share of each feature's range.
-NUDGE = 0.005
+SHARES = (0.01, 0.05, 0.1, 0.5)
+MOMENTS = (0, 10, 30, 100, 300)
+MOST_COLLUDING = 20
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Audit:
-    """Test accuracies before and after each attack.
+    """Test accuracies of every attack, and what they allow to say.
 
     Attributes:
         method: of the delivery.
-        delivered: each recipient's model as delivered.
-        fine_tuned: after further training on own samples; NaN for answers.
-        ray: best point, by own samples, on the line from the initial model through its own; NaN for answers.
-        average: of all recipients' models; of answers, their majority.
-        union: of what each recipient received; NaN for answers.
-        extrapolated: best point, by own samples, on the line from the worst model through the best; NaN for
-            one recipient or answers.
-        repeated: for answers, the majority over slightly changed inputs; NaN for models.
-        alone: training on own samples only.
-        full: the full model.
-        margin: by how much an attack must exceed what it is compared with to count as a leak.
-        leaks: attacks that gained: a coalition's average or union against its best member as delivered, ray
-            and extrapolation against its best member fine-tuned, repeated questions against one question.
+        shares: own data as shares of the joint data; the first is 0, no own data.
+        own_sizes: the same in samples.
+        promises: of the recipients that were attacked, one of each model that was delivered, worst first.
+        delivered: their accuracy as delivered.
+        alone: training on own samples only, one a share.
+        by_one: what each recipient recovers, by attack; NaN where it does not apply.
+        by_several: what all recipients recover together, by attack.
+        full: the full model; NaN where it is not known.
+        fine_tuning: whether one recipient gets more than it should.
+        coalition: whether a coalition gets more than its best member.
     """
 
     method: str
+    shares: tuple[float, ...]
+    own_sizes: tuple[int, ...]
+    promises: Float[np.ndarray, " recipients"]
     delivered: Float[np.ndarray, " recipients"]
-    fine_tuned: Float[np.ndarray, " recipients"]
-    ray: Float[np.ndarray, " recipients"]
-    average: float
-    union: float
-    extrapolated: float
-    repeated: float
-    alone: float
+    alone: Float[np.ndarray, " shares"]
+    by_one: Mapping[str, Float[np.ndarray, "recipients shares"]]
+    by_several: Mapping[str, Float[np.ndarray, " shares"]]
     full: float
-    margin: float
-    leaks: tuple[str, ...]
+    fine_tuning: Verdict
+    coalition: Verdict
+
+    @property
+    def fine_tuning_proof(self) -> bool:
+        """Whether it is shown that no recipient gets more than its promise and its own data give."""
+        return self.fine_tuning.holds
+
+    @property
+    def coalition_proof(self) -> bool:
+        """Whether it is shown that a coalition gets no more than its best member."""
+        return self.coalition.holds
+
+    @property
+    def recovered(self) -> Float[np.ndarray, "recipients shares"]:
+        """The most each recipient recovers by any attack, by share of own data."""
+        return np.nanmax(np.stack(list(self.by_one.values())), axis=0)
 
     def __repr__(self) -> str:
-        best = int(np.argmax(self.delivered))
-        figures = {
-            "delivered": self.delivered[best],
-            "fine-tuned": self.fine_tuned[best],
-            "ray": self.ray[best],
-            "average": self.average,
-            "union": self.union,
-            "extrapolated": self.extrapolated,
-            "repeated": self.repeated,
-            "alone": self.alone,
-            "full": self.full,
-        }
-        shown = ", ".join(f"{name} {value:.3f}" for name, value in figures.items() if not math.isnan(value))
-        return f"{self.method}, best recipient: {shown}; leaks: {', '.join(self.leaks) or 'none'}"
+        return f"{self.method}\n  fine-tuning-proof {self.fine_tuning}\n  coalition-proof {self.coalition}"
 
 
 def audit(
-    delivery: Delivery,
+    delivery: Delivery | CheckpointDelivery,
     *,
-    own: Samples,
     test: Samples,
-    steps: int = 30,
-    steps_alone: int = 300,
-    rate: float = 0.5,
+    own: Samples | None = None,
+    model: Classifier | None = None,
+    joint: int | None = None,
+    shares: Sequence[float] = SHARES,
+    moments: Sequence[int] = MOMENTS,
+    rates: Sequence[float] | None = None,
+    tolerance: float = 0.05,
+    level: float = 0.95,
     seed: int = 0,
 ) -> Audit:
-    """Run the attacks on a delivery.
+    """Attack a delivery by all means known here, and judge it.
+
+    Attacks of one recipient: its model as it is; training further on own samples (0 to 300 steps); a line search
+    from the initial model through its own, and training from there; a majority over changed inputs; and a
+    classifier that learns from its answers. Attacks of all together: average, median, union, most changed value,
+    extrapolation, searches on the line from worst to best and in the span of all models, each trained further;
+    and a majority of answers. They are what we know; another may do better.
 
     Args:
         delivery: what recipients hold.
-        own: the samples a recipient, or the coalition, can train and search with.
-        test: fresh samples, on which accuracies are reported.
-        steps: full-batch gradient steps of fine-tuning.
-        steps_alone: the same for training on own samples only.
-        rate: their length.
-        seed: of the changed inputs.
+        test: fresh samples, on which accuracies are judged.
+        own: samples from which recipients' own are taken; None takes them from the joint training samples,
+            as those are what recipients delivered.
+        model: of a delivery of checkpoints; None is the delivery's own.
+        joint: how many samples the joint model was trained on; None is the size of the pooled samples.
+        shares: own data as shares of the joint data, in (0, 1].
+        moments: numbers of training steps from which attackers choose, rising, from 0.
+        rates: lengths of these steps; None is the joint training's, and a fifth of it.
+        tolerance: by how much accuracy may exceed what is allowed.
+        level: confidence of the verdicts, in (0, 1), over the test samples; other own samples may give more.
+        seed: of own samples and of changed inputs.
 
     Raises:
-        InvalidInput: `own` or `test` has no samples or other features, or a number out of range.
+        InvalidInput: samples of other features or none, no own samples to take, or a number out of range.
 
-    >>> from mechanisms.datasets import load, split
+    >>> from mechanisms.datasets import load
     >>> from mechanisms.delivery import deliver, train_full
     >>> from mechanisms.models import SoftmaxRegression
     >>> digits = load("digits")
     >>> full = train_full(SoftmaxRegression(features=64, classes=10), digits.train)
     >>> given = deliver(full, 0.7, held_out=digits.validation, method="interpolated", allow_unsafe=True)
-    >>> audit(given, own=digits.validation.take(range(50)), test=digits.test).full > 0.9
-    True
+    >>> audit(given, test=digits.test, shares=[0.1]).fine_tuning.word
+    'leaks'
     """
-    for name, samples in (("own", own), ("test", test)):
-        if len(samples) == 0:
+    held = _Held.of(delivery, model)
+    pool, size = _own(delivery, own, joint)
+    for name, part in (("own", pool), ("test", test)):
+        if len(part) == 0:
             raise InvalidInput(f"{name} has no samples: expected at least one")
-        if samples.inputs.shape[1] != delivery.full.model.features:
-            raise InvalidInput(
-                f"{name} has {samples.inputs.shape[1]} features: expected {delivery.full.model.features}"
-            )
-    steps = checks.integer("steps", steps, low=1)
-    steps_alone = checks.integer("steps_alone", steps_alone, low=1)
-    rate = checks.number("rate", rate, low=0, open_low=True)
-    seed = checks.integer("seed", seed, high=LARGEST_SEED)
-    full, model = delivery.full, delivery.full.model
-    missing = np.full(len(delivery.models), math.nan)
-
-    def tested(params: np.ndarray) -> float:
-        return full.accuracy(params, test)
-
-    delivered = np.array([np.mean(given.predict(test.inputs) == test.labels) for given in delivery.models])
-    fine_tuned, ray, union, extrapolated, repeated = missing, missing, math.nan, math.nan, math.nan
-    if delivery.method == "randomised-response":
-        average = _majority([given.predict(test.inputs) for given in delivery.models], test, model.classes)
-        repeated = _repeated(delivery, test, seed)
-    else:
-        params = np.stack([given.params for given in delivery.models if given.params is not None])
-        tune = [descend(model, row, own, steps=steps, rate=rate)[-1] for row in params]
-        fine_tuned = np.array([tested(row) for row in tune])
-        ray = np.array([tested(_search(model, full.initial, row, own)) for row in params])
-        average = tested(params.mean(axis=0))
-        union = tested(_union(full.initial, params))
-        if len(params) > 1:
-            worst, best = np.argmin(delivered), np.argmax(delivered)
-            extrapolated = tested(_search(model, params[worst], params[best], own))
-    alone = tested(descend(model, full.initial, own, steps=steps_alone, rate=rate)[-1])
-    best_model = float(delivered.max())
-    margin = 2 * math.sqrt(2 * max(best_model * (1 - best_model), 1 / len(test)) / len(test))
-    base = float(np.fmax(best_model, fine_tuned.max()))
-    gained = {
-        "average": average - best_model,
-        "union": union - best_model,
-        "ray": float(ray.max()) - base,
-        "extrapolated": extrapolated - base,
-        "repeated": repeated - best_model,
-    }
+        check_inputs(name, held.model, part.inputs)
+    tried = [0.0, *checks.array("shares", list(shares), low=0, high=1, open_low=True).tolist()]
+    counts = [0, *(max(1, round(share * size)) for share in tried[1:])]
+    steps = tuple(checks.integer(f"moments[{i}]", moment) for i, moment in enumerate(moments))
+    if not steps or list(steps) != sorted(set(steps)):
+        raise InvalidInput(f"moments = {checks.brief(list(moments))}: expected rising numbers of steps")
+    lengths = [held.rate, held.rate / 5] if rates is None else rates
+    attacker = Attacker(
+        model=held.model,
+        initial=held.initial,
+        moments=steps,
+        rates=tuple(checks.array("rates", list(lengths), low=0, open_low=True).tolist()),
+        test=test,
+        slots=min(max(counts), len(pool)),
+        seed=checks.integer("seed", seed, high=LARGEST_SEED),
+    )
+    tolerance = checks.number("tolerance", tolerance, low=0)
+    level = checks.number("level", level, low=0.5, high=1, open_high=True)
+    order = np.random.default_rng(attacker.seed).permutation(len(pool))
+    found = _Found.of(attacker, held, [pool.take(order[:n]) for n in counts])
+    missing = [f"{n} own samples" for n in counts if n > len(pool)]
+    names = tuple("no own data" if not s else f"{s:.0%} own data" for s in tried)
+    options = {"tolerance": tolerance, "level": level}
     return Audit(
-        method=delivery.method,
-        delivered=delivered,
-        fine_tuned=fine_tuned,
-        ray=ray,
-        average=average,
-        union=union,
-        extrapolated=extrapolated,
-        repeated=repeated,
-        alone=alone,
-        full=tested(full.params),
-        margin=margin,
-        leaks=tuple(name for name, gain in gained.items() if gain > margin),
+        method=held.method,
+        shares=tuple(tried),
+        own_sizes=tuple(min(n, len(pool)) for n in counts),
+        promises=np.array([held.promises[k] for k in held.attacked()]),
+        delivered=np.array([one[0]["as delivered"].mean() for one in found.by_one]),
+        alone=np.array([each.mean() for each in found.alone]),
+        by_one=_by_attack(found.by_one),
+        by_several={name: row[0] for name, row in _by_attack([found.by_several]).items()},
+        full=held.full_accuracy(test),
+        fine_tuning=judge(
+            found.excess_of_one(held, names, level), untested=[*missing, *held.untried()], **options
+        ),
+        coalition=(
+            Verdict(word=HOLDS, tolerance=tolerance, level=level, worst=None, because="by construction")
+            if held.nested  # the best member can do by itself what all of them do
+            else judge(found.excess_of_several(held, names, level), untested=missing, **options)
+        ),
     )
 
 
-def _search(model: Model, start: np.ndarray, through: np.ndarray, own: Samples) -> np.ndarray:
-    """The point on a line whose loss on own samples is lowest."""
-    points = start + REACH[:, None] * (through - start)
-    return points[int(np.argmin(_losses(model, jnp.asarray(points), own.inputs, own.labels)))]
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Held:
+    """What recipients hold, the worst model first; equal models count once."""
+
+    method: str
+    model: Classifier
+    initial: Any
+    rate: float
+    promises: tuple[float, ...]
+    params: tuple[Any, ...]
+    predicts: tuple[Predict, ...]
+    full: Any = None
+    nested: bool = False
+
+    @classmethod
+    def of(cls, delivery: Delivery | CheckpointDelivery, model: Classifier | None) -> _Held:
+        if isinstance(delivery, CheckpointDelivery):
+            return cls(**delivery.held_by_recipients(model))
+        known, different = delivery.full, []
+        for given in sorted(delivery.models, key=lambda one: one.achieved):
+            if not any(given.params is not None and _same(given.params, other.params) for other in different):
+                different.append(given)
+        return cls(
+            method=delivery.method,
+            model=known.model if model is None else model,
+            initial=known.initial,
+            rate=known.rate,
+            promises=tuple(one.promised for one in different),
+            params=tuple(one.params for one in different),
+            predicts=tuple(one.predict for one in different),
+            full=known.params,
+            nested=delivery.method in NESTED,
+        )
+
+    def full_accuracy(self, test: Samples) -> float:
+        if self.full is None:
+            return float("nan")
+        return float(np.mean(np.asarray(self.model.predict(self.full, test.inputs)) == test.labels))
+
+    def untried(self) -> tuple[str, ...]:
+        """Attacks that a recipient could make and that cannot be made here."""
+        if all(params is None for params in self.params) or isinstance(self.model, Trainable):
+            return ()
+        tunable = callable(getattr(self.model, "tuned", None)) and hasattr(self.params[0], "partial_fit")
+        return () if tunable else ("training this kind of model further",)
+
+    def attacked(self) -> list[int]:
+        """The recipient of the best model of each promise."""
+        return sorted({promise: k for k, promise in enumerate(self.promises)}.values())
 
 
-@partial(jax.jit, static_argnums=0)
-def _losses(model: Model, points: Array, inputs: Array, labels: Array) -> Array:
-    return jax.vmap(lambda point: model.loss(point, inputs, labels))(points)
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Found:
+    """Correctness on the test samples: candidates by attack, for each share of own data."""
+
+    alone: list[np.ndarray]
+    by_one: list[list[dict[str, np.ndarray]]]
+    by_several: list[dict[str, np.ndarray]]
+
+    @classmethod
+    def of(cls, attacker: Attacker, held: _Held, owns: Sequence[Samples]) -> _Found:
+        together = slice(-MOST_COLLUDING, None)
+        return cls(
+            alone=[chosen(attacker.alone(own)) for own in owns],
+            by_one=[
+                [attacker.by_one(held.params[k], held.predicts[k], own) for own in owns] for k in held.attacked()
+            ],
+            by_several=[
+                by_several(attacker, held.params[together], held.predicts[together], own) for own in owns
+            ],
+        )
+
+    def excess_of_one(self, held: _Held, names: Sequence[str], level: float) -> list[Excess]:
+        cells = len(self.by_one) * len(names)
+        found, rows = [], list(self.by_one)
+        if held.nested:  # the best member can make the others' models itself, and attack with all of them
+            rows[-1] = [{**one, **all_} for one, all_ in zip(rows[-1], self.by_several, strict=True)]
+        for k, attacks in zip(held.attacked(), rows, strict=True):
+            for name, alone, tried in zip(names, self.alone, attacks, strict=True):
+                best, right = _best(tried)
+                where = f"promised {held.promises[k]:g}, {name}, {best}"
+                found.append(exceed(where, right, (held.promises[k], alone), level=level, cells=cells))
+        return found
+
+    def excess_of_several(self, held: _Held, names: Sequence[str], level: float) -> list[Excess]:
+        found, promise = [], max(held.promises)
+        for place, (name, alone, tried) in enumerate(zip(names, self.alone, self.by_several, strict=True)):
+            if not tried:
+                continue
+            best, right = _best(tried)
+            member = max((_best(one[place])[1] for one in self.by_one), key=lambda row: float(row.mean()))
+            where = f"all together, {name}, {best}"
+            found.append(exceed(where, right, (promise, alone, member), level=level, cells=len(names)))
+        return found
 
 
-def _union(initial: np.ndarray, params: np.ndarray) -> np.ndarray:
-    """What anybody received: per coordinate, the mean over those whose value is not the initial one."""
-    received = params != initial
-    sums = np.where(received, params, 0).sum(axis=0)
-    return np.where(received.any(axis=0), sums / np.maximum(received.sum(axis=0), 1), initial)
+def _best(tried: Mapping[str, np.ndarray]) -> tuple[str, np.ndarray]:
+    """The attack that recovers most, and the correctness of the best candidate of all attacks."""
+    best = max(tried, key=lambda name: float(tried[name].mean(axis=1).max()))
+    return best, chosen(np.vstack(list(tried.values())))
 
 
-def _majority(answers: list[np.ndarray], test: Samples, classes: int) -> float:
-    votes = np.stack([np.bincount(column, minlength=classes) for column in np.array(answers).T])
-    return float(np.mean(votes.argmax(axis=1) == test.labels))
+def _by_attack(rows: Sequence[Sequence[Mapping[str, np.ndarray]]]) -> dict[str, np.ndarray]:
+    """Accuracy of the best candidate by attack, shape (rows, shares); NaN where an attack was not made."""
+    names = dict.fromkeys(name for row in rows for cell in row for name in cell)
+    return {
+        name: np.array([[float(chosen(c[name]).mean()) if name in c else np.nan for c in row] for row in rows])
+        for name in names
+    }
 
 
-def _repeated(delivery: Delivery, test: Samples, seed: int) -> float:
-    draw = np.random.default_rng(seed)
-    best = max(delivery.models, key=lambda given: given.knob)
-    width = NUDGE * np.ptp(test.inputs, axis=0)
-    answers = [
-        best.predict(test.inputs + draw.uniform(-1, 1, test.inputs.shape) * width) for _ in range(REPEATS)
-    ]
-    return _majority(answers, test, delivery.full.model.classes)
+def _own(delivery: Delivery | CheckpointDelivery, own: Samples | None, joint: int | None) -> tuple[Samples, int]:
+    """Where own samples are taken from, and how many the joint data are."""
+    pooled = None if isinstance(delivery, CheckpointDelivery) else delivery.full.samples
+    pool = pooled if own is None else own
+    if pool is None:
+        raise InvalidInput("own is missing: expected samples from which recipients' own are taken")
+    known = joint if joint is not None else (len(pooled) if pooled is not None else None)
+    if known is None:
+        raise InvalidInput("joint is missing: expected how many samples the joint model was trained on")
+    return pool, checks.integer("joint", known, low=1)
+
+
+def _same(one: Any, other: Any) -> bool:
+    if isinstance(one, np.ndarray) and isinstance(other, np.ndarray):
+        return one.shape == other.shape and bool(np.array_equal(one, other))
+    return one is other

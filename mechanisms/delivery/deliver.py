@@ -6,17 +6,18 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
-from jaxtyping import Float
 from numpy.typing import ArrayLike
 
 from contracts import checks
 from contracts.errors import InvalidInput
 from mechanisms.datasets import Samples
-from mechanisms.delivery.families import FAMILIES, METHODS, UNSAFE_METHODS, Family
+from mechanisms.delivery.families import FAMILIES, METHODS, NESTED, UNSAFE_METHODS, Family, check_model
 from mechanisms.delivery.full_model import FullModel
 from mechanisms.delivery.responses import RandomisedResponse
+from mechanisms.protocols import check_inputs
 from mechanisms.seeds import LARGEST_SEED
 
 
@@ -40,7 +41,7 @@ class DeliveredModel:
     standard_error: float
     met: bool
     knob: float
-    params: Float[np.ndarray, " size"] | None
+    params: Any
     predict: Callable[[ArrayLike], np.ndarray]
     remark: str
 
@@ -55,7 +56,10 @@ class Delivery:
 
     Attributes:
         method: how models were weakened.
-        safe: whether a coalition learns no more than its best member, by construction.
+        coalition_proof: "by construction", where a coalition holds nothing that its best member does not hold;
+            "broken: ..." where together they are known to hold more; else "to be audited".
+        fine_tuning_proof: "to be audited": whether a recipient with data of its own gets more than it was
+            promised depends on model and data, and `audit` measures it.
         full: the full model.
         full_accuracy: its accuracy on the held-out samples.
         held_out: number of held-out samples.
@@ -63,7 +67,8 @@ class Delivery:
     """
 
     method: str
-    safe: bool
+    coalition_proof: str
+    fine_tuning_proof: str
     full: FullModel
     full_accuracy: float
     held_out: int
@@ -75,8 +80,8 @@ class Delivery:
         return all(model.met for model in self.models)
 
     def __repr__(self) -> str:
-        kind = "nested" if self.safe else "UNSAFE"
-        head = f"{self.method} ({kind}), full model {self.full_accuracy:.3f} on {self.held_out} held-out samples"
+        head = f"{self.method}, full model {self.full_accuracy:.3f} on {self.held_out} held-out samples"
+        head += f"; coalition-proof: {self.coalition_proof}; fine-tuning-proof: {self.fine_tuning_proof}"
         return "\n  ".join([head, *map(repr, self.models)])
 
 
@@ -95,9 +100,10 @@ def deliver(
     Methods, safe: "early-stop" (a point on the training path), "nested-subset" (retrained on fewer samples),
     "top-changes" (only the parameters that changed most), "masked" (only some parameters), "noisy",
     "quantised". All recipients' models come from one nested family (`mechanisms.delivery.families`): equal
-    promises get equal models, and a coalition learns no more than its best member. Safe says nothing of what
-    a recipient can gain by training further on data of its own: `audit` measures that, and early-stopped and
-    subset models gain least.
+    promises get equal models, and, but for the first two, a coalition holds nothing that its best member does
+    not hold. What a recipient gains by training further on data of its own is another question, which no
+    method settles by construction: `audit` measures it. The first two take any model, the others one whose
+    parameters are a vector.
 
     Methods, unsafe: see `UNSAFE_METHODS`; they are refused unless `allow_unsafe` is given.
 
@@ -124,7 +130,7 @@ def deliver(
     >>> digits = load("digits")
     >>> full = train_full(MultilayerPerceptron(features=64, classes=10), digits.train)
     >>> deliver(full, [0.8, 0.99], held_out=digits.validation)
-    early-stop (nested), full model 0.9... on 359 held-out samples
+    early-stop, full model 0.9... on 359 held-out samples; coalition-proof: to be audited; fine-tuning-proof: ...
       promised 0.800, achieved 0... +- 0.021
       promised 0.990, achieved 0.9... +- 0.0...: above the full model, which is given
     """
@@ -137,8 +143,8 @@ def deliver(
     promises = checks.array("accuracies", np.atleast_1d(checks.numbers("accuracies", accuracies)), low=0, high=1)
     if len(held_out) == 0:
         raise InvalidInput("held_out has no samples: expected at least one")
-    if held_out.inputs.shape[1] != full.model.features:
-        raise InvalidInput(f"held_out has {held_out.inputs.shape[1]} features: expected {full.model.features}")
+    check_inputs("held_out", full.model, held_out.inputs)
+    check_model(method, full.model)
     if tolerance is not None:
         tolerance = checks.number("tolerance", tolerance, low=0)
     seed = checks.integer("seed", seed, high=LARGEST_SEED)
@@ -150,12 +156,24 @@ def deliver(
         models.append(make(full, float(promise), best, held_out, method, tolerance, level_seed))
     return Delivery(
         method=method,
-        safe=method not in UNSAFE_METHODS,
+        coalition_proof=coalition_standing(method),
+        fine_tuning_proof="to be audited",
         full=full,
         full_accuracy=best,
         held_out=len(held_out),
         models=tuple(models),
     )
+
+
+def coalition_standing(method: str) -> str:
+    """What is known of coalitions before an audit.
+
+    >>> coalition_standing("masked"), coalition_standing("early-stop")
+    ('by construction', 'to be audited')
+    """
+    if method in UNSAFE_METHODS:
+        return f"broken: {UNSAFE_METHODS[method]}"
+    return "by construction" if method in NESTED else "to be audited"
 
 
 def _calibrate(

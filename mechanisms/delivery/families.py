@@ -1,12 +1,12 @@
 """Families of ever weaker models: one knob from the initial model to the full one.
 
 A family gives the parameters at each of its levels, from 0 (nothing of the training) to `levels` (all of
-it). It is a fixed path: the seed decides it once for all recipients. The safe families are nested. Masked,
-top-changes and quantised models at a lower level can be computed from the one at a higher level, and a noisy
-one is the better one with independent noise added, so a coalition holds nothing that its best member does not
-hold. Early-stopped and nested-subset models come from earlier steps, or fewer samples, of the same training:
-there a coalition could extrapolate, and that it gains nothing is measured (`audit`), not proven. Families
-that give recipients independent draws, or a model from which a higher level follows by arithmetic, are
+it). It is a fixed path: the seed decides it once for all recipients. Masked, top-changes, quantised and noisy
+models are *nested*: whoever holds a better one can make worse ones itself, of the same distribution as the
+others hold (forget coordinates, round to a coarser grid, add noise), so a coalition holds nothing that its best
+member does not hold. Early-stopped and nested-subset models come from earlier steps, or fewer samples, of the
+same training: there a coalition could extrapolate, and whether it gains is measured (`audit`), not proven.
+Families that give recipients independent draws, or a model from which a higher level follows by arithmetic, are
 unsafe.
 """
 
@@ -14,11 +14,13 @@ from __future__ import annotations
 
 import abc
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from contracts.errors import InvalidInput
-from mechanisms.delivery.full_model import FullModel, descend
+from mechanisms.delivery.full_model import FullModel
+from mechanisms.protocols import Fittable, Trainable, VectorModel
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -39,7 +41,7 @@ class Family(abc.ABC):
         """The highest level, at which the full model is given."""
 
     @abc.abstractmethod
-    def at(self, level: int) -> np.ndarray:
+    def at(self, level: int) -> Any:
         """Return the parameters at a level from 0 to `levels`."""
 
     @property
@@ -53,9 +55,14 @@ class Family(abc.ABC):
 
 
 class EarlyStop(Family):
-    """A point on the training path; between two recorded moments the path is taken as straight."""
+    """A point on the training path; between two recorded vectors the path is taken as straight."""
 
     BETWEEN = 16
+
+    @property
+    def between(self) -> int:
+        """Levels from one recorded moment to the next: one, where parameters are no vectors."""
+        return self.BETWEEN if isinstance(self.full.model, VectorModel) else 1
 
     @property
     def levels(self) -> int:
@@ -65,15 +72,15 @@ class EarlyStop(Family):
                 "full.path is missing: method 'early-stop' expects the training path; train with "
                 "train_full, or with checkpoints=True"
             )
-        return (len(self.full.path) - 1) * self.BETWEEN
+        return (len(self.full.path) - 1) * self.between
 
-    def at(self, level: int) -> np.ndarray:
+    def at(self, level: int) -> Any:
         """Return the point of the path."""
         assert self.full.path is not None
-        before, part = divmod(level, self.BETWEEN)
+        before, part = divmod(level, self.between)
         if part == 0:
             return self.full.path[before]
-        share = part / self.BETWEEN
+        share = part / self.between
         return (1 - share) * self.full.path[before] + share * self.full.path[before + 1]
 
 
@@ -92,7 +99,7 @@ class NestedSubset(Family):
             raise InvalidInput("full.samples is missing: method 'nested-subset' expects pooled training samples")
         return len(self.full.samples) * self.BETWEEN
 
-    def at(self, level: int) -> np.ndarray:
+    def at(self, level: int) -> Any:
         """Retrain on `level / 16` samples."""
         full = self.full
         if level in (0, self.levels):
@@ -101,9 +108,7 @@ class NestedSubset(Family):
         count = len(full.samples)
         weights = np.empty(count)
         weights[self.draw(0).permutation(count)] = np.clip(level / self.BETWEEN - np.arange(count), 0, 1)
-        return descend(
-            full.model, full.initial, full.samples, steps=full.steps, rate=full.rate, weights=weights
-        )[-1]
+        return full.retrained(full.samples, weights)
 
 
 class Masked(Family):
@@ -225,11 +230,32 @@ FAMILIES: dict[str, type[Family]] = {
     "interpolated": Interpolated,
 }
 
+# Methods that take any model, and what they need of it; all others are arithmetic on a vector of parameters.
+_NEEDED: dict[str, tuple[tuple[type, ...], str]] = {
+    "early-stop": ((), ""),
+    "nested-subset": ((Trainable, Fittable), "a model with descend or fit"),
+    "randomised-response": ((), ""),
+}
+
+
+def check_model(method: str, model: Any) -> None:
+    """Refuse a method on a model that lacks what the method needs.
+
+    Raises:
+        InvalidInput: naming what is needed.
+    """
+    kinds, words = _NEEDED.get(method, ((VectorModel,), "a model whose parameters are a vector"))
+    if kinds and not isinstance(model, kinds):
+        raise InvalidInput(f"method = {method!r} with {model!r:.60}: expected {words}, or 'early-stop'")
+
+
 UNSAFE_METHODS = {
     "independent-masks": "the union of several recipients' masks is the full model",
     "independent-noise": "the average of several recipients' models is the full model",
     "interpolated": "one recipient who knows the initial model extrapolates to the full model",
     "randomised-response": "the majority of answers to slightly changed inputs is the full model's",
 }
+# What is true of a method whatever the model: lower levels follow from higher ones alone.
+NESTED = ("top-changes", "masked", "noisy", "quantised")
 SAFE_METHODS = tuple(name for name in FAMILIES if name not in UNSAFE_METHODS)
 METHODS = (*SAFE_METHODS, *UNSAFE_METHODS)

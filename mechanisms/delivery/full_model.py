@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
+from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jax import Array
-from jaxtyping import Float
 from numpy.typing import ArrayLike
 
 from contracts import checks
 from contracts.errors import InvalidInput
 from mechanisms.datasets import Samples
-from mechanisms.models import Model
+from mechanisms.protocols import Classifier, Fittable, Trainable, VectorModel, answers, check_inputs
 from mechanisms.rounds import TrainingRun
 
 
@@ -24,28 +21,30 @@ class FullModel:
     """A trained model from which weaker ones are made.
 
     Attributes:
-        model: the classifier.
+        model: any classifier (`mechanisms.protocols`).
         initial: parameters before training; recipients usually know them.
         params: parameters after training: the full model.
-        path: parameters from `initial` to `params`, one row per step or round; needed by "early-stop".
+        path: parameters from `initial` to `params`, one entry per step, round or checkpoint; needed by
+            "early-stop".
         samples: the pooled training samples; needed by "nested-subset".
-        steps: full-batch gradient steps that "nested-subset" retrains with.
+        steps: gradient steps that "nested-subset" retrains with.
         rate: their length.
     """
 
-    model: Model
-    initial: Float[np.ndarray, " size"]
-    params: Float[np.ndarray, " size"]
-    path: Float[np.ndarray, "moments size"] | None = None
+    model: Classifier
+    initial: Any
+    params: Any
+    path: Any = None
     samples: Samples | None = None
     steps: int = 300
     rate: float = 0.5
 
     def __post_init__(self):
-        for name in ("initial", "params"):
-            checks.array(name, getattr(self, name), length=self.model.size)
-        if self.path is not None and np.shape(self.path)[1:] != (self.model.size,):
-            raise InvalidInput(f"path of shape {np.shape(self.path)}: expected (moments, {self.model.size})")
+        if isinstance(self.model, VectorModel):
+            for name in ("initial", "params"):
+                checks.array(name, getattr(self, name), length=self.model.size)
+            if self.path is not None and np.shape(self.path)[1:] != (self.model.size,):
+                raise InvalidInput(f"path of shape {np.shape(self.path)}: expected (moments, {self.model.size})")
         checks.integer("steps", self.steps, low=1)
         checks.number("rate", self.rate, low=0, open_low=True)
 
@@ -60,18 +59,30 @@ class FullModel:
         path = run.checkpoints[: run.returned_round + 1] if len(run.checkpoints) else None
         return cls(model=run.model, initial=run.initial, params=run.params, path=path, samples=samples)
 
-    def accuracy(self, params: ArrayLike, samples: Samples) -> float:
+    def accuracy(self, params: Any, samples: Samples) -> float:
         """Accuracy of some parameters of this model on samples, in [0, 1]."""
-        return self.model.accuracy(params, samples.inputs, samples.labels)
+        return float(np.mean(answers(self.model, params, samples.inputs) == samples.labels))
+
+    def retrained(self, samples: Samples, weights: ArrayLike | None = None) -> Any:
+        """Parameters that the same training reaches on weighted samples, from the same start."""
+        if isinstance(self.model, Trainable):
+            inputs, labels = samples.inputs, samples.labels
+            path = self.model.descend(
+                self.initial, inputs, labels, moments=[self.steps], rate=self.rate, weights=weights
+            )
+            return path[-1]
+        if isinstance(self.model, Fittable):
+            return self.model.fit(samples.inputs, samples.labels, weights=weights)
+        raise InvalidInput(f"model = {self.model!r:.60}: expected one with descend or fit, to be trained again")
 
 
 def train_full(
-    model: Model, samples: Samples, *, steps: int = 300, rate: float = 0.5, seed: int = 0
+    model: Classifier, samples: Samples, *, steps: int = 300, rate: float = 0.5, seed: int = 0
 ) -> FullModel:
-    """Train on pooled samples by full-batch gradient descent, keeping the path.
+    """Train on pooled samples, keeping the path of models that are trained by steps.
 
     Args:
-        model: the classifier.
+        model: the classifier; one with `descend` is trained by gradient steps, one with `fit` is fitted.
         samples: at least one.
         steps: gradient steps.
         rate: their length.
@@ -86,41 +97,48 @@ def train_full(
     """
     if len(samples) == 0:
         raise InvalidInput("samples is empty: expected at least one sample")
-    if samples.inputs.shape[1] != model.features:
-        raise InvalidInput(f"samples have {samples.inputs.shape[1]} features: expected {model.features}")
+    check_inputs("samples", model, samples.inputs)
     steps = checks.integer("steps", steps, low=1)
     rate = checks.number("rate", rate, low=0, open_low=True)
-    initial = model.initial(seed)
-    path = descend(model, initial, samples, steps=steps, rate=rate)
+    start, path = trained_path(model, samples, moments=range(steps + 1), rate=rate, seed=seed)
+    kept = path if isinstance(model, Trainable) else None
     return FullModel(
-        model=model, initial=initial, params=path[-1], path=path, samples=samples, steps=steps, rate=rate
+        model=model, initial=start, params=path[-1], path=kept, samples=samples, steps=steps, rate=rate
     )
 
 
+def trained_path(
+    model: Classifier,
+    samples: Samples,
+    *,
+    moments: Sequence[int],
+    rate: float,
+    weights: ArrayLike | None = None,
+    seed: int = 0,
+) -> tuple[Any, Any]:
+    """Where a model starts, and its parameters after so many steps; of one that is fitted, start and end.
+
+    Raises:
+        InvalidInput: the model can be neither trained nor fitted.
+    """
+    inputs, labels = samples.inputs, samples.labels
+    start = model.initial(seed) if callable(getattr(model, "initial", None)) else None  # type: ignore[attr-defined]
+    if isinstance(model, Trainable):
+        return start, model.descend(start, inputs, labels, moments=moments, rate=rate, weights=weights)
+    if isinstance(model, Fittable):
+        return start, [start, model.fit(inputs, labels, weights=weights, seed=seed)]
+    raise InvalidInput(f"model = {model!r:.60}: expected one with descend or fit, to be trained")
+
+
 def descend(
-    model: Model,
-    initial: ArrayLike,
+    model: Trainable,
+    initial: Any,
     samples: Samples,
     *,
     steps: int,
-    rate: Array | float,
+    rate: float,
     weights: ArrayLike | None = None,
-) -> Float[np.ndarray, "moments size"]:
-    """Return the path of full-batch gradient descent on weighted samples, the start included."""
-    counted = jnp.ones(len(samples)) if weights is None else jnp.asarray(weights)
-    start = jnp.asarray(initial)
-    path = descent_path(model, steps, start, samples.inputs, samples.labels, counted, rate)
-    return np.vstack([np.asarray(initial), np.asarray(path)])
-
-
-@partial(jax.jit, static_argnums=(0, 1))
-def descent_path(
-    model: Model, steps: int, start: Array, inputs: Array, labels: Array, weights: Array, rate: Array | float
-) -> Array:
-    """The points of gradient descent on weighted samples after each step, shape (steps, size); compiled."""
-
-    def step(params, _):
-        after = params - rate * jax.grad(model.loss)(params, inputs, labels, weights)
-        return after, after
-
-    return jax.lax.scan(step, start, length=steps)[1]
+) -> Any:
+    """Return the path of gradient descent on weighted samples, the start included."""
+    moments = range(steps + 1)
+    return model.descend(initial, samples.inputs, samples.labels, moments=moments, rate=rate, weights=weights)

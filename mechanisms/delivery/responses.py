@@ -32,7 +32,7 @@ class RandomisedResponse:
     def predict(self, inputs: ArrayLike) -> np.ndarray:
         """Return the answers, shape (samples,)."""
         rows = np.ascontiguousarray(inputs, dtype=np.float64)
-        answers = self.full.model.predict(self.full.params, rows).copy()
+        answers = np.array(self.full.model.predict(self.full.params, rows))
         for index, row in enumerate(rows):
             key = self.secret.to_bytes(16, "little", signed=False)
             digest = hashlib.blake2b(row.tobytes(), key=key, digest_size=16).digest()

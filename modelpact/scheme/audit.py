@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from modelpact.scheme import baselines
+from modelpact.scheme.attacked import attacks
 from modelpact.scheme.pilot import curve_of
 from modelpact.scheme.replays import Draw, Outcome
 from modelpact.scheme.settings import Scheme
@@ -33,6 +34,9 @@ def audit(scheme: Scheme, records: Mapping[str, Record]) -> Made:
         "honest": honest,
         "promises_met": all(participants[k]["met"] for k in draw.accepted),
         "assumptions": _assumptions(scheme, draw, records, honest),
+        "delivery": {"method": scheme.delivery.method, **records["deliver"].result["proofs"]},
+        "attacks": attacks(scheme, draw, records),
+        "edited": {name: list(pair) for record in records.values() for name, pair in record.edited.items()},
     }
     if scheme.audit.baselines and honest:
         found["baselines"] = baselines.carry_out(draw, honest, curve_of(records["fit"], "central"))

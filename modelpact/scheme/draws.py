@@ -16,6 +16,7 @@ from scipy import stats
 
 from contracts.checks import integer
 from mechanisms.fairness import over_runs
+from modelpact.scheme.preflight import Preflight
 from modelpact.scheme.settings import Scheme
 from modelpact.scheme.stages import Stage
 from modelpact.scheme.timeline import run_scheme
@@ -29,6 +30,7 @@ def run_draws(
     *,
     draws: int,
     on_stage: Callable[[int, Stage, bool], None] | None = None,
+    on_preflight: Callable[[Preflight], None] | None = None,
 ) -> list[dict[str, Any]]:
     """Carry out several draws and return their audits.
 
@@ -37,6 +39,7 @@ def run_draws(
         folder: of the first draw; the others' are `draws/001`, `draws/002`, ... in it.
         draws: how many, at least one.
         on_stage: called before each stage with the draw and whether the stage has been done already.
+        on_preflight: called once, before anything is trained in the first draw.
 
     Raises:
         InvalidInput: as `run_scheme`.
@@ -52,9 +55,9 @@ def run_draws(
             if on_stage is not None:
                 on_stage(k, stage, done)
 
-        audits.append(
-            run_scheme(scheme.at_seed(seed_of(scheme.seed, k)), where, on_stage=report)["audit"].result
-        )
+        first = None if k else on_preflight
+        one = scheme.at_seed(seed_of(scheme.seed, k))
+        audits.append(run_scheme(one, where, on_stage=report, on_preflight=first)["audit"].result)
     return audits
 
 
@@ -115,7 +118,7 @@ def _rationality(audits: Sequence[dict[str, Any]]) -> dict[str, Any]:
     gains = _by_draw(audits, lambda row: row["replayed"]["utility"] - row["alone"]["utility"])
     promised = _by_draw(audits, lambda row: -row["promised_gain_by_option"]["alone"])
     worse = _by_draw(audits, lambda row: row["replayed"]["utility"] < row["alone"]["utility"])
-    return {"gain": _mean(gains), "promised_gain": _mean(promised), "share_worse_than_alone": _mean(worse)}
+    return {"gain": _mean(gains), "promised_gain": _mean(promised), "share_worse_than_alone": _mean_share(worse)}
 
 
 def _switching(scheme: Scheme, audits: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -151,7 +154,7 @@ def _cheating(audits: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     for kind in kinds:
         gains = _by_draw(audits, lambda row, kind=kind: row["gain_by_cheating"][kind])
         passed = _by_draw(audits, lambda row, kind=kind: row["cheating"][kind]["accepted"])
-        found.append({"kind": kind, "gain": _mean(gains), "accepted": _mean(passed)})
+        found.append({"kind": kind, "gain": _mean(gains), "accepted": _mean_share(passed)})
     return found
 
 
@@ -188,7 +191,7 @@ def _rule(name: str, audits: Sequence[dict[str, Any]], read: Callable[[dict[str,
         "trained": _mean([float(f["trained"]) for f in figures if f["trained"] is not None]),
         "best_accuracy": _mean([float(np.max(f["accuracy"])) for f in figures]),
         "utility": _mean([float(np.mean(f["utility"])) for f in figures]),
-        "share_worse_than_alone": _mean([float(w) for w in worse]),
+        "share_worse_than_alone": _mean_share([float(w) for w in worse]),
     }
 
 
@@ -237,6 +240,21 @@ def _mean(figures: Sequence[float], confidence: float = CONFIDENCE) -> dict[str,
         "high": float(found.high),
         "draws": len(figures),
     }
+
+
+def _mean_share(shares: Sequence[float], confidence: float = CONFIDENCE) -> dict[str, Any]:
+    """The mean of shares with an interval inside [0, 1]; without one for fewer than two.
+
+    It is the exact binomial interval with the sum of the shares for the number of successes: of all variables in
+    [0, 1] with the same mean those that are 0 or 1 vary most.
+    """
+    count, total = len(shares), float(np.sum(shares))
+    if count < 2:
+        return {"mean": total if count else None, "low": None, "high": None, "draws": count}
+    tail = (1.0 - confidence) / 2.0
+    low = float(stats.beta.ppf(tail, total, count - total + 1.0)) if total > 0 else 0.0
+    high = float(stats.beta.isf(tail, total + 1.0, count - total)) if total < count else 1.0
+    return {"mean": total / count, "low": low, "high": high, "draws": count}
 
 
 def _share(events: Sequence[bool]) -> dict[str, Any]:

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 import numpy as np
 from scipy import stats
 
+from contracts.errors import InvalidInput
 from mechanisms.datasets import Samples
-from mechanisms.delivery import deliver
+from mechanisms.delivery import Delivery, audit, deliver
 from mechanisms.delivery.full_model import FullModel
 from mechanisms.models import Model
 from modelpact.scheme.menu import Menu
@@ -141,14 +142,16 @@ def hand_over(scheme: Scheme, inputs: Mapping[str, Record]) -> Made:
     """Make each participant's model, weakened to what it is owed."""
     rewards = inputs["settle"].result["rewards"]
     if not rewards:
-        return {"method": scheme.delivery.method, "models": []}, {}
+        return {"method": scheme.delivery.method, "models": [], "proofs": {}}, {}
+    full, held_out = full_model(scheme, inputs), samples(inputs["data"], "validation")
     given = deliver(
-        full_model(scheme, inputs),
+        full,
         [reward["owed_accuracy"] for reward in rewards],
-        held_out=samples(inputs["data"], "validation"),
+        held_out=held_out,
         method=scheme.delivery.method,
         seed=scheme.seed,
     )
+    proofs = _proofs(scheme, given, held_out)
     models, arrays = [], {}
     for reward, model in zip(rewards, given.models, strict=True):
         models.append(
@@ -163,7 +166,30 @@ def hand_over(scheme: Scheme, inputs: Mapping[str, Record]) -> Made:
         )
         assert model.params is not None  # safe methods deliver parameters
         arrays[f"params_{reward['seat']}"] = _narrow(model.params)
-    return {"method": given.method, "models": models}, arrays
+    return {"method": given.method, "models": models, "proofs": proofs}, arrays
+
+
+def _proofs(scheme: Scheme, given: Delivery, held_out: Samples) -> dict[str, str]:
+    """What is known of coalitions and of fine-tuning; audited where the scheme asks for one of them.
+
+    Recipients' own samples are taken from the joint data, which they delivered, and judged on the coordinator's.
+
+    Raises:
+        InvalidInput: the models fail what the scheme asks for, or are not shown to meet it.
+    """
+    wanted = scheme.delivery.requires
+    if not wanted:
+        return {"coalition-proof": given.coalition_proof, "fine-tuning-proof": given.fine_tuning_proof}
+    rates = [scheme.training.rate]
+    found = audit(given, test=held_out, tolerance=scheme.delivery.tolerance, rates=rates, seed=scheme.seed)
+    verdicts = {"coalition-proof": found.coalition, "fine-tuning-proof": found.fine_tuning}
+    for name in wanted:
+        if not verdicts[name].holds:
+            raise InvalidInput(
+                f"[delivery] requires {name!r}, and {given.method!r} is not shown to be: {verdicts[name]}:"
+                " nothing is delivered; expected another method, more validation samples or a larger tolerance"
+            )
+    return {name: str(verdict) for name, verdict in verdicts.items()}
 
 
 TRAIN = Stage(

@@ -24,17 +24,19 @@ import numpy as np
 from jax import Array
 from scipy import stats
 
-from contracts.errors import InvalidInput, NotConverged
+from contracts.errors import NotConverged
 from contracts.measured.learning_curves import FAMILIES, CurveFit, fit_curve
 from contracts.measured.measurements import Measurements
 from contracts.problem.accuracy import FAMILIES as CURVES
 from contracts.problem.accuracy import AccuracyCurve, PowerLaw
 from contracts.problem.data_tables import family
 from mechanisms.datasets import Samples
+from mechanisms.delivery.full_model import trained_path
 from mechanisms.models import Model
-from modelpact.scheme.settings import Scheme, Training
+from modelpact.scheme.settings import Scheme
 from modelpact.scheme.stages import Made, Record, Stage
 from modelpact.scheme.stock import share_of_stock
+from modelpact.scheme.tables import Training
 from modelpact.scheme.trainers import classifier
 from modelpact.scheme.world import samples, stream
 
@@ -51,11 +53,6 @@ def measure(scheme: Scheme, inputs: Mapping[str, Record]) -> Made:
     data, settings = inputs["data"], scheme.measuring
     held, validation = samples(data, "pilot"), samples(data, "validation")
     most = int(LARGEST_SHARE * len(held))
-    if most < 2 * settings.smallest:
-        raise InvalidInput(
-            f"[data] pilot leaves {len(held)} samples: too little data, expected at least"
-            f" {int(np.ceil(2 * settings.smallest / LARGEST_SHARE))} for models of {settings.smallest} and more"
-        )
     sizes = np.unique(np.geomspace(settings.smallest, most, settings.sizes).round().astype(int))
     shape = {"features": data.result["features"], "classes": data.result["classes"]}
     model = classifier(scheme.model, **shape)
@@ -75,6 +72,9 @@ def train_weighted(
 ) -> np.ndarray:
     """Models trained centrally, one per row of sample weights, with as many steps as a participant's epochs."""
     steps = training.rounds * training.epochs
+    if not isinstance(model, Model):
+        options = {"moments": [steps], "rate": training.rate, "seed": seed}
+        return np.stack([trained_path(model, part, weights=row, **options)[1][-1] for row in weights])
     start = jnp.asarray(model.initial(seed))
     return np.asarray(
         _train_weighted(model, steps, start, part.inputs, part.labels, jnp.asarray(weights), training.rate)

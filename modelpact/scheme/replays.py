@@ -10,13 +10,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 
 from contracts.records import frozen
 from mechanisms.datasets import Samples
 from mechanisms.delivery import deliver
-from mechanisms.delivery.full_model import FullModel, descent_path
+from mechanisms.delivery.full_model import FullModel
 from mechanisms.models import Model
 from modelpact.scheme.checking import Checker
 from modelpact.scheme.handover import model_of
@@ -103,7 +102,9 @@ class Draw:
         start = self.model.initial(self.scheme.seed)
         steps = training.rounds * training.epochs
         path = np.asarray(
-            descent_path(self.model, steps, jnp.asarray(start), inputs, labels, weights, training.rate),
+            self.model.descend(
+                start, inputs, labels, moments=range(steps + 1), rate=training.rate, weights=weights
+            ),
             dtype=np.float64,
         )
         pool = Samples(inputs=inputs[:used], labels=labels[:used])
@@ -111,7 +112,7 @@ class Draw:
             model=self.model,
             initial=start,
             params=path[-1],
-            path=np.vstack([start, path]),
+            path=path,
             samples=pool,
             steps=steps,
             rate=training.rate,

@@ -31,6 +31,9 @@ def show_run(out: Console, folder: Path, audit: dict[str, Any]) -> None:
         f" says {assumed['curve']['published']:.3f}, its central estimate {assumed['curve']['central']:.3f}.",
         markup=False,
     )
+    if proofs := audit.get("delivery"):
+        stated = "; ".join(f"{name}: {verdict}" for name, verdict in proofs.items() if name != "method")
+        out.print(f"Delivered by {proofs['method']}. {stated}.", markup=False)
     for note in notes(audit):
         out.print(f"Note: {note}", markup=False)
     if "baselines" in audit:
@@ -130,7 +133,11 @@ def failures(summary: dict[str, Any]) -> list[str]:
 
 def notes(audit: dict[str, Any]) -> list[str]:
     """Where this draw was not what the theory assumes."""
-    assumed, found = audit["assumptions"], []
+    assumed = audit["assumptions"]
+    found = [
+        f"{name}.json was edited by hand: digest {before[:12]} as written, {after[:12]} as found"
+        for name, (before, after) in audit.get("edited", {}).items()
+    ]
     same = assumed["contributors"] == assumed["contributors_expected"]
     if not assumed.get("contributors_as_expected", same):
         found.append(
@@ -145,8 +152,44 @@ def notes(audit: dict[str, Any]) -> list[str]:
         found.append(f"the data of {who}, who is not honest, were accepted")
     for who in assumed["honest_refused"]:
         found.append(f"{who}, who is honest, was refused")
+    found.extend(attacked(audit))
+    found.extend(worse_than_alone(audit))
     found.extend(f"pilot: {text}" for text in assumed["irregularities_of_the_pilot"])
     return found
+
+
+def attacked(audit: dict[str, Any]) -> list[str]:
+    """What attackers on updates did to the joint model; none if there were none."""
+    attacks = audit.get("attacks")
+    if not attacks:
+        return []
+    refused = [one["name"] for one in attacks["attackers"] if not one["accepted"]]
+    sent = [f"{one['name']} ({one['attack']})" for one in attacks["attackers"] if one["accepted"]]
+    found = [f"{name} meant to attack updates, and its data were refused: nothing of it was trained on"
+             for name in refused]  # fmt: skip
+    if sent:
+        cost = attacks["accuracy_without_attack"] - attacks["accuracy"]
+        found.append(
+            f"updates of {', '.join(sent)} were attacks: under {attacks['aggregation']!r} the joint model has"
+            f" {attacks['accuracy']:.3f}, without them {attacks['accuracy_without_attack']:.3f}"
+            f" ({0.0 - cost:+.3f}); they moved its parameters by {attacks['moved']:.0%} of what training does."
+            " Their data are good, so no check of data finds them, and they are paid"
+        )
+    return found
+
+
+def worse_than_alone(audit: dict[str, Any]) -> list[str]:
+    """Who honest did worse than alone on this draw, and why that can be; none if nobody did."""
+    rows = [audit["participants"][k] for k in audit.get("honest", [])]
+    worse = [row for row in rows if row["replayed"]["utility"] < row["alone"]["utility"] - 1e-9]
+    if not worse:
+        return []
+    losses = ", ".join(f"{r['name']} by {r['alone']['utility'] - r['replayed']['utility']:.1f}" for r in worse)
+    return [
+        f"{len(worse)} of {len(rows)} honest participants did worse than alone ({losses}): the menu keeps"
+        " everybody better off in expectation, over the luck of who comes and of which samples are drawn, and"
+        " not on every draw; --draws shows how often"
+    ]
 
 
 def mean(figure: dict[str, Any], digits: int = 1) -> str:

@@ -3,10 +3,13 @@
 A stage is a function of the scheme and of earlier stages' records, and returns a record: a `result` of plain
 values and named `arrays`. On disk a record is `<stage>.json` and, if it has arrays, `<stage>.npz` beside it:
 
-    {"format": "modelpact.scheme/2", "stage": "train",
+    {"format": "modelpact.scheme/3", "stage": "train",
      "settings": digest of the tables of the scheme that the stage reads, and its seed,
      "inputs": {"verify": digest of that record, ...},
      "arrays": SHA-256 of the .npz, or null,
+     "digest": of the record as it was written,
+     "form": the kinds of values in its result (`modelpact.scheme.form`),
+     "edited": {"settle": [digest as written, digest as found], ...} of earlier records that were edited,
      "result": {...}}
 
 A record's digest covers its result and its arrays and nothing else. A stage is done if its file is there and
@@ -15,11 +18,14 @@ carried out. The JSON is written last and atomically, so a run that is killed an
 first stage that was not finished.
 
 Any stage can be done by the real world instead: edit a record's `result`, or write a whole record with
-`write_record`, and run the scheme again. It is kept, and what depends on it is done again.
+`write_record`, and run the scheme again. It is kept, and what depends on it is done again. An edited record must
+have the form of what was written, and every later record, the audit and the report name it with both digests.
+That shows what somebody changed by hand; whoever also changes the digests in all files is not found out.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import io
 import json
@@ -30,12 +36,13 @@ from typing import Any
 
 import numpy as np
 
-from contracts.errors import InvalidInput
+from contracts.errors import InvalidInput, ModelpactError
 from contracts.records import frozen
 from contracts.storage import write_atomically
+from modelpact.scheme.form import form_of, misfit
 from modelpact.scheme.settings import Scheme
 
-FORMAT = "modelpact.scheme/2"
+FORMAT = "modelpact.scheme/3"
 
 
 @frozen
@@ -46,11 +53,13 @@ class Record:
         result: plain values, as JSON holds them.
         arrays: by name; NumPy arrays without objects.
         digest: SHA-256 of both.
+        edited: the records, this one or earlier ones, that were edited: digest as written and as found.
     """
 
     result: dict[str, Any]
     arrays: Mapping[str, np.ndarray]
     digest: str = ""
+    edited: Mapping[str, tuple[str, str]] = dataclasses.field(default_factory=dict)
 
 
 Made = tuple[dict[str, Any], dict[str, np.ndarray]]
@@ -94,6 +103,7 @@ def run_stages(
         InvalidInput: the folder cannot be written, or whatever a stage refuses.
     """
     _make(folder)
+    clean(folder, stages)
     records: dict[str, Record] = {}
     for stage in stages:
         inputs = {name: records[name] for name in stage.after}
@@ -101,13 +111,37 @@ def run_stages(
         if on_stage is not None:
             on_stage(stage, found is not None)
         if found is None:
-            write_record(folder, stage, scheme, inputs, *stage.carry_out(scheme, inputs))
+            write_record(folder, stage, scheme, inputs, *_carried_out(stage, scheme, inputs))
             # what later stages see is what the files say, whether this run wrote them or an earlier one
             found = read_record(folder, stage, scheme, inputs)
             if found is None:
                 raise InvalidInput(f"{folder / stage.name}.json cannot be read back: expected what was written")
         records[stage.name] = found
     return records
+
+
+def _carried_out(stage: Stage, scheme: Scheme, inputs: Mapping[str, Record]) -> Made:
+    """What a stage makes of its inputs; what an edited one makes impossible is said in one line."""
+    names = sorted({name for record in inputs.values() for name in record.edited})
+    try:
+        return stage.carry_out(scheme, inputs)
+    except ModelpactError:
+        raise
+    except (ArithmeticError, AssertionError, LookupError, TypeError, ValueError) as error:
+        if not names:
+            raise
+        words = " ".join(str(error).split())[:120]
+        raise InvalidInput(
+            f"stage {stage.name!r} cannot use the edited {', '.join(f'{name}.json' for name in names)}:"
+            f" {type(error).__name__}: {words}"
+        ) from error
+
+
+def clean(folder: Path, stages: Sequence[Stage]) -> None:
+    """Remove what writes that were killed have left of these stages' files."""
+    for stage in stages:
+        for left in folder.glob(f".{stage.name}.[jn]*.tmp"):
+            left.unlink(missing_ok=True)
 
 
 def write_record(
@@ -135,15 +169,23 @@ def write_record(
         "settings": _settings(stage, scheme),
         "inputs": {name: inputs[name].digest for name in stage.after},
         "arrays": None if packed is None else _sha(packed),
+        "digest": "",
+        "form": form_of(result),
+        "edited": {name: list(pair) for name, pair in _edits(inputs).items()},
         "result": result,
     }
+    content["digest"] = digest_of(content)
     if packed is not None:
         write_atomically(folder / f"{stage.name}.npz", packed)
     write_atomically(folder / f"{stage.name}.json", json.dumps(content, indent=1, allow_nan=False) + "\n")
 
 
 def read_record(folder: Path, stage: Stage, scheme: Scheme, inputs: Mapping[str, Record]) -> Record | None:
-    """The record of a stage, or None if it is missing, damaged, or was made from something else."""
+    """The record of a stage, or None if it is missing, damaged, or was made from something else.
+
+    Raises:
+        InvalidInput: it was edited, and is not of the form that was written.
+    """
     try:
         content = json.loads((folder / f"{stage.name}.json").read_bytes())
         packed = (folder / f"{stage.name}.npz").read_bytes() if content["arrays"] is not None else None
@@ -155,13 +197,29 @@ def read_record(folder: Path, stage: Stage, scheme: Scheme, inputs: Mapping[str,
             "arrays": None if packed is None else _sha(packed),
         }
         same = all(content[key] == value for key, value in expected.items())
-        if not same or not isinstance(content["result"], dict):
+        written, form, result = content["digest"], content["form"], content["result"]
+        if not same or not isinstance(written, str):
             return None
         arrays = {} if packed is None else _unpack(packed)
+        digest = digest_of(content)
     except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile):
         return None
-    digest = _sha(_canonical({"result": content["result"], "arrays": content["arrays"]}))
-    return Record(result=content["result"], arrays=arrays, digest=digest)
+    edits = _edits(inputs)
+    if digest != written:
+        if wrong := misfit(result, form):
+            raise InvalidInput(f"{folder / stage.name}.json was edited: {wrong}")
+        edits[stage.name] = (written, digest)
+    return Record(result=result, arrays=arrays, digest=digest, edited=edits)
+
+
+def digest_of(content: Mapping[str, Any]) -> str:
+    """Of a record: its result and its arrays, and nothing else."""
+    return _sha(_canonical({"result": content["result"], "arrays": content["arrays"]}))
+
+
+def _edits(inputs: Mapping[str, Record]) -> dict[str, tuple[str, str]]:
+    """The edited records that these come from."""
+    return {name: pair for record in inputs.values() for name, pair in record.edited.items()}
 
 
 def _settings(stage: Stage, scheme: Scheme) -> str:

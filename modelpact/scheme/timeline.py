@@ -11,6 +11,7 @@ from modelpact.scheme.checking import VERIFY
 from modelpact.scheme.handover import DELIVER, SETTLE, TRAIN, record_of, training_job
 from modelpact.scheme.menu import DESIGN, PUBLISH
 from modelpact.scheme.pilot import FIT, PILOT
+from modelpact.scheme.preflight import Preflight, preflight
 from modelpact.scheme.settings import Scheme
 from modelpact.scheme.stages import Record, Stage, read_record, run_stages, write_record
 from modelpact.scheme.trainers import Trained, TrainingJob, find_trainer
@@ -20,21 +21,38 @@ STAGES = (DATA, PILOT, FIT, DESIGN, PUBLISH, SIGN, CONTRIBUTE, VERIFY, TRAIN, SE
 
 
 def run_scheme(
-    scheme: Scheme, folder: str | Path, *, on_stage: Callable[[Stage, bool], None] | None = None
+    scheme: Scheme,
+    folder: str | Path,
+    *,
+    on_stage: Callable[[Stage, bool], None] | None = None,
+    on_preflight: Callable[[Preflight], None] | None = None,
 ) -> dict[str, Record]:
     """Carry out a scheme in a folder, from where an earlier run stopped, and return all records.
 
     Args:
-        scheme: what to carry out; see `modelpact.scheme.settings.read_scheme`.
+        scheme: what to carry out; see `modelpact.scheme.scheme_file.read_scheme`.
         folder: where every stage leaves its record.
         on_stage: called before each stage with whether it has been done already.
+        on_preflight: called with what the data allow before anything is trained; not if that is done already.
 
     Raises:
-        InvalidInput: an unknown trainer, too little data, or a folder that cannot be written.
+        InvalidInput: an unknown trainer, too little data (before anything is trained), or a folder that cannot
+            be written.
         Infeasible: no menu makes participants better off than they are alone.
     """
     find_trainer(scheme.training.trainer)  # before any work is done
-    return run_stages(scheme, Path(folder), STAGES, on_stage=on_stage)
+    place = Path(folder)
+    records = run_stages(scheme, place, STAGES[:1], on_stage=on_stage)
+    waiting = read_record(place, PILOT, scheme, records) is None
+    allowed = preflight(scheme, records["data"], timed=waiting and on_preflight is not None)
+    if waiting and on_preflight is not None:
+        on_preflight(allowed)
+
+    def report(stage: Stage, done: bool) -> None:
+        if on_stage is not None and stage.name != "data":
+            on_stage(stage, done)
+
+    return run_stages(scheme, place, STAGES, on_stage=report)
 
 
 def read_job(folder: str | Path, scheme: Scheme) -> TrainingJob:

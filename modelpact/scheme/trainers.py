@@ -37,7 +37,8 @@ from mechanisms.local_training import LocalTraining
 from mechanisms.models import Model, MultilayerPerceptron, SoftmaxRegression
 from mechanisms.rounds import Round
 from mechanisms.training import train as train_in_rounds
-from modelpact.scheme.settings import ModelShape, Training
+from modelpact.scheme.entry import made_model
+from modelpact.scheme.tables import ModelShape, Training
 
 
 @frozen
@@ -85,6 +86,8 @@ def classifier(shape: ModelShape, *, features: int, classes: int) -> Model:
     >>> classifier(ModelShape(hidden=[8]), features=4, classes=3)
     MultilayerPerceptron(features=4, classes=3, hidden=(8,))
     """
+    if shape.factory:
+        return made_model(shape.factory, shape.content, features, classes)
     if shape.hidden:
         return MultilayerPerceptron(features=features, classes=classes, hidden=shape.hidden)
     return SoftmaxRegression(features=features, classes=classes)

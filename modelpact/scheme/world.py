@@ -11,9 +11,10 @@ from contracts.errors import InvalidInput
 from mechanisms.attacks import flip_labels
 from mechanisms.datasets import Samples, load
 from modelpact.scheme.menu import Menu
-from modelpact.scheme.settings import HONEST, Scheme, Seat
+from modelpact.scheme.settings import Scheme
 from modelpact.scheme.stages import Made, Record, Stage
 from modelpact.scheme.stock import share_of_stock
+from modelpact.scheme.tables import HONEST, Seat
 
 TIE = 1e-9  # relative
 CHANGE = 0.01  # standard deviation of what a copy is changed by, so that no two are equal

@@ -17,7 +17,7 @@ from mechanisms.delivery import (
     deliver,
     train_full,
 )
-from mechanisms.delivery.families import FAMILIES
+from mechanisms.delivery.families import FAMILIES, NESTED
 from mechanisms.models import MultilayerPerceptron, SoftmaxRegression
 from mechanisms.training import train
 
@@ -67,49 +67,78 @@ def test_promises_are_met_without_bias_over_seeds(method):
 SAFE_WITH_SLOW = [pytest.param(m, marks=pytest.mark.slow) if m == "nested-subset" else m for m in SAFE_METHODS]
 
 
+QUICK = {"shares": [0.1], "moments": [0, 30, 100], "rates": [0.5]}
+
+
 @pytest.mark.parametrize("method", SAFE_WITH_SLOW)
 def test_a_coalition_gains_nothing_from_the_safe_methods(method):
-    for accuracies in (TARGETS, [0.8] * 5, [0.6, 0.79, 0.8, 0.81]):
-        delivery = give(accuracies, method, seed=2)
-        assert delivery.safe
-        found = audit(delivery, own=OWN, test=DIGITS.test)
-        assert found.leaks == ()
-        assert found.average <= found.delivered.max() + found.margin
-        assert found.union <= found.delivered.max() + found.margin
+    delivery = give([0.6, 0.79, 0.8, 0.81], method, seed=2)
+    found = audit(delivery, test=DIGITS.test, **QUICK)
+    # of points on a training path an extrapolation gains a little, and 497 samples leave open how much
+    assert found.coalition_proof if method in NESTED else found.coalition.word != "leaks", found
+    assert max(each[0] for each in found.by_several.values()) < found.delivered.max() + 0.1
+    assert delivery.coalition_proof == ("by construction" if method in NESTED else "to be audited")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("method", [m for m in SAFE_METHODS if m != "nested-subset"])
 def test_coalitions_gain_nothing_over_seeds(method):
     gains = []
-    for seed in range(6):
+    for seed in range(3):
         digits = load("digits", validation=450, test=497, seed=seed)
-        held, own = digits.validation.take(range(400)), digits.validation.take(range(400, 450))
         full = train_full(MODEL, digits.train, seed=seed)
-        delivery = deliver(full, [0.6, 0.7, 0.8], held_out=held, method=method, seed=seed)
-        found = audit(delivery, own=own, test=digits.test)
-        tuned = max(found.delivered.max(), found.fine_tuned.max())
-        gains.append([found.average - found.delivered.max(), found.union - found.delivered.max()])
-        assert found.extrapolated <= tuned + found.margin
-        assert found.ray.max() <= tuned + found.margin
-    assert np.mean(gains, axis=0).max() < 0.02
+        delivery = deliver(full, [0.6, 0.7, 0.8], held_out=digits.validation, method=method, seed=seed)
+        found = audit(delivery, test=digits.test, **QUICK)
+        assert found.coalition.word != "leaks"
+        together = max(each[-1] for each in found.by_several.values())
+        gains.append(together - max(found.recovered[-1, -1], found.alone[-1]))
+    assert np.mean(gains) < 0.05
 
 
 def test_negative_controls_leak_the_full_model():
-    for method, attack in (
-        ("independent-masks", "union"),
-        ("independent-noise", "average"),
-        ("interpolated", "ray"),
-        ("randomised-response", "repeated"),
-    ):
+    for method, attack in (("independent-masks", "union"), ("independent-noise", "average")):
         delivery = give([0.8] * 10, method, seed=2)
-        found = audit(delivery, own=OWN, test=DIGITS.test)
-        assert not delivery.safe
-        assert attack in found.leaks
-        recovered = np.max(getattr(found, attack))
-        assert recovered > found.full - 0.03
-    one = audit(give(0.8, "interpolated"), own=OWN, test=DIGITS.test)
-    assert "ray" in one.leaks
+        found = audit(delivery, test=DIGITS.test, **QUICK)
+        assert delivery.coalition_proof.startswith("broken")
+        assert found.coalition.word == "leaks"
+        assert found.by_several[attack][0] > found.full - 0.03
+    for method, attack in (("interpolated", "ray"), ("randomised-response", "asked again")):
+        found = audit(give(0.8, method, seed=2), test=DIGITS.test, **QUICK)
+        assert found.fine_tuning.word == "leaks"
+        assert found.by_one[attack][0, -1] > found.full - 0.03
+
+
+def test_a_model_of_80_brought_back_to_92_by_fifty_samples_is_a_leak():
+    delivery = give(0.8, "top-changes")
+    # fifty own samples are 6 % of the joint data
+    found = audit(delivery, own=OWN, test=DIGITS.test, shares=[50 / len(DIGITS.train)], rates=[0.5])
+    assert found.by_one["fine-tuned"][0, 1] > 0.88
+    assert found.fine_tuning.word == "leaks"
+    assert not found.fine_tuning_proof
+    assert found.alone[1] < 0.85
+    assert "leaks" in repr(found)
+
+
+def test_what_own_data_give_by_themselves_is_no_leak():
+    found = audit(give(0.8, "top-changes"), test=DIGITS.test, shares=[0.9], moments=[0, 300], rates=[0.5])
+    assert found.recovered[0, 1] > 0.9
+    assert found.fine_tuning.holds, found
+
+
+def test_own_data_that_are_not_there_are_not_shown_to_be_harmless():
+    found = audit(
+        give(0.99, "early-stop"), own=OWN, test=DIGITS.test, shares=[0.05, 0.5], moments=[0], rates=[1]
+    )
+    assert found.fine_tuning.word == found.coalition.word == "open"
+    assert "own samples" in found.fine_tuning.untested[0]
+
+
+def test_few_test_samples_leave_a_verdict_open():
+    words = [
+        audit(give(0.8, "early-stop"), test=DIGITS.test.take(range(count)), **QUICK).fine_tuning.word
+        for count in (25, 497)
+    ]
+    assert words[0] == "open"
 
 
 def test_equal_promises_get_equal_models_from_the_safe_methods_only():
@@ -240,26 +269,12 @@ def test_delivered_models_can_be_sent(method):
     assert np.array_equal(received.predict(inputs), model.predict(inputs))
 
 
-def test_audit_reports_what_own_samples_alone_give_and_repeats():
+def test_audit_repeats():
     delivery = give([0.7, 0.8], "early-stop")
-    first, second = (audit(delivery, own=OWN, test=DIGITS.test) for _ in range(2))
-    assert np.array_equal(first.fine_tuned, second.fine_tuned)
-    assert first.alone < first.full
+    first, second = (audit(delivery, own=OWN, test=DIGITS.test, **QUICK) for _ in range(2))
+    assert np.array_equal(first.recovered, second.recovered)
     assert first.delivered.tolist() == [on_test(model.params) for model in delivery.models]
-    assert "leaks: none" in repr(first)
-
-
-@pytest.mark.slow
-def test_early_stopped_models_are_recovered_less_than_masked_ones():
-    early, masked = [], []
-    for seed in range(4):
-        digits = load("digits", validation=450, test=497, seed=seed)
-        held, own = digits.validation.take(range(400)), digits.validation.take(range(400, 450))
-        full = train_full(MODEL, digits.train, seed=seed)
-        for method, found in (("early-stop", early), ("top-changes", masked)):
-            delivery = deliver(full, 0.8, held_out=held, method=method, seed=seed)
-            found.append(audit(delivery, own=own, test=digits.test).fine_tuned[0])
-    assert np.mean(early) < np.mean(masked) - 0.05
+    assert np.all(first.by_one["fine-tuned"][:, 0] != first.by_one["fine-tuned"][:, 0])  # NaN without own data
 
 
 EMPTY = Samples(inputs=np.zeros((0, 64)), labels=np.zeros(0, int))
@@ -281,9 +296,10 @@ EMPTY = Samples(inputs=np.zeros((0, 64)), labels=np.zeros(0, int))
         (lambda: audit(give(0.5, "masked"), own=EMPTY, test=DIGITS.test), "own has no samples"),
         (lambda: audit(give(0.5, "masked"), own=OWN, test=load("iris").test), "test has 4 features"),
         (lambda: audit(give(0.5, "masked"), own=OWN, test=OWN, seed=-1), "seed = -1"),
-        (lambda: audit(give(0.5, "masked"), own=OWN, test=OWN, steps=0), "steps = 0"),
+        (lambda: audit(give(0.5, "masked"), own=OWN, test=OWN, moments=[3, 1]), "moments = [3, 1]"),
+        (lambda: audit(give(0.5, "masked"), own=OWN, test=OWN, shares=[0]), "shares[0] = 0"),
         (lambda: train_full(MODEL, EMPTY), "samples is empty"),
-        (lambda: train_full(MODEL, load("iris").train), "samples have 4 features"),
+        (lambda: train_full(MODEL, load("iris").train), "samples has 4 features"),
         (lambda: train_full(MODEL, HELD, steps=0), "steps = 0"),
         (
             lambda: FullModel(model=MODEL, initial=FULL.initial, params=np.zeros(3)),

@@ -9,7 +9,9 @@ from mechanisms.coalitions import Coalition
 from mechanisms.datasets import load
 from mechanisms.sample_file import read_samples
 from modelpact.conflict import read_conflict_file
-from modelpact.scheme.settings import Data, Scheme, read_scheme
+from modelpact.scheme.scheme_file import read_scheme
+from modelpact.scheme.settings import Scheme
+from modelpact.scheme.tables import Data
 
 INPUTS, LABELS = load_wine(return_X_y=True)
 WORDS = np.array(["a", "b, or so", "c"])

@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from contracts.errors import InvalidInput
+from mechanisms.conflict import measure_conflict
 from modelpact.conflict import conflict, read_conflict_file
+from modelpact.conflict_kept import kept
 
 SMALL = """
 [coalition]
@@ -30,7 +32,8 @@ gain = 0.05
 
 
 @pytest.fixture
-def config(tmp_path):
+def config(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     path = tmp_path / "conflict.toml"
     path.write_text(SMALL)
     return path
@@ -52,7 +55,69 @@ def test_table_json_and_plot(config, tmp_path, capsys):
 
 def test_json_on_standard_output_is_json_alone(config, capsys):
     assert conflict(config, json=True) == 0
-    assert json.loads(capsys.readouterr().out)["sweeps"][0]["knob"] == "representativeness"
+    found = json.loads(capsys.readouterr().out)
+    assert found["sweeps"][0]["knob"] == "representativeness"
+    assert found["finished"]
+
+
+TWO = (
+    SMALL.replace('rules = ["mean", "median"]', 'rules = ["mean"]')
+    + """
+[[sweep]]
+knob = "representativeness"
+values = [3]
+rules = ["median"]
+seeds = 2
+"""
+)
+
+
+def test_a_stopped_command_shows_keeps_and_goes_on(config, tmp_path, capsys, monkeypatch):
+    config.write_text(TWO)
+    asked, measure = [], measure_conflict
+
+    def stopping(*arguments, on_rule=None, **options):
+        asked.append((options["knob"], tuple(options["rules"])))
+        if options["rules"] == ["median"]:
+            raise KeyboardInterrupt
+        return measure(*arguments, on_rule=on_rule, **options)
+
+    monkeypatch.setattr("modelpact.conflict.measure_conflict", stopping)
+    with pytest.raises(KeyboardInterrupt):
+        conflict(config)
+    printed = capsys.readouterr()
+    assert "2 of 2 sweeps to measure, 2 rules: about" in printed.err
+    assert "mean" in printed.out
+    half = json.loads((tmp_path / "conflict-conflict.json").read_text())
+    assert len(half["sweeps"]) == 1
+    assert not half["finished"]
+    asked.clear()
+    monkeypatch.setattr(
+        "modelpact.conflict.measure_conflict", lambda **options: asked.append(1) or measure(**options)
+    )
+    assert conflict(config) == 0
+    printed = capsys.readouterr()
+    assert "1 of 2 sweeps to measure" in printed.err
+    assert len(asked) == 1
+    assert "mean" in printed.out
+    assert "median" in printed.out
+    whole = json.loads((tmp_path / "conflict-conflict.json").read_text())
+    assert whole["finished"]
+    assert whole["sweeps"][0] == half["sweeps"][0]
+    # done already: shown from what is kept; a changed sweep is measured again
+    asked.clear()
+    assert conflict(config) == 0
+    assert asked == []
+    assert capsys.readouterr().err == ""
+    config.write_text(TWO.replace("values = [3]", "values = [2]"))
+    assert conflict(config) == 0
+    assert len(asked) == 1
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"sweeps": [{"settings": "x"}]}', '{"sweeps": 3}'])
+def test_files_that_hold_no_sweeps_are_no_sweeps(tmp_path, content):
+    (tmp_path / "kept.json").write_text(content)
+    assert kept(tmp_path / "kept.json") == {}
 
 
 @pytest.mark.parametrize("name", ["conflict.toml", "conflict_open_checks.toml"])

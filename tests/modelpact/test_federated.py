@@ -12,8 +12,8 @@ from mechanisms.rounds import Round
 from modelpact.federated import VARIABLE, _hand_out, flower
 from modelpact.flower_node import joining, local_work, read_job
 from modelpact.scheme import read_scheme
-from modelpact.scheme.settings import ModelShape, Training
 from modelpact.scheme.stages import run_stages
+from modelpact.scheme.tables import ModelShape, Training
 from modelpact.scheme.timeline import STAGES
 from modelpact.scheme.trainers import TrainingJob, classifier, federated
 

@@ -409,7 +409,7 @@ def audit_file(folder, contract, **changes) -> Path:
     if contract is not None:
         result["contract"] = fingerprint(contract)
     path = folder / "audit.json"
-    path.write_text(json.dumps({"format": "modelpact.scheme/2", "stage": "audit", "result": result, "more": 1}))
+    path.write_text(json.dumps({"format": "modelpact.scheme/3", "stage": "audit", "result": result, "more": 1}))
     return path
 
 
@@ -441,7 +441,7 @@ def test_an_audit_is_told_of_and_a_broken_promise_comes_first(clinics, tmp_path,
     [
         ('{"format": ', "not the audit of a scheme"),
         ("{}", "missing required field"),
-        ('{"format": "modelpact.scheme/2", "stage": "train", "result": {}}', "participants"),
+        ('{"format": "modelpact.scheme/3", "stage": "train", "result": {}}', "participants"),
     ],
 )
 def test_what_is_no_audit_is_refused(clinics, tmp_path, text, message):

@@ -8,7 +8,8 @@ import pytest
 from contracts.errors import InvalidInput
 from modelpact.cli import main
 from modelpact.scheme.report import failures, mean, notes, share
-from modelpact.scheme.settings import BEHAVIOURS, read_scheme, scheme_from_data
+from modelpact.scheme.scheme_file import read_scheme, scheme_from_data
+from modelpact.scheme.tables import BEHAVIOURS
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").rglob("scheme.toml"))
 GOOD = """

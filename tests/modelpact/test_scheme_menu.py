@@ -17,7 +17,7 @@ from contracts.measured.measurements import Measurements
 from mechanisms.datasets import Samples
 from modelpact.scheme import menu
 from modelpact.scheme.pilot import cautious_curve, deviations, standard_error
-from modelpact.scheme.settings import scheme_from_data
+from modelpact.scheme.scheme_file import scheme_from_data
 from modelpact.scheme.stages import Record
 from modelpact.scheme.world import pad, with_label_noise
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from contracts.errors import InvalidInput
 from modelpact.scheme import stages
-from modelpact.scheme.settings import scheme_from_data
+from modelpact.scheme.scheme_file import scheme_from_data
 from modelpact.scheme.stages import Stage, read_record, run_stages, write_record
 
 POPULATION = {"costs": [1.0, 0.5], "probabilities": [0.5, 0.5], "participants": 3}
