@@ -66,11 +66,11 @@ def fairness(standalone: ArrayLike, final: ArrayLike) -> Fairness:
     undefined = ""
     if len(alone) < 2:
         undefined = "correlation undefined: one participant"
-    elif np.ptp(alone) == 0:
+    elif _equal(alone):
         undefined = "correlation undefined: all standalone accuracies are equal"
-    elif np.ptp(end) == 0:
+    elif _equal(end):
         undefined = "correlation undefined: all final accuracies are equal"
-    varied = len(alone) > 1 and np.ptp(alone) > 0
+    varied = len(alone) > 1 and not _equal(alone)
     return Fairness(
         pearson=math.nan if undefined else _correlation(alone, end),
         spearman=math.nan if undefined else _correlation(stats.rankdata(alone), stats.rankdata(end)),
@@ -79,6 +79,11 @@ def fairness(standalone: ArrayLike, final: ArrayLike) -> Fairness:
         mean=float(end.mean()),
         undefined=undefined,
     )
+
+
+def _equal(accuracies: np.ndarray) -> bool:
+    """Whether all are the same up to the last digits: what differs there is rounding, not merit."""
+    return bool(np.ptp(accuracies) <= 8 * np.finfo(float).eps)
 
 
 def _correlation(first: np.ndarray, second: np.ndarray) -> float:

@@ -4,6 +4,7 @@ Every rule is a pure function of an (n, d) array, NumPy or JAX; `aggregate` reac
 """
 
 from mechanisms.aggregation.behaviour import Defender, error_rejection, fltrust, loss_rejection, roni, zeno
+from mechanisms.aggregation.bounds import robustness_bound
 from mechanisms.aggregation.centers import centered_clipping, geometric_median, norm_clipping
 from mechanisms.aggregation.coordinatewise import mean, mean_around_median, median, trimmed_mean
 from mechanisms.aggregation.distance import bulyan, krum, minimum_diameter, multi_krum
@@ -38,6 +39,7 @@ __all__ = [
     "nearest_neighbour_mixing",
     "norm_clipping",
     "register",
+    "robustness_bound",
     "roni",
     "rules",
     "trimmed_mean",

@@ -157,6 +157,7 @@ def minimum_diameter(updates: Any, *, malicious: int) -> Any:
         least=2 * f + 1,
         needs=f"2 * malicious + 1 = {2 * f + 1}",
         tolerated=f,
+        alike=0,
         malicious=f,
     )
 
@@ -183,4 +184,4 @@ def _minimum_diameter(values: Any, present: Any, *, malicious: int) -> Any:
 
 def _at_least(factor: int, malicious: int) -> dict[str, Any]:
     least = factor * malicious + 3
-    return {"least": least, "needs": f"{factor} * malicious + 3 = {least}", "tolerated": malicious}
+    return {"least": least, "needs": f"{factor} * malicious + 3 = {least}", "tolerated": malicious, "alike": 0}

@@ -70,7 +70,7 @@ def _around(core: Any, rule: str, updates: Any, own: Any, tolerance: float) -> A
         raise InvalidInput(f"own has shape {own.shape}: expected {values.shape[1:]}")
     if isinstance(own, jax.Array) or isinstance(values, jax.Array):
         values, own = jnp.asarray(values), jnp.asarray(own)
-    return run_rule(core, values, own, nonnegative("tolerance", tolerance), rule=rule)
+    return run_rule(core, values, own, nonnegative("tolerance", tolerance), rule=rule, alike=1)
 
 
 def _accept(values: Any, present: Any, own: Any, tolerance: Any) -> Any:

@@ -54,6 +54,7 @@ def nearest_neighbour_mixing(updates: Any, *, malicious: int) -> Any:
         least=2 * f + 1,
         needs=f"2 * malicious + 1 = {2 * f + 1}",
         tolerated=f,
+        alike=0,
         keep=len(as_updates(updates)) - f,
     )
 

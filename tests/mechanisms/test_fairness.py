@@ -26,6 +26,9 @@ def test_correlations_are_what_scipy_says_and_undefined_when_they_are():
         assert math.isnan(undefined.spearman)
         assert why in undefined.undefined
         assert why in str(undefined)
+    nearly = fairness([0.5, 0.6, 0.8], [0.1 + 0.2, 0.3, 0.3])  # equal but for the last digit
+    assert math.isnan(nearly.pearson)
+    assert "all final accuracies are equal" in nearly.undefined
     assert fairness([0.5, 0.6], [0.7, 0.7]).slope == pytest.approx(0, abs=1e-12)
     nothing = over_runs([math.nan, math.nan])
     assert (nothing.runs, nothing.undefined) == (0, 2)
