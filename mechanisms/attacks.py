@@ -6,13 +6,16 @@ the attacks they were made with: `steer` knows most, the honest updates, the rul
 
 Sources: C. Xie, O. Koyejo, I. Gupta, "Fall of empires", UAI 2019 (inner-product manipulation); G. Baruch, M.
 Baruch, Y. Goldberg, "A little is enough", NeurIPS 2019; S. P. Karimireddy, L. He, M. Jaggi, ICLR 2022
-(mimic); V. Shejwalkar, A. Houmansadr, "Manipulating the Byzantine", NDSS 2021 (min-max, min-sum); M. Raynal,
+(mimic); V. Shejwalkar, A. Houmansadr, "Manipulating the Byzantine", NDSS 2021 (min-max, min-sum, and the idea of
+tuning against the rule); H. Wang et al., "Attack of the tails: yes, you really can backdoor federated learning",
+NeurIPS 2020 (edge-case backdoor); M. Raynal,
 C. Troncoso, "On the conflict of robustness and learning in collaborative machine learning", IEEE S&P 2025
 (the idea of `steer`; the algorithm is ours).
 """
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -21,11 +24,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from contracts.checks import choice, integer, number, numbers
+from contracts.checks import array, choice, integer, number, numbers
 from contracts.errors import InvalidInput
 from mechanisms.aggregation.geometry import squared_distances
 from mechanisms.aggregation.updates import as_updates, namespace
 
+TUNED_SCALES = tuple(float(scale) for scale in np.geomspace(0.05, 50, 19))
 STEER_SCALES = (0.0, 0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 8.0, 12.0)
 
 
@@ -251,6 +255,131 @@ def steer(
     return sent(*choices[int(np.argmin([float(outcome(*one)) for one in choices]))])
 
 
+def tuned_little(honest: Any, *, rule: Callable[[Any], Any], colluders: int, harm: Any = None) -> Any:
+    """A little is enough with the number of deviations, either way, that does most harm after aggregation.
+
+    Knows the honest updates and the rule. Nineteen sizes from .05 to 50 deviations up and down are tried, then
+    nine between the neighbours of the best.
+
+    Args:
+        honest: (h, d) honest updates, h >= 2, NumPy or JAX.
+        rule: a function of all n = h + colluders updates, the honest ones first.
+        colluders: how many send the row.
+        harm: a function of the aggregate, smaller is better for the attacker; None is minus its squared distance
+            to the honest mean.
+
+    Raises:
+        InvalidInput: an argument out of range.
+
+    >>> from mechanisms.aggregation import mean
+    >>> tuned_little([[0.0], [2.0]], rule=mean, colluders=1).round(1)
+    array([71.7])
+    """
+    values = _several(honest, 2)
+    spread = values.std(axis=0, ddof=1)
+    both = tuple(sign * scale for scale in TUNED_SCALES for sign in (1.0, -1.0))
+    return _tuned(values, -spread, values.mean(axis=0), sorted(both), rule, colluders, harm)
+
+
+def tuned_inner_product(honest: Any, *, rule: Callable[[Any], Any], colluders: int, harm: Any = None) -> Any:
+    """Inner-product manipulation with the multiple that does most harm after aggregation.
+
+    Knows the honest updates and the rule. Arguments and search are as of `tuned_little`, the multiples positive.
+
+    >>> from mechanisms.aggregation import median
+    >>> tuned_inner_product([[1.0], [2.0], [3.0]], rule=median, colluders=1).round(2)
+    array([-0.1])
+    """
+    values = as_updates(honest, "honest")
+    mean = values.mean(axis=0)
+    return _tuned(values, -mean, 0 * mean, TUNED_SCALES, rule, colluders, harm)
+
+
+def _tuned(
+    values: Any, move: Any, base: Any, scales: Any, rule: Callable[[Any], Any], colluders: int, harm: Any
+) -> Any:
+    xp, count = namespace(values), integer("colluders", colluders, low=1)
+    center = values.mean(axis=0)
+
+    def sent(scale: Any) -> Any:
+        return (base + scale * move).astype(values.dtype)
+
+    def outcome(scale: Any) -> Any:
+        result = rule(xp.concatenate([values, xp.broadcast_to(sent(scale), (count, values.shape[1]))]))
+        return -xp.sum((result - center) ** 2) if harm is None else harm(result)
+
+    def best_of(tried: Any) -> Any:
+        if xp is jnp:
+            return jnp.argmin(jax.vmap(outcome)(tried))
+        return int(np.argmin([float(outcome(scale)) for scale in tried]))
+
+    coarse = xp.asarray(np.asarray(scales, values.dtype))
+    best = best_of(coarse)
+    low, high = coarse[xp.maximum(best - 1, 0)], coarse[xp.minimum(best + 1, len(coarse) - 1)]
+    fine = xp.concatenate([coarse[best][None], low + (high - low) * xp.linspace(0, 1, 9, dtype=values.dtype)])
+    return sent(fine[best_of(fine)])
+
+
+def edge_cases(inputs: Any, reference: Any, *, count: int) -> np.ndarray:
+    """The samples that are least likely among some, as the tail that a backdoor is put on.
+
+    Likelihood is that of a normal law fitted to the reference samples, its covariance shrunk by a tenth to a
+    multiple of the identity so that no direction without variance decides.
+
+    Args:
+        inputs: (samples, features) candidates.
+        reference: (samples, features) of the whole data.
+        count: how many to return.
+
+    Returns:
+        The indices of the `count` candidates of least likelihood, the least likely first.
+
+    Raises:
+        InvalidInput: not numbers, or `count` out of range.
+
+    >>> edge_cases([[0.0], [5.0], [-1.0]], [[0.0], [1.0], [-1.0]], count=1)
+    array([1])
+    """
+    rows, known = array("inputs", inputs, ndim=2), array("reference", reference, ndim=2)
+    if rows.shape[1] != known.shape[1]:
+        raise InvalidInput(f"reference has {known.shape[1]} features: expected {rows.shape[1]}, as inputs")
+    count = integer("count", count, low=1, high=len(rows))
+    offsets = known - known.mean(axis=0)
+    spread = offsets.T @ offsets / len(known)
+    even = max(float(np.trace(spread)) / len(spread), np.finfo(float).tiny)
+    spread = 0.9 * spread + 0.1 * even * np.eye(len(spread))
+    away = rows - known.mean(axis=0)
+    unlikely = np.einsum("ij,ij->i", away, np.linalg.solve(spread, away.T).T)
+    return np.argsort(-unlikely, kind="stable")[:count]
+
+
+def edge_case_backdoor(honest: Any, *, backdoor: Any) -> Any:
+    """Send an update learned with a backdoor on rare inputs, no farther from the honest mean than an honest
+    one is.
+
+    The projection is that of the attack's projected-gradient variant; the backdoor is what colluders learn from
+    clean data and rare inputs (`edge_cases`) under the label they want. Knows the honest updates and clean data.
+
+    Args:
+        honest: (h, d) honest updates, NumPy or JAX.
+        backdoor: the update that was learned, length d.
+
+    Raises:
+        InvalidInput: an argument out of range.
+
+    >>> edge_case_backdoor([[0.0, 1.0], [0.0, -1.0]], backdoor=[5.0, 0.0])
+    array([1., 0.])
+    """
+    values = as_updates(honest, "honest")
+    xp = namespace(values)
+    if np.shape(backdoor) != values.shape[1:]:
+        raise InvalidInput(f"backdoor has shape {np.shape(backdoor)}: expected {values.shape[1:]}")
+    center = values.mean(axis=0)
+    move = xp.asarray(backdoor) - center
+    reach, length = xp.sqrt(xp.sum((values - center) ** 2, axis=1).max()), xp.sqrt(xp.sum(move**2))
+    return (center + move * xp.minimum(1, reach / xp.where(length > 0, length, 1))).astype(values.dtype)
+
+
 def flip_labels(labels: Any, *, classes: int) -> np.ndarray:
     """Labels for a participant who trains on y -> classes - 1 - y and sends what comes out. Knows its own
     data.
@@ -301,6 +430,13 @@ ATTACKS = {
         Attack(name="min-max", function=min_max, knows=_HONEST),
         Attack(name="min-sum", function=min_sum, knows=_HONEST),
         Attack(name="infinite", function=infinite, knows="nothing"),
+        Attack(name="tuned-a-little-is-enough", function=tuned_little, knows="the honest updates, the rule"),
+        Attack(
+            name="tuned-inner-product-manipulation",
+            function=tuned_inner_product,
+            knows="the honest updates, the rule",
+        ),
+        Attack(name="edge-case-backdoor", function=edge_case_backdoor, knows="the honest updates, clean data"),
         Attack(name="steer", function=steer, knows="the honest updates, the rule, the defender's data"),
     )
 }
@@ -330,7 +466,7 @@ def attack(honest: Any, name: str, *, colluders: int, **options: Any) -> Any:
     count = integer("colluders", colluders, low=1)
     function = ATTACKS[choice("name", name, [a for a in ATTACKS if ATTACKS[a].function is not None])].function
     assert function is not None
-    if name == "steer":
+    if "colluders" in inspect.signature(function).parameters:
         options["colluders"] = count
     try:
         sent = function(values, **options)

@@ -1,10 +1,10 @@
 """Confidence sequences for the mean of bounded observations: intervals that may be looked at any time.
 
-A gambler bets against every candidate mean m; if m is true the capital is a nonnegative martingale, and by Ville's
-inequality exceeds 1/alpha at any time with probability at most alpha. The means against which neither of two
-gamblers, one for each side and each with half of the money, has become that rich form the interval; it holds at
-all times together, so one may stop when it is narrow. Nothing but the range is assumed, and it adapts to the
-variance.
+A gambler bets against every candidate mean m; if m is true the capital is a nonnegative martingale, and by
+Ville's inequality exceeds 1/alpha at any time with probability at most alpha. The means against which neither
+of two gamblers, one for each side and each with half of the money, has become that rich form the interval; it
+holds at all times together, so one may stop when it is narrow. Nothing but the range is assumed, and it adapts
+to the variance.
 
 Source: I. Waudby-Smith, A. Ramdas, "Estimating means of bounded random variables by betting", JRSS B 2024 (the
 hedged capital process with predictable plug-in bets).

@@ -123,8 +123,8 @@ def _weighted(updates: ArrayLike, weights: ArrayLike | None, most: int | None = 
 def _squeezed(rows: np.ndarray, reach: int) -> np.ndarray:
     """The rows in a unit near the median row's largest entry, none but zeros more than 2^reach away from it.
 
-    A coalition with rows so far apart has the direction of the longest, to more digits than there are; so nothing
-    is changed, and what one row holds makes no square of another's under- or overflow.
+    A coalition with rows so far apart has the direction of the longest, to more digits than there are; so
+    nothing is changed, and what one row holds makes no square of another's under- or overflow.
     """
     peaks = np.abs(rows).max(axis=1)
     if not peaks.any():

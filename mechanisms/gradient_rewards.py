@@ -9,28 +9,29 @@ more, the higher its reputation. Its own local step is not kept.
 `CosineGradientRewards()` is the method as published. `CosineGradientRewards.mended()` has what we found to be
 needed, all of it options of the same class:
 
-- `normalised`: contributions are scaled to sum 1 before they are remembered, so `memory` is the weight of the past
-  for any number of participants. (The sum of the cosines grows with their number, which shrinks it.)
+- `normalised`: contributions are scaled to sum 1 before they are remembered, so `memory` is the weight of the
+  past for any number of participants. (The sum of the cosines grows with their number, which shrinks it.)
 - `weighting="equal"`: uploads count equally in the joint step. By reputation, as published, contributions are
   measured against the step they weigh: on class-imbalanced digits one of five participants then takes up to nine
   tenths of all reputation, and who it is says little about the data.
 - `decay="linear"`: the step length falls to zero over the run, as `step * (1 - t/T)`. A constant length cannot
   settle, and the published decay of the local learning rate does not reach the server, which rescales updates.
-- `floor=0`: whoever contributes nothing, or the opposite, has reputation 0 and no reward, and may earn it back. The
-  published floor of 1e-3 pays free-riders and adversaries.
+- `floor=0`: whoever contributes nothing, or the opposite, has reputation 0 and no reward, and may earn it
+  back. The published floor of 1e-3 pays free-riders and adversaries.
 - `per_participant=True`: altruism is multiplied by the number of participants. Reputations are about 1/n, where
   tanh(beta r) is straight for every published beta, 0.5 to 2, so that the knob does nearly nothing.
-- `keep="energy"`: the kept fraction is one of the squared length. The joint step's energy sits in few entries, so
-  half of the entries are nearly the whole step and rewards come out almost alike; the fewest entries that carry
-  the fraction spread the models' accuracies as the reputations are spread.
+- `keep="energy"`: the kept fraction is one of the squared length. The joint step's energy sits in few entries,
+  so half of the entries are nearly the whole step and rewards come out almost alike; the fewest entries that
+  carry the fraction spread the models' accuracies as the reputations are spread.
 
-In both, exactly the largest entries of the whole vector are kept, ties broken by position (the published code masks
-by layer and always loses an entry); an update that is not finite, or is rounding residue of nothing, counts as zero
-instead of ending the run or being blown up to full length; a round in which the uploads cancel pays nothing.
+In both, exactly the largest entries of the whole vector are kept, ties broken by position (the published code
+masks by layer and always loses an entry); an update that is not finite, or is rounding residue of nothing,
+counts as zero instead of ending the run or being blown up to full length; a round in which the uploads cancel
+pays nothing.
 
 What neither promises: that nobody ends below what it reaches alone (`mechanisms.fairness.rationality` says who
-does), nor that rare knowledge is paid, since contributions are measured against the majority's direction. How both
-do by the paper's own measure is in `benchmarks/results/gradient_rewards.csv`.
+does), nor that rare knowledge is paid, since contributions are measured against the majority's direction. How
+both do by the paper's own measure is in `benchmarks/results/gradient_rewards.csv`.
 """
 
 from __future__ import annotations

@@ -224,10 +224,11 @@ def error_ratio(result: np.ndarray, honest: np.ndarray) -> float:
     spread = float(np.sqrt(((rows - center) ** 2).sum() / len(rows)))
     rounding = 64 * float(np.finfo(honest.dtype).eps) * float(np.abs(rows).max()) * math.sqrt(rows.shape[1])
     error = float(np.sqrt(((np.asarray(result, np.longdouble) - center) ** 2).sum()))
-    error = max(error - rounding, 0.0)
-    if not error < math.inf:
-        return math.inf
-    return 0.0 if error == 0 else (error / spread) ** 2 if spread > 0 else math.inf
+    error = error - rounding if not error <= rounding else 0.0  # what is not a number stays so
+    if error == 0:
+        return 0.0
+    ratio = error / spread if spread > 0 else math.inf
+    return ratio * ratio
 
 
 def robustness_ratio(rule: Callable[[np.ndarray], np.ndarray], values: np.ndarray, malicious: int) -> float:

@@ -4,7 +4,8 @@ They need a `Defender`: the participant or server that judges, with the model it
 What they can see is bounded by those data: an update that is right there and wrong elsewhere passes.
 
 Every rule but FLTrust is a *screen*, which says of every row whether it is accepted, and never accepts one after
-which the defender's loss is not finite; the rule averages the accepted rows, and the registry offers the screens to put before a distance rule instead.
+which the defender's loss is not finite; the rule averages the accepted rows, and the registry offers the
+screens to put before a distance rule instead.
 
 Sources: C. Xie, O. Koyejo, I. Gupta, "Zeno", ICML 2019; M. Fang, X. Cao, J. Jia, N. Gong, "Local model
 poisoning attacks to Byzantine-robust federated learning", USENIX Security 2020 (rejection by loss and by

@@ -4,25 +4,25 @@ A rule is (f, kappa)-robust if for every set S of n - f rows, whatever the other
 
     |rule(U) - mean_S|^2 <= kappa * (1/|S|) sum_S |u_i - mean_S|^2.
 
-No rule has a kappa below f / (n - 2 f). Published (Allouah, Farhadkhani, Guerraoui, Gupta, Pinot, Stephan, "Fixing
-by mixing", AISTATS 2023; quoted from memory, never exceeded in `benchmarks/robustness_bounds.py`): trimmed mean,
-Krum, median, geometric median, and what nearest-neighbour mixing makes of a bound. The others are ours, with
-h = n - f rows in S, v their mean squared distance to their mean m:
+No rule has a kappa below f / (n - 2 f). Published (Allouah, Farhadkhani, Guerraoui, Gupta, Pinot, Stephan,
+"Fixing by mixing", AISTATS 2023; quoted from memory, never exceeded in `benchmarks/robustness_bounds.py`):
+trimmed mean, Krum, median, geometric median, and what nearest-neighbour mixing makes of a bound. The others
+are ours, with h = n - f rows in S, v their mean squared distance to their mean m:
 
 * *Multi-Krum* (n - f rows): the chosen rows minimise the sum of scores, so theirs is at most that of S, 2 h^2 v.
   Each malicious one has t = n - 2 f - 1 honest rows or more among its neighbours, whose mean is within
   sqrt(h v / t) of m. With Cauchy-Schwarz, kappa = 2 f / h + (8 f + 4 f^2 / h) / t.
-* *Minimum diameter*: the chosen rows' diameter is at most that of S, whose square is at most 2 h v, and t = n - 2 f
-  of them are in S. kappa = 2 f / h + f^2 (8 + 4 / t) / h.
-* *Mean around the median*: by Chebyshev the median has (median - m)^2 <= c v in every parameter, c = 2 h / (n - 2 f);
-  the n - f values closest to it are in squares no farther than S. kappa = (sqrt(c) + sqrt(1 + c))^2.
+* *Minimum diameter*: the chosen rows' diameter is at most that of S, whose square is at most 2 h v, and t = n
+  - 2 f of them are in S. kappa = 2 f / h + f^2 (8 + 4 / t) / h.
+* *Mean around the median*: by Chebyshev the median has (median - m)^2 <= c v in every parameter, c = 2 h / (n
+  - 2 f); the n - f values closest to it are in squares no farther than S. kappa = (sqrt(c) + sqrt(1 + c))^2.
 * *Bulyan*: the same within the n - 2 f chosen rows, of which n - 3 f or more are honest, c = 2 h / (n - 4 f).
   kappa = (sqrt(c) + sqrt((1 + c) h / (n - 4 f)))^2.
-* *Smallest spectrum*: for the n - f rows whose covariance has the least top eigenvalue, and S, the means of both lie
+* *SMEA*: for the n - f rows whose covariance has the least top eigenvalue, and S, the means of both lie
   within sqrt(f / (n - 2 f) * eigenvalue) of their common rows' mean. kappa = 4 f / (n - 2 f).
 
-Clipping rules have none: they bound how long an update counts, not how far from the mean they end. Nor have rules
-that judge by directions, signs or clusters.
+Clipping rules have none: they bound how long an update counts, not how far from the mean they end. Nor have
+rules that judge by directions, signs or clusters.
 """
 
 from __future__ import annotations
@@ -94,5 +94,5 @@ _BOUNDS = {
     "minimum-diameter": _minimum_diameter,
     "mean-around-median": _mean_around_median,
     "bulyan": _bulyan,
-    "smallest-spectrum": lambda n, f: 4 * f / (n - 2 * f),
+    "smea": lambda n, f: 4 * f / (n - 2 * f),
 }

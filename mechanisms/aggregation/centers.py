@@ -18,15 +18,15 @@ from contracts.checks import array, integer, number
 from contracts.errors import InvalidInput, NotConverged
 from mechanisms.aggregation.geometry import combine, majority_spread, squared_distances, squared_lengths
 from mechanisms.aggregation.updates import as_updates, namespace, run_rule
-from mechanisms.aggregation.weiszfeld import MOST_STEPS, Median, draw_in, geometric_median_weights
+from mechanisms.aggregation.weiszfeld import MOST_STEPS, Median, draw_in, geometric_median_weights, is_far
 
 
 def geometric_median(updates: Any) -> Any:
     """Return the point with the least sum of distances to the rows, iterated to convergence.
 
     The unit vectors from the rows sum to at most 1e-9 n (JAX in float32: 1e-5 n) more than is optimal, which is
-    checked before the result is returned (`mechanisms.aggregation.weiszfeld`); so the sum of distances is at most
-    2e-9 (2e-5) of itself above the least, however far some rows lie. A row that is itself the
+    checked before the result is returned (`mechanisms.aggregation.weiszfeld`); so the sum of distances is at
+    most 2e-9 (2e-5) of itself above the least, however far some rows lie. A row that is itself the
     optimum is returned exactly; so it is when more than half of the rows are equal. If all rows lie on a line
     and n is even, every point between the two middle rows is optimal and the one half-way is returned.
 
@@ -55,38 +55,39 @@ def _geometric_median(values: Any, present: Any) -> Any:
         return _differentiable_median(values, present)
     median, point = _median(values, present)
     if median.pull > 1e-6:
-        raise NotConverged(
-            f"geometric_median: pull {median.pull:.1e} left after {MOST_STEPS} steps", best=point
-        )
+        raise NotConverged(f"geometric_median: pull {median.pull:.1e} left after {MOST_STEPS} steps", best=point)
     return point
 
 
 def _median(values: Any, present: Any) -> tuple[Median, Any]:
-    """The weights, and the point they make of the rows, far ones drawn in."""
+    """The weights, and the point they make of the rows, far ones drawn in: once, and again if there are any."""
     squared = squared_distances(values, present)
     xp = namespace(values)
     if len(values) > 1:
         present = present & (xp.isfinite(squared).sum(axis=1) > 1)
-    central = majority_spread(squared, present)[1]
-    drawn = draw_in(values, present, squared, values[central], squared[central])
+    central = xp.argmin(majority_spread(squared, present)[1])
+    any_far = is_far(squared, present, squared[central]).any()
 
-    def near() -> tuple[Any, Any]:
-        return _solved(values, squared, present)
+    def one_pass(center: Any) -> tuple[Median, Any]:
+        lengths = squared_lengths(values, center)
+        drawn = draw_in(values, present, squared, center, lengths)
+        if xp is jnp:
+            near = jax.lax.cond(any_far, lambda: squared_distances(drawn, present), lambda: squared)
+        else:
+            near = squared_distances(drawn, present) if any_far else squared
+        median = geometric_median_weights(near, present)
+        median = median._replace(weights=median.weights.astype(values.dtype))
+        return median, combine(median.weights, drawn)
 
-    def far() -> tuple[Any, Any]:
-        point = _solved(drawn, squared_distances(drawn, present), present)[1]
-        again = draw_in(values, present, squared, point, squared_lengths(values, point))
-        return _solved(again, squared_distances(again, present), present)
-
-    if xp is jnp:
-        return jax.lax.cond((drawn == values).all(), near, far)
-    return near() if (drawn == values).all() else far()
-
-
-def _solved(values: Any, squared: Any, present: Any) -> tuple[Median, Any]:
-    median = geometric_median_weights(squared, present)
-    median = median._replace(weights=median.weights.astype(values.dtype))
-    return median, combine(median.weights, values)
+    if xp is np:
+        found = one_pass(values[central])
+        return one_pass(found[1]) if any_far else found
+    start = Median(jnp.zeros_like(values[:, 0]), jnp.zeros_like(squared[0, 0]), jnp.zeros((), bool))
+    state = (jnp.where(any_far, 0, 1), (start, values[central]))
+    advance = jax.lax.while_loop(  # compiled once
+        lambda state: state[0] < 2, lambda state: (state[0] + 1, one_pass(state[1][1])), state
+    )
+    return advance[1]
 
 
 @jax.custom_jvp
@@ -171,7 +172,7 @@ def _centered_clipping(values: Any, present: Any, center: Any, radius: Any = Non
     for _ in range(steps):
         gaps = xp.sqrt(squared_lengths(values, center))
         present = present & xp.isfinite(gaps)
-        limit = _masked_median(gaps, present) / 2 if radius is None else radius
+        limit = masked_median(gaps, present) / 2 if radius is None else radius
         weights = xp.where(gaps > limit, limit / xp.where(gaps > 0, gaps, 1), 1) * present / present.sum()
         center = (center * (1 - weights.sum()) + combine(weights, values)).astype(values.dtype)
     return center
@@ -208,12 +209,12 @@ def _norm_clipping(values: Any, present: Any, radius: Any = None) -> Any:
     xp = namespace(values)
     lengths = xp.sqrt(squared_lengths(values))
     present = present & xp.isfinite(lengths)
-    limit = _masked_median(lengths, present) if radius is None else radius
+    limit = masked_median(lengths, present) if radius is None else radius
     factors = xp.where(lengths > limit, limit / xp.where(lengths > 0, lengths, 1), 1) * present
     return combine(factors / present.sum(), values)
 
 
-def _masked_median(numbers: Any, present: Any) -> Any:
+def masked_median(numbers: Any, present: Any) -> Any:
     """The median of those of n numbers whose row is present."""
     xp = namespace(numbers)
     ordered = xp.sort(xp.where(present, numbers, xp.inf))

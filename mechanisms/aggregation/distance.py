@@ -101,7 +101,7 @@ def bulyan(updates: Any, *, malicious: int) -> Any:
         InvalidInput: too few updates, or more than f rows that are not finite.
 
     >>> bulyan([[0.0], [1.0], [2.0], [3.0], [4.0], [5.0], [1e6]], malicious=1)
-    array([3.])
+    array([2.])
     """
     f = malicious_count(malicious)
     return run_rule(_bulyan, updates, rule="bulyan", **_at_least(4, f), malicious=f)

@@ -133,14 +133,14 @@ def _cancelled(products: Any, squared: Any) -> Any:
 
 
 def majority_spread(squared: Any, present: Any) -> tuple[Any, Any]:
-    """The least squared radius around a row that holds more than half of the present rows; the row's index.
+    """The least squared radius around a row that holds more than half of the present rows; that of every row.
 
     No minority moves it out of what honest rows make: fewer than half of the rows fill no such ball.
     """
     xp = namespace(squared)
     ordered = xp.sort(xp.where(present[None, :], squared, xp.inf), axis=1)
     radii = xp.where(present, xp.take(ordered, present.sum() // 2, axis=1, mode="clip"), xp.inf)
-    return radii.min(), xp.argmin(radii)
+    return radii.min(), radii
 
 
 def combine(weights: Any, values: Any) -> Any:

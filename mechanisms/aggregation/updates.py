@@ -262,7 +262,7 @@ def _guarded(
         present, exponent = _unit(peaks, present, tolerated, jax.lax.stop_gradient(arrays[:alike]))
     values = jnp.where(present[:, None], values, 0)
     if alike is not None:
-        values, *arrays = _scaled(-exponent, alike, values, *arrays)
+        values, *arrays = _scaled(-exponent, alike, values, *map(jnp.asarray, arrays))
     result = core(values, present, *arrays, **static)
     if alike is not None:
         result = _shifted(result, exponent)

@@ -91,11 +91,19 @@ def draw_in(values: Any, present: Any, squared: Any, center: Any, lengths: Any) 
         lengths: the n squared distances of the rows to it.
     """
     xp = namespace(values)
+    far = is_far(squared, present, lengths)
+    if xp is np and not far.any():
+        return values
     limit = FAR[np.dtype(squared.dtype)] * xp.sqrt(majority_spread(squared, present)[0])
-    gaps = xp.sqrt(lengths)
-    shorter = xp.where(gaps > limit, limit / xp.where(gaps > 0, gaps, 1), 1)[:, None].astype(values.dtype)
+    shorter = xp.where(far, limit / xp.sqrt(xp.where(far, lengths, 1)), 1)[:, None].astype(values.dtype)
     drawn = (center + (values - center) * shorter).astype(values.dtype)
-    return xp.where((present & (gaps > limit))[:, None], drawn, values)
+    return xp.where(far[:, None], drawn, values)
+
+
+def is_far(squared: Any, present: Any, lengths: Any) -> Any:
+    """Which present rows are farther from a point, by their squared distances to it, than rows may be."""
+    limit = FAR[np.dtype(squared.dtype)] ** 2 * majority_spread(squared, present)[0]
+    return present & (lengths > limit)
 
 
 def _optimal_rows(squared: Any, present: Any, unit: Any) -> Any:
@@ -109,7 +117,7 @@ def _optimal_rows(squared: Any, present: Any, unit: Any) -> Any:
     return present & (length <= same.sum(axis=1) + tie_tolerance(squared.dtype))
 
 
-def _distances(squared: Any, weights: Any) -> Any:
+def point_distances(squared: Any, weights: Any) -> Any:
     """Squared distances of all rows to the point with these weights."""
     xp = namespace(squared)
     rows = squared @ weights
@@ -119,7 +127,7 @@ def _distances(squared: Any, weights: Any) -> Any:
 def _attraction(squared: Any, present: Any, unit: Any, weights: Any) -> tuple[Any, Any]:
     """One over every row's distance to the point, zero for rows that it lies on; these rows."""
     xp = namespace(squared)
-    lengths = _distances(squared, weights)
+    lengths = point_distances(squared, weights)
     near = present & (lengths <= tie_tolerance(squared.dtype) ** 2 * unit)
     away = present & ~near
     return xp.where(away, 1 / xp.sqrt(xp.where(away, lengths, 1)), 0), near
@@ -140,7 +148,7 @@ def _step(squared: Any, present: Any, unit: Any, weights: Any) -> tuple[Any, Any
     newton = _newton(squared, weights, attraction, followed)
     newton = xp.where(xp.isfinite(newton).all(), newton, weiszfeld)
     tried = xp.stack([weiszfeld + part * (newton - weiszfeld) for part in SHORTER])
-    sums = (xp.sqrt(xp.stack([_distances(squared, one) for one in tried])) * present).sum(axis=1)
+    sums = (xp.sqrt(xp.stack([point_distances(squared, one) for one in tried])) * present).sum(axis=1)
     good = sums <= sums.min() * (1 + 30 * float(xp.finfo(squared.dtype).eps))
     # The first good one. Many weights make one point; those of a Weiszfeld step lose no digits.
     chosen = tried[xp.argmax(good)]
@@ -157,7 +165,7 @@ def _newton(squared: Any, weights: Any, attraction: Any, followed: Any) -> Any:
     """
     xp = namespace(squared)
     total = attraction.sum()
-    lengths, change = _distances(squared, weights), weights - followed
+    lengths, change = point_distances(squared, weights), weights - followed
     inner = (lengths[:, None] + lengths[None, :] - squared) / 2  # of d_i and d_j
     root = attraction**1.5
     against = squared @ change

@@ -119,7 +119,9 @@ def test_altruism_is_the_papers_beta():
     for number in (1.0, 0.3):  # per participant it is so many times the number of participants
         rule = CosineGradientRewards.mended(altruism=number)
         beta = CosineGradientRewards.mended(altruism=4 * number, per_participant=False)
-        first, second = (one.settle(None, updates, None, moment(4, 9))[1].figures["kept"] for one in (rule, beta))
+        first, second = (
+            one.settle(None, updates, None, moment(4, 9))[1].figures["kept"] for one in (rule, beta)
+        )
         np.testing.assert_allclose(first, second, rtol=1e-14)
 
 
@@ -150,7 +152,7 @@ def test_one_upload_that_is_not_finite_ends_nothing(rule, sent):
     updates = np.random.default_rng(0).normal(size=(4, 6)) + 1
     spoiled = updates.copy()
     spoiled[1, 2] = sent
-    state, reward = rule.settle(None, spoiled, None, moment(4, 6))
+    _, reward = rule.settle(None, spoiled, None, moment(4, 6))
     assert np.isfinite(reward.participants).all()
     assert reward.figures["contribution"][1] == 0
     updates[1] = 0
@@ -201,7 +203,9 @@ def test_nothing_uploaded_is_a_round_without_rewards():
 @pytest.mark.parametrize("exact", [False, True])
 def test_one_participant_receives_its_own_direction(exact):
     updates = np.array([[3.0, -4.0]])
-    standing, reward = CosineGradientRewards.mended(step=1.0, exact=exact).settle(None, updates, None, moment(1, 2))
+    standing, reward = CosineGradientRewards.mended(step=1.0, exact=exact).settle(
+        None, updates, None, moment(1, 2)
+    )
     np.testing.assert_allclose(reward.participants, [[0.6, -0.8]], atol=1e-12)
     assert standing == pytest.approx([1.0])
 
@@ -233,7 +237,11 @@ def test_published_weights_let_one_participant_take_nearly_all_reputation():
     local = LocalTraining(epochs=5, rate=0.5)
     shares = {
         weighting: train(
-            model, parts, rounds=80, local=local, reward=CosineGradientRewards.mended(keep="entries", weighting=weighting)
+            model,
+            parts,
+            rounds=80,
+            local=local,
+            reward=CosineGradientRewards.mended(keep="entries", weighting=weighting),
         ).figures["reputation"][-1]
         for weighting in ("equal", "reputation")
     }

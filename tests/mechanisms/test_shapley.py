@@ -117,7 +117,10 @@ def test_contributions_that_never_vary_are_no_proof():
 
 def test_betting_intervals_cover_at_all_times_together_and_adapt_to_the_variance():
     draw = np.random.default_rng(1)
-    for make, mean in ((lambda n: draw.integers(0, 2, (400, n)), 0.5), (lambda n: draw.random((400, n)) ** 8, 1 / 9)):
+    for make, mean in (
+        (lambda n: draw.integers(0, 2, (400, n)), 0.5),
+        (lambda n: draw.random((400, n)) ** 8, 1 / 9),
+    ):
         seen = make(200).astype(float)
         missed = np.zeros(200, bool)
         for time in (5, 20, 50, 100, 200, 400):
