@@ -18,7 +18,7 @@ from mechanisms.local_training import LocalTraining, train_alone
 from mechanisms.models import MultilayerPerceptron
 from mechanisms.training import train
 
-ROUNDS = 80
+ROUNDS = 40
 RULES = {
     "published": CosineGradientRewards(step=0.5),
     "mended": CosineGradientRewards.mended(altruism=0.5),
@@ -48,7 +48,7 @@ def main():
         for participants in (5, 10):
             for name, rule in RULES.items():
                 found = [measure(rule, kind, participants, seed) for seed in range(seeds)]
-                linear = over_runs([one.pearson for one, _ in found])
+                linear = over_runs([one.pearson for one, _ in found], low=-1, high=1)
                 rows.append(
                     {
                         "split": kind,
@@ -66,7 +66,7 @@ def main():
                     }
                 )
                 print(*rows[-1].values(), flush=True)
-    store("gradient_rewards", rows)
+                store("gradient_rewards", rows)
 
 
 if __name__ == "__main__":

@@ -36,11 +36,10 @@ def made_by():
 
 
 def store(name, rows):
-    """Write rows, dictionaries with the same keys, to results/NAME.csv, and print them."""
+    """Write rows, dictionaries with the same keys, to results/NAME.csv; a table may be written as it grows."""
     text = io.StringIO()
     text.write("\n".join(made_by()) + "\n")
     writer = csv.DictWriter(text, rows[0].keys(), lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     write_atomically(RESULTS / f"{name}.csv", text.getvalue())
-    print(text.getvalue(), end="")

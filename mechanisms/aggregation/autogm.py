@@ -14,9 +14,8 @@ from __future__ import annotations
 from typing import Any
 
 from contracts.checks import number
-from mechanisms.aggregation.centers import masked_median
 from mechanisms.aggregation.geometry import combine, majority_spread, squared_distances
-from mechanisms.aggregation.selection import first, repeat, tie_keys
+from mechanisms.aggregation.selection import as_weights, first, repeat, tie_keys
 from mechanisms.aggregation.updates import as_updates, namespace, run_rule
 from mechanisms.aggregation.weiszfeld import point_distances
 
@@ -27,13 +26,14 @@ NEAR = 1e-6  # of the majority's radius: no row pulls more than from there
 def autogm(updates: Any, *, sharing: float = 1.0) -> Any:
     """Return the geometric median of the rows, weighted by how near they are to it.
 
-    A hundred alternate steps from the most central row; a local optimum, in which rows far out have no weight.
-    It has no published bound.
+    A hundred alternate steps from the mean of the most central majority; a local optimum, in which rows far
+    out have no weight. It has no published bound.
 
     Args:
         updates: (n, d) array, NumPy or JAX. Rows that are not finite are absent.
-        sharing: s in units of n times the median distance to the point, > 0: a large one shares the weight
-            equally (the geometric median), a small one gives it to the nearest rows.
+        sharing: s in units of n times the radius of the smallest ball around a row that holds more than half of
+            the rows, > 0: a large one shares the weight equally (the geometric median), a small one gives it to
+            the nearest rows.
 
     Returns:
         The weighted geometric median, length d.
@@ -60,11 +60,11 @@ def _autogm(values: Any, present: Any, *, sharing: float) -> Any:
 
     def step(_: Any, weights: Any) -> Any:
         gaps = xp.where(present, xp.sqrt(point_distances(squared, weights)), xp.inf)
-        pull = _nearness(gaps, sharing * size * masked_median(gaps, present))
+        pull = _nearness(gaps, sharing * size * xp.sqrt(unit))
         pull = pull / xp.where(gaps > least, gaps, xp.where(least > 0, least, 1))
         return xp.where(unit > 0, pull / xp.where(pull.sum() > 0, pull.sum(), 1), weights).astype(squared.dtype)
 
-    start = (xp.arange(size) == central).astype(squared.dtype)
+    start = as_weights(present & (squared[central] <= unit)).astype(squared.dtype)  # a row would hold the point
     return combine(repeat(step, STEPS, start), values)
 
 

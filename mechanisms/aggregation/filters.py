@@ -28,7 +28,7 @@ def signguard(updates: Any, *, shortest: float = 0.1, longest: float = 3.0) -> A
     """Average rows of ordinary length and signs, clipped to the median length.
 
     A row is ordinary in length between `shortest` and `longest` times the median; in signs, if its fractions of
-    positive, zero and negative entries belong to the largest cluster, by mean shift with the radius of the
+    positive, zero and negative entries belong to the largest cluster, by mean shift with twice the radius of the
     smallest ball around a row that holds more than half. If no row is both, those of ordinary signs are
     averaged.
 
@@ -60,20 +60,24 @@ def _signguard(values: Any, present: Any, *, shortest: float, longest: float) ->
     middle = masked_median(lengths, present)
     ordinary = present & (lengths >= shortest * middle) & (lengths <= longest * middle)
     signs = xp.stack([(values > 0).mean(axis=1), (values < 0).mean(axis=1)], axis=1)
-    crowd = _largest_cluster(signs, present, row_keys(values))
+    crowd = _largest_cluster(signs, present, row_keys(values), 1 / values.shape[1])
     chosen = xp.where((crowd & ordinary).any(), crowd & ordinary, crowd)
     factors = xp.where(lengths > middle, middle / xp.where(lengths > 0, lengths, 1), 1)
     return combine((as_weights(chosen) * factors).astype(lengths.dtype), values)
 
 
-def _largest_cluster(points: Any, present: Any, keys: Any) -> Any:
-    """The rows whose mean shift, in a ball of the majority's radius, ends where most rows' does."""
+def _largest_cluster(points: Any, present: Any, keys: Any, chance: float) -> Any:
+    """The rows whose mean shift, in a ball of the majority's radius, ends where most rows' does.
+
+    The squared radius is at least `chance`, by which fractions of d entries differ anyway.
+    """
     xp = namespace(points)
 
     def gaps(first: Any, second: Any) -> Any:
         return xp.sum((first[:, None] - second[None, :]) ** 2, axis=2)
 
-    radius = majority_spread(gaps(points, points), present)[0] * (1 + 1e-9)
+    spread = 4 * majority_spread(gaps(points, points), present)[0]  # twice as far, squared
+    radius = xp.maximum(spread, chance) * (1 + 1e-9)
     ends = points
     for _ in range(SHIFTS):
         near = (gaps(ends, points) <= radius) & present[None, :]

@@ -161,7 +161,8 @@ def run_rule(
         values = np.where(present[:, None], values, values.dtype.type(0))
     if exponent:
         values, *arrays = _scaled(-exponent, alike or 0, values, *arrays)
-    return _finite(np.ldexp(_quietly(core, values, present, *arrays, **static), exponent))
+    result = _quietly(core, values, present, *arrays, **static)
+    return _finite(np.ldexp(result, exponent) if exponent else result)
 
 
 def _quietly(core: Callable[..., Any], *arguments: Any, **static: Any) -> Any:

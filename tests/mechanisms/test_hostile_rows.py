@@ -24,7 +24,6 @@ BOUNDED = [
     "minimum-diameter",
     "geometric-median",
     "smea",
-    "smallest-spectrum",
     "nearest-neighbour-mixing+median",
     "nearest-neighbour-mixing+krum",
 ]
