@@ -43,3 +43,12 @@ def store(name, rows):
     writer.writeheader()
     writer.writerows(rows)
     write_atomically(RESULTS / f"{name}.csv", text.getvalue())
+
+
+def stored(name):
+    """The rows that results/NAME.csv has now; none if there is no such file."""
+    path = RESULTS / f"{name}.csv"
+    if not path.exists():
+        return []
+    lines = [line for line in path.read_text().splitlines() if not line.startswith("#")]
+    return list(csv.DictReader(lines))

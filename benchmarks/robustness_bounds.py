@@ -1,6 +1,6 @@
 """The largest error of every rule against hostile rows, beside its published or proved bound: the kappa table.
 
-    python benchmarks/robustness_bounds.py [--matrices 10000]
+    python benchmarks/robustness_bounds.py [--matrices 10000] [--rules smea caf]
 
 For every rule, so many matrices of 11 or 15 rows, 2 or 3 of them hostile in one of nine ways or tuned against
 the rule (`mechanisms.testing.hostile_updates`, `mechanisms.attacks`), one to five parameters, float32 and
@@ -11,7 +11,7 @@ distance to it.
 import argparse
 
 import numpy as np
-from record import store
+from record import store, stored
 
 from contracts.errors import NotConverged
 from mechanisms.aggregation import aggregate, robustness_bound, rules
@@ -65,9 +65,11 @@ def ratio(name, n, f, seed):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--matrices", type=int, default=10_000)
-    matrices = parser.parse_args().matrices
-    table = []
-    for name in [rule for rule in rules("distance") if rule not in WITHOUT] + COMPOSED:
+    parser.add_argument("--rules", nargs="*", help="only these; the others keep the lines they have")
+    options = parser.parse_args()
+    matrices, every = options.matrices, [rule for rule in rules("distance") if rule not in WITHOUT] + COMPOSED
+    table = [line for line in stored("robustness_bounds") if line["rule"] not in (options.rules or every)]
+    for name in options.rules or every:
         for n, f in SIZES:
             found, finite, stopped = [], 0, 0
             for seed in range(matrices // len(SIZES)):
@@ -93,7 +95,7 @@ def main():
                 }
             )
             print(*table[-1].values(), flush=True)
-    store("robustness_bounds", table)
+            store("robustness_bounds", table)
 
 
 if __name__ == "__main__":

@@ -71,7 +71,7 @@ class RecordedRounds:
     def step(self, number: int, coalition: tuple[int, ...]) -> np.ndarray:
         """The mean of the coalition's updates in a round; zero if it sent nothing."""
         rows = self.updates[number, list(coalition)]
-        sent = np.isfinite(rows).all(axis=1)
+        sent = np.asarray(np.isfinite(rows).all(axis=1))
         shares = self.weights[list(coalition)] * sent
         shares = shares / (shares.sum() or 1.0)
         return shares @ np.where(sent[:, None], rows, 0.0)

@@ -178,7 +178,7 @@ def dnc(updates: Any, *, malicious: int, parameters: int = 10_000, repetitions: 
     f = malicious_count(malicious)
     drawn = integer("parameters", parameters, low=1)
     times = integer("repetitions", repetitions, low=1)
-    settings = {"parameters": drawn, "repetitions": times, "seed": integer("seed", seed)}
+    settings: dict[str, Any] = {"parameters": drawn, "repetitions": times, "seed": integer("seed", seed)}
     return run_rule(_dnc, updates, rule="dnc", **_majority(f), malicious=f, **settings)
 
 

@@ -144,8 +144,8 @@ def run_rule(
         raise InvalidInput(f"updates has {count} rows: {rule} needs at least {needs}")
     if isinstance(values, Tracer):
         return _guarded(core, values, *arrays, tolerated=tolerated, alike=alike, **static)
-    measured = alike is not None and values.dtype == np.float64 and not isinstance(values, jax.Array)
-    present = _measurable(values, arrays[: alike or 0]) if measured else None
+    measured = alike is not None and isinstance(values, np.ndarray) and values.dtype == np.float64
+    present = _measurable(np.asarray(values), arrays[: alike or 0]) if measured else None
     if present is not None:
         return _finite(_quietly(core, values, present, *arrays, **static))
     present = np.asarray(finite_rows(values))
@@ -160,7 +160,8 @@ def run_rule(
     if not present.all():
         values = np.where(present[:, None], values, values.dtype.type(0))
     if exponent:
-        values, *arrays = _scaled(-exponent, alike or 0, values, *arrays)
+        values, *rest = _scaled(-exponent, alike or 0, values, *arrays)
+        arrays = tuple(rest)
     result = _quietly(core, values, present, *arrays, **static)
     return _finite(np.ldexp(result, exponent) if exponent else result)
 
@@ -185,8 +186,8 @@ def _measurable(values: np.ndarray, alike: tuple[Any, ...]) -> np.ndarray | None
         return np.einsum("ij,ij->i", values[:, columns], values[:, columns])
 
     reach = 2.0 ** REACH[8]
-    squares = sum(by_columns(part, values.shape[1]))
-    within = ((squares > 1 / reach) & (squares < reach)).all()
+    squares = np.sum(by_columns(part, values.shape[1]), axis=0)
+    within = bool(((squares > 1 / reach) & (squares < reach)).all())
     if within and all(_quietly(np.vdot, other, other) < reach for other in alike if np.ndim(other) == 1):
         return np.ones(len(values), bool)
     return None
@@ -263,7 +264,8 @@ def _guarded(
         present, exponent = _unit(peaks, present, tolerated, jax.lax.stop_gradient(arrays[:alike]))
     values = jnp.where(present[:, None], values, 0)
     if alike is not None:
-        values, *arrays = _scaled(-exponent, alike, values, *map(jnp.asarray, arrays))
+        values, *rest = _scaled(-exponent, alike, values, *map(jnp.asarray, arrays))
+        arrays = tuple(rest)
     result = core(values, present, *arrays, **static)
     if alike is not None:
         result = _shifted(result, exponent)
