@@ -81,7 +81,7 @@ def main():
         }
         table.append(row)
         print(*row.values(), flush=True)
-    store("agreement", table)
+        store("agreement", table)
 
 
 if __name__ == "__main__":
