@@ -216,7 +216,7 @@ def measure_conflict(
             on_rule(rule)
         runs = zip(turned, batches, tolerances, strict=True)
         outcomes.append([_compare(one, batch, rule, attack, sent, limit) for one, batch, limit in runs])
-    accuracy, attacked, *rates = (np.stack(part) for part in zip(*map(_transposed, outcomes), strict=True))
+    accuracy, attacked, *rates = (np.stack(part) for part in zip(*map(_columns, outcomes), strict=True))
     return ConflictCurves(
         coalition=coalition,
         knob=knob,
@@ -236,12 +236,12 @@ def measure_conflict(
     )
 
 
+def _columns(rows: list[tuple[np.ndarray, ...]]) -> list[np.ndarray]:
+    return list(map(np.stack, zip(*rows, strict=True)))
+
+
 def _stacked(tasks: list[Task]) -> Task:
     return jax.tree.map(lambda *leaves: jnp.asarray(np.stack(leaves)), *tasks)
-
-
-def _transposed(rows: list[tuple[np.ndarray, ...]]) -> tuple[np.ndarray, ...]:
-    return tuple(np.stack(column) for column in zip(*rows, strict=True))
 
 
 def _compare(
@@ -364,17 +364,15 @@ def _attacked(
     """The rows that arrive: the last `colluders` are malicious."""
     model, colluders = coalition.model, coalition.colluders or 0
     honest = updates[:-colluders]
+    local = partial(descend, model, params, steps=coalition.steps, rate=coalition.rate)
     if name == "label-flip":
         inputs, labels = (part[-colluders:] for part in task.peers)
-        local = partial(descend, model, params, steps=coalition.steps, rate=coalition.rate)
         return jnp.vstack([honest, jax.vmap(local)(inputs, model.classes - 1 - labels)])
     if name == "edge-case-backdoor":  # the attacker's data hold the target group under the wanted label
-        learned = descend(model, params, *task.attacker, steps=coalition.steps, rate=coalition.rate)
-        return send(honest, name, colluders=colluders, backdoor=learned, **options)
-    if name.startswith("tuned-"):
-        return send(honest, name, colluders=colluders, rule=combined, **options)
+        return send(honest, name, colluders=colluders, backdoor=local(*task.attacker), **options)
     if name != "steer":
-        return send(honest, name, colluders=colluders, **options)
+        more = {"rule": combined} if name.startswith("tuned-") else {}
+        return send(honest, name, colluders=colluders, **more, **options)
     target = descend(model, params, *task.attacker, steps=TARGET_STEPS, rate=coalition.rate)
 
     def harm(step: Any) -> Any:

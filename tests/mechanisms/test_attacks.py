@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.errors import InvalidInput
-from mechanisms import aggregation, attacks
+from mechanisms import adaptive_attacks, aggregation, attacks, backdoor
 from mechanisms.aggregation import rules
 from mechanisms.attacks import ATTACKS, attack
 from mechanisms.testing import updates_to_aggregate
@@ -75,13 +75,15 @@ def test_the_adaptive_attack_does_at_least_as_well_as_staying_honest(rule):
     def harm(result):
         return ((result - target) ** 2).sum()
 
-    sent = attacks.steer(honest, target=target, harm=harm, rule=combined, colluders=3)
+    sent = adaptive_attacks.steer(honest, target=target, harm=harm, rule=combined, colluders=3)
     assert sent.shape == (3, 5)
     achieved = harm(combined(np.vstack([honest, sent])))
     stay = np.tile(honest.mean(axis=0), (3, 1))
     assert achieved <= harm(combined(np.vstack([honest, stay])))
     with jax.enable_x64(True):
-        compiled = jax.jit(lambda x: attacks.steer(x, target=target, harm=harm, rule=combined, colluders=3))
+        compiled = jax.jit(
+            lambda x: adaptive_attacks.steer(x, target=target, harm=harm, rule=combined, colluders=3)
+        )
         in_jax = compiled(honest)
     np.testing.assert_allclose(in_jax, sent, atol=1e-9)
 
@@ -122,18 +124,18 @@ def test_edge_cases_are_the_tail_and_the_backdoor_stays_within_honest_reach():
     draw = np.random.default_rng(0)
     reference = draw.standard_normal((300, 3)) * [1, 5, 0]  # a direction without variance
     inputs = np.vstack([reference[:50], [[6.0, 0, 0], [0, 6.0, 0]]])
-    assert attacks.edge_cases(inputs, reference, count=1)[0] == 50  # far in the direction of little variance
+    assert backdoor.edge_cases(inputs, reference, count=1)[0] == 50  # far in the direction of little variance
     honest = draw.standard_normal((6, 3))
     near, far = honest.mean(axis=0) + 0.01, honest.mean(axis=0) + 50
-    np.testing.assert_allclose(attacks.edge_case_backdoor(honest, backdoor=near), near)
-    sent = attacks.edge_case_backdoor(honest, backdoor=far)
+    np.testing.assert_allclose(backdoor.edge_case_backdoor(honest, backdoor=near), near)
+    sent = backdoor.edge_case_backdoor(honest, backdoor=far)
     reach = np.linalg.norm(honest - honest.mean(axis=0), axis=1).max()
     np.testing.assert_allclose(np.linalg.norm(sent - honest.mean(axis=0)), reach)
 
 
 def test_against_foolsgold_colluders_do_not_send_the_same():
     honest, target = np.eye(6), np.full(6, -3.0)
-    sent = attacks.steer(
+    sent = adaptive_attacks.steer(
         honest,
         target=target,
         harm=lambda result: ((result - target) ** 2).sum(),
@@ -162,8 +164,8 @@ def test_bad_arguments():
         ),
         ("backdoor has shape", lambda: attack(honest, "edge-case-backdoor", colluders=1, backdoor=[1.0])),
         ("attack 'tuned-", lambda: attack(honest, "tuned-a-little-is-enough", colluders=1)),
-        ("count = 4", lambda: attacks.edge_cases([[1.0]], [[1.0]], count=4)),
-        ("reference has 2 features", lambda: attacks.edge_cases([[1.0]], [[1.0, 2.0]], count=1)),
+        ("count = 4", lambda: backdoor.edge_cases([[1.0]], [[1.0]], count=4)),
+        ("reference has 2 features", lambda: backdoor.edge_cases([[1.0]], [[1.0, 2.0]], count=1)),
         ("whole numbers from 0 to 2", lambda: attacks.flip_labels([3], classes=3)),
     ):
         with pytest.raises(InvalidInput, match=message):
