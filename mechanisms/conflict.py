@@ -269,8 +269,8 @@ def _frame(coalition: Coalition) -> Coalition:
 
 
 def _limit(rule: str, tolerance: float | None) -> Any:
-    takes = any("tolerance" in part.arguments for part in find(rule))
-    return None if tolerance is None or not takes else jnp.asarray(tolerance)
+    takes = tolerance is not None and any("tolerance" in part.arguments for part in find(rule))
+    return jnp.asarray(tolerance) if takes else None
 
 
 def _alone(coalition: Coalition, batch: Task) -> np.ndarray:
