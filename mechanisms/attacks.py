@@ -6,27 +6,25 @@ the attacks they were made with: `steer` knows most, the honest updates, the rul
 
 Sources: C. Xie, O. Koyejo, I. Gupta, "Fall of empires", UAI 2019 (inner-product manipulation); G. Baruch, M.
 Baruch, Y. Goldberg, "A little is enough", NeurIPS 2019; S. P. Karimireddy, L. He, M. Jaggi, ICLR 2022
-(mimic); V. Shejwalkar, A. Houmansadr, "Manipulating the Byzantine", NDSS 2021 (min-max, min-sum); M. Raynal,
-C. Troncoso, "On the conflict of robustness and learning in collaborative machine learning", IEEE S&P 2025
-(the idea of `steer`; the algorithm is ours).
+(mimic); V. Shejwalkar, A. Houmansadr, "Manipulating the Byzantine", NDSS 2021 (min-max, min-sum). Attacks that
+try what they send are in `mechanisms.adaptive_attacks`, the backdoor in `mechanisms.backdoor`.
 """
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from contracts.checks import choice, integer, number, numbers
 from contracts.errors import InvalidInput
+from mechanisms.adaptive_attacks import several, steer, tuned_inner_product, tuned_little
 from mechanisms.aggregation.geometry import squared_distances
 from mechanisms.aggregation.updates import as_updates, namespace
-
-STEER_SCALES = (0.0, 0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 8.0, 12.0)
+from mechanisms.backdoor import edge_case_backdoor
 
 
 def sign_flip(honest: Any) -> Any:
@@ -103,7 +101,7 @@ def a_little_is_enough(honest: Any, *, deviations: float = 1.5) -> Any:
     >>> a_little_is_enough([[0.0], [2.0]], deviations=1.0).round(4)
     array([-0.4142])
     """
-    values = _several(honest, 2)
+    values = several(honest, 2)
     return values.mean(axis=0) - number("deviations", deviations) * values.std(axis=0, ddof=1)
 
 
@@ -139,7 +137,7 @@ def min_max(honest: Any) -> Any:
     >>> min_max([[0.0], [1.0], [2.0]])
     array([0.])
     """
-    values = _several(honest, 2)
+    values = several(honest, 2)
     constant, linear, quadratic, squared = _move(values)
     return _moved(values, _root(constant, linear, quadratic, squared.max()).min())
 
@@ -157,7 +155,7 @@ def min_sum(honest: Any) -> Any:
     >>> min_sum([[0.0], [1.0], [2.0]])
     array([0.])
     """
-    values = _several(honest, 2)
+    values = several(honest, 2)
     constant, linear, quadratic, squared = _move(values)
     limit = squared.sum(axis=1).max()
     return _moved(values, _root(constant.sum(), linear.sum(), len(values) * quadratic, limit))
@@ -184,71 +182,6 @@ def _root(constant: Any, linear: Any, quadratic: Any, limit: Any) -> Any:
 
 def _moved(values: Any, distance: Any) -> Any:
     return values.mean(axis=0) - distance * values.std(axis=0, ddof=1)
-
-
-def steer(
-    honest: Any,
-    *,
-    target: Any,
-    harm: Callable[[Any], Any],
-    rule: Callable[[Any], Any],
-    colluders: int,
-    reference: Any = None,
-    scales: tuple[float, ...] = STEER_SCALES,
-) -> Any:
-    """Stay close to a reference and steer to a target as far as does most harm after aggregation.
-
-    Colluders send reference + c (target - reference) with the c that minimises `harm` of the aggregate: a
-    small c passes rules that look at distances; for rules that look at behaviour the target is a model that
-    is right where the defender looks and wrong elsewhere. Either all of them send it or, against rules that
-    look for colluders who are alike, the first does and the others send zeros, whichever does more harm.
-    Knows the honest updates, the rule, and through it the defender's data. It is greedy from round to round,
-    so what it achieves is a lower bound.
-
-    Args:
-        honest: (h, d) honest updates, NumPy or JAX.
-        target: the update that leads to the model the attacker wants, length d.
-        harm: a function of the aggregate, smaller is better for the attacker.
-        rule: a function of all n = h + colluders updates, the honest ones first.
-        colluders: how many rows the attacker sends.
-        reference: where to hide, length d; None is the honest mean.
-        scales: the values of c that are tried.
-
-    Returns:
-        (colluders, d) malicious updates.
-
-    Raises:
-        InvalidInput: an argument out of range.
-
-    >>> from mechanisms.aggregation import median
-    >>> honest = np.array([[0.0], [1.0], [2.0]])
-    >>> steer(honest, target=[9.0], harm=lambda mean: (mean[0] - 9) ** 2, rule=median, colluders=1)
-    array([[3.]])
-    """
-    values = as_updates(honest, "honest")
-    count = integer("colluders", colluders, low=1)
-    if not scales:
-        raise InvalidInput("scales is empty: expected at least one number")
-    xp = namespace(values)
-    center = values.mean(axis=0) if reference is None else xp.asarray(reference)
-    if np.shape(target) != values.shape[1:]:
-        raise InvalidInput(f"target has shape {np.shape(target)}: expected {values.shape[1:]}")
-    direction = xp.asarray(target) - center
-    together = np.ones(count)
-    choices = [(scale, who) for who in (together, 1.0 * (np.arange(count) == 0)) for scale in scales]
-    choices = choices[: len(scales)] if count == 1 else choices
-
-    def sent(scale: Any, active: Any) -> Any:
-        return (active[:, None] * (center + scale * direction)).astype(values.dtype)
-
-    def outcome(scale: Any, active: Any) -> Any:
-        return harm(rule(xp.concatenate([values, sent(scale, active)])))
-
-    if isinstance(values, jax.Array):
-        tried = jnp.asarray([c for c, _ in choices]), jnp.asarray(np.array([who for _, who in choices]))
-        best = jnp.argmin(jax.vmap(outcome)(*tried))
-        return sent(tried[0][best], tried[1][best])
-    return sent(*choices[int(np.argmin([float(outcome(*one)) for one in choices]))])
 
 
 def flip_labels(labels: Any, *, classes: int) -> np.ndarray:
@@ -301,6 +234,13 @@ ATTACKS = {
         Attack(name="min-max", function=min_max, knows=_HONEST),
         Attack(name="min-sum", function=min_sum, knows=_HONEST),
         Attack(name="infinite", function=infinite, knows="nothing"),
+        Attack(name="tuned-a-little-is-enough", function=tuned_little, knows="the honest updates, the rule"),
+        Attack(
+            name="tuned-inner-product-manipulation",
+            function=tuned_inner_product,
+            knows="the honest updates, the rule",
+        ),
+        Attack(name="edge-case-backdoor", function=edge_case_backdoor, knows="the honest updates, clean data"),
         Attack(name="steer", function=steer, knows="the honest updates, the rule, the defender's data"),
     )
 }
@@ -330,7 +270,7 @@ def attack(honest: Any, name: str, *, colluders: int, **options: Any) -> Any:
     count = integer("colluders", colluders, low=1)
     function = ATTACKS[choice("name", name, [a for a in ATTACKS if ATTACKS[a].function is not None])].function
     assert function is not None
-    if name == "steer":
+    if "colluders" in inspect.signature(function).parameters:
         options["colluders"] = count
     try:
         sent = function(values, **options)
@@ -338,10 +278,3 @@ def attack(honest: Any, name: str, *, colluders: int, **options: Any) -> Any:
         raise InvalidInput(f"attack {name!r}: {error}") from error
     xp = namespace(values)
     return xp.concatenate([values, xp.broadcast_to(sent, (count, values.shape[1]))])
-
-
-def _several(honest: Any, least: int) -> Any:
-    values = as_updates(honest, "honest")
-    if len(values) < least:
-        raise InvalidInput(f"honest has {len(values)} rows: expected at least {least}")
-    return values

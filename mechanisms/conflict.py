@@ -9,8 +9,8 @@ Definitions:
 
 * learning gain: test accuracy of the undisturbed coalition minus that of the victim alone;
 * attack success: how much oftener than undisturbed the target group gets the label the attacker wants. The
-  difference matters: a model that never saw the group may give that label anyway. For attacks other than
-  "steer", which want no label in particular, it is the test accuracy lost.
+  difference matters: a model that never saw the group may give that label anyway. For attacks that want no label
+  in particular, all but "steer" and "edge-case-backdoor", it is the test accuracy lost.
 
 Source of the question: M. Raynal, C. Troncoso, "On the conflict of robustness and learning in collaborative
 machine learning", IEEE S&P 2025. The experiment is ours; the attack is greedy from round to round, so that
@@ -47,6 +47,7 @@ KNOBS = {
     "colluders": "colluders",
     "tolerance": "tolerance",
 }
+TARGETED = ("steer", "edge-case-backdoor")  # attacks that want a label
 TARGET_STEPS = 25  # of the attacker's descent to the model it wants, anew in every round
 MEASURES = ("gain", "success", "clean_rate", "attacked_rate", "clean_group", "attacked_group", "lost")
 
@@ -64,7 +65,7 @@ class ConflictCurves:
         first_seed: the seeds are this and the following ones.
         alone: test accuracy of the victim alone, shape (values, seeds).
         gain: learning gain, in accuracy, shape (rules, values, seeds) like all that follow.
-        success: attack success: for "steer" the attacked less the clean rate, otherwise `lost`.
+        success: attack success: for attacks that want a label the attacked less the clean rate, else `lost`.
         clean_rate: fraction of the target group that gets the attacker's label undisturbed.
         attacked_rate: the same under attack.
         clean_group: accuracy on the target group undisturbed.
@@ -215,7 +216,7 @@ def measure_conflict(
             on_rule(rule)
         runs = zip(turned, batches, tolerances, strict=True)
         outcomes.append([_compare(one, batch, rule, attack, sent, limit) for one, batch, limit in runs])
-    accuracy, attacked, *rates = (np.stack(part) for part in zip(*map(_transposed, outcomes), strict=True))
+    accuracy, attacked, *rates = (np.stack(part) for part in zip(*map(_columns, outcomes), strict=True))
     return ConflictCurves(
         coalition=coalition,
         knob=knob,
@@ -226,7 +227,7 @@ def measure_conflict(
         alone=alone,
         gain=accuracy - alone,
         lost=accuracy - attacked,
-        success=rates[1] - rates[0] if attack == "steer" else accuracy - attacked,
+        success=rates[1] - rates[0] if attack in TARGETED else accuracy - attacked,
         clean_rate=rates[0],
         attacked_rate=rates[1],
         clean_group=rates[2],
@@ -235,12 +236,12 @@ def measure_conflict(
     )
 
 
+def _columns(rows: list[tuple[np.ndarray, ...]]) -> list[np.ndarray]:
+    return list(map(np.stack, zip(*rows, strict=True)))
+
+
 def _stacked(tasks: list[Task]) -> Task:
     return jax.tree.map(lambda *leaves: jnp.asarray(np.stack(leaves)), *tasks)
-
-
-def _transposed(rows: list[tuple[np.ndarray, ...]]) -> tuple[np.ndarray, ...]:
-    return tuple(np.stack(column) for column in zip(*rows, strict=True))
 
 
 def _compare(
@@ -268,8 +269,8 @@ def _frame(coalition: Coalition) -> Coalition:
 
 
 def _limit(rule: str, tolerance: float | None) -> Any:
-    takes = any("tolerance" in part.arguments for part in find(rule))
-    return None if tolerance is None or not takes else jnp.asarray(tolerance)
+    takes = tolerance is not None and any("tolerance" in part.arguments for part in find(rule))
+    return jnp.asarray(tolerance) if takes else None
 
 
 def _alone(coalition: Coalition, batch: Task) -> np.ndarray:
@@ -363,12 +364,15 @@ def _attacked(
     """The rows that arrive: the last `colluders` are malicious."""
     model, colluders = coalition.model, coalition.colluders or 0
     honest = updates[:-colluders]
+    local = partial(descend, model, params, steps=coalition.steps, rate=coalition.rate)
     if name == "label-flip":
         inputs, labels = (part[-colluders:] for part in task.peers)
-        local = partial(descend, model, params, steps=coalition.steps, rate=coalition.rate)
         return jnp.vstack([honest, jax.vmap(local)(inputs, model.classes - 1 - labels)])
+    if name == "edge-case-backdoor":  # the attacker's data hold the target group under the wanted label
+        return send(honest, name, colluders=colluders, backdoor=local(*task.attacker), **options)
     if name != "steer":
-        return send(honest, name, colluders=colluders, **options)
+        more = {"rule": combined} if name.startswith("tuned-") else {}
+        return send(honest, name, colluders=colluders, **more, **options)
     target = descend(model, params, *task.attacker, steps=TARGET_STEPS, rate=coalition.rate)
 
     def harm(step: Any) -> Any:

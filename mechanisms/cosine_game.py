@@ -22,6 +22,7 @@ from mechanisms.shapley import MOST_PLAYERS, ShapleyValues, shapley_from_table
 CANCELLED = 1e-2
 # A sum this much shorter than the lengths in it is rounding residue of zero.
 ZERO = 1e-13
+WIDEST = 200  # powers of two between rows: their squares stay far from what overflows
 
 
 def cosine_values(
@@ -42,7 +43,8 @@ def cosine_values(
     array([0.    , 0.7071, 0.7071, 1.    ])
     """
     rows = _weighted(updates, weights, most=MOST_PLAYERS)
-    direction = _direction(rows, reference)
+    direction = _direction(rows, reference, reach=WIDEST)
+    rows = _squeezed(rows, WIDEST)
     squares, reach = _doubled_squares(rows @ rows.T), _doubled(np.linalg.norm(rows, axis=1))
     cancelled = squares < CANCELLED * reach**2
     if reference is None and cancelled[-1]:
@@ -98,8 +100,10 @@ def cosine_contributions(
     array([0.8944, 0.8944, 0.4472])
     """
     rows = _weighted(updates, weights)
+    direction = _direction(rows, reference, reach=WIDEST)
+    rows = _squeezed(rows, 0)  # of one row alone only the direction counts
     lengths = np.linalg.norm(rows, axis=1)
-    dots = rows @ _direction(rows, reference)
+    dots = rows @ direction
     return np.clip(np.divide(dots, lengths, out=np.zeros(len(rows)), where=lengths > 0), -1.0, 1.0)
 
 
@@ -113,19 +117,29 @@ def _weighted(updates: ArrayLike, weights: ArrayLike | None, most: int | None = 
     if weights is not None:
         factors = checks.array("weights", weights, low=0, length=len(rows))
         rows = rows * (factors / max(factors.max(), np.finfo(float).tiny))[:, None]
-    return _rescaled(rows)
+    return rows
 
 
-def _rescaled(values: np.ndarray) -> np.ndarray:
-    """Divide by a power of two near the largest entry: cosines stay, and squares cannot overflow."""
-    largest = np.abs(values).max()
-    return values if largest == 0 else np.ldexp(values, -int(np.frexp(largest)[1]))
+def _squeezed(rows: np.ndarray, reach: int) -> np.ndarray:
+    """The rows in a unit near the median row's largest entry, none but zeros more than 2^reach away from it.
+
+    A coalition with rows so far apart has the direction of the longest, to more digits than there are; so
+    nothing is changed, and what one row holds makes no square of another's under- or overflow.
+    """
+    peaks = np.abs(rows).max(axis=1)
+    if not peaks.any():
+        return rows
+    exponents = np.frexp(peaks)[1]
+    unit = int(np.sort(exponents[peaks > 0])[np.count_nonzero(peaks) // 2])
+    wanted = np.clip(exponents - unit, -reach, reach)
+    return np.ldexp(rows, (wanted - exponents)[:, None])
 
 
-def _direction(rows: np.ndarray, reference: ArrayLike | None) -> np.ndarray:
+def _direction(rows: np.ndarray, reference: ArrayLike | None, *, reach: int) -> np.ndarray:
     """The unit vector to compare with."""
+    rows = _squeezed(rows, reach)
     if reference is not None:
-        vector = _rescaled(checks.array("reference", reference, length=rows.shape[1]))
+        (vector,) = _squeezed(checks.array("reference", reference, length=rows.shape[1])[None], 0)
         if not vector.any():
             raise InvalidInput("reference is zero: expected a direction to compare contributions with")
         return vector / np.linalg.norm(vector)

@@ -66,11 +66,11 @@ def fairness(standalone: ArrayLike, final: ArrayLike) -> Fairness:
     undefined = ""
     if len(alone) < 2:
         undefined = "correlation undefined: one participant"
-    elif np.ptp(alone) == 0:
+    elif _equal(alone):
         undefined = "correlation undefined: all standalone accuracies are equal"
-    elif np.ptp(end) == 0:
+    elif _equal(end):
         undefined = "correlation undefined: all final accuracies are equal"
-    varied = len(alone) > 1 and np.ptp(alone) > 0
+    varied = len(alone) > 1 and not _equal(alone)
     return Fairness(
         pearson=math.nan if undefined else _correlation(alone, end),
         spearman=math.nan if undefined else _correlation(stats.rankdata(alone), stats.rankdata(end)),
@@ -79,6 +79,11 @@ def fairness(standalone: ArrayLike, final: ArrayLike) -> Fairness:
         mean=float(end.mean()),
         undefined=undefined,
     )
+
+
+def _equal(accuracies: np.ndarray) -> bool:
+    """Whether all are the same up to the last digits: what differs there is rounding, not merit."""
+    return bool(np.ptp(accuracies) <= 8 * np.finfo(float).eps)
 
 
 def _correlation(first: np.ndarray, second: np.ndarray) -> float:
@@ -109,29 +114,41 @@ class Interval:
         return f"{self.mean:.3f} [{self.low:.3f}, {self.high:.3f}] ({self.confidence:.0%}, {where})"
 
 
-def over_runs(figures: ArrayLike, *, confidence: float = 0.95) -> Interval:
+def over_runs(
+    figures: ArrayLike, *, confidence: float = 0.95, low: float = -math.inf, high: float = math.inf
+) -> Interval:
     """Summarise a figure over runs with different seeds; undefined (NaN) runs are counted, not hidden.
 
     Args:
         figures: one number per run; NaN where undefined.
         confidence: of the interval, in (0, 1).
+        low, high: what the figure cannot go beyond, such as -1 and 1 for correlations; the interval is cut to
+            it.
 
-    >>> over_runs([0.9, 1.0, 0.8, float("nan")])
-    0.900 [0.652, 1.148] (95%, 3 runs, undefined in 1 more)
+    Raises:
+        InvalidInput: no runs, or a figure beyond `low` or `high`.
+
+    >>> over_runs([0.9, 1.0, 0.8, float("nan")], low=0, high=1)
+    0.900 [0.652, 1.000] (95%, 3 runs, undefined in 1 more)
     """
     values = checks.numbers("figures", figures)
     confidence = checks.number("confidence", confidence, low=0, high=1, open_low=True, open_high=True)
     if values.ndim != 1 or len(values) == 0:
         raise InvalidInput(f"figures has shape {values.shape}: expected (runs,), at least one")
     defined = values[~np.isnan(values)]
+    beyond = np.flatnonzero((values < low) | (values > high))
+    if len(beyond):
+        raise InvalidInput(
+            f"figures[{beyond[0]}] = {values[beyond[0]]:g}: expected a number in [{low:g}, {high:g}]"
+        )
     mean = float(defined.mean()) if len(defined) else math.nan
     half = math.nan
     if len(defined) > 1:
         half = stats.t.ppf((1 + confidence) / 2, len(defined) - 1) * stats.sem(defined)
     return Interval(
         mean=mean,
-        low=float(mean - half),
-        high=float(mean + half),
+        low=float(max(mean - half, low)),
+        high=float(min(mean + half, high)),
         confidence=confidence,
         runs=len(defined),
         undefined=len(values) - len(defined),

@@ -6,39 +6,39 @@ length, each participant's contribution is its direction's share in the joint on
 remembered as a reputation, and a participant receives the joint step with only its largest entries kept: the
 more, the higher its reputation. Its own local step is not kept.
 
-The rule is the paper's, with these mends of what its published code does:
+`CosineGradientRewards()` is the method as published. `CosineGradientRewards.mended()` has what we found to be
+needed, all of it options of the same class:
 
-- *Altruism in units of the number of participants.* Reputations are about 1/n, where tanh(beta r) is straight
-  for every beta in the published range, so the knob did nothing; here it is tanh(altruism * n * r).
-- *Contributions are scaled to sum 1 before they are remembered*, so `memory` is the weight of the past for
-  any number of participants. (The sum of the cosines grows with n, which made the past's weight shrink.)
-- *Uploads count equally in the joint step.* The published code weights them by reputation, which is measured
-  against that same step: on class-imbalanced digits one of five participants then takes up to nine tenths of
-  all reputation, and who it is says little about the data. `weighting="reputation"` brings this back.
-- *The step length falls to zero over the run*, as `step * (1 - t/T)`. A constant length cannot settle, and
-  the published decay of the local learning rate does not reach the server, which rescales every update.
-- *Updates that are rounding residue count as zero* and are not blown up to full length.
-- *Exactly the k largest entries are kept*, over the whole vector, ties broken by position; full altruism
-  returns the joint step unchanged. (The published mask is by layer and always loses an entry.)
-- *No floor under reputations.* The published floor pays free-riders and adversaries; here whoever contributes
-  nothing, or the opposite, has reputation 0 and no reward, and may earn it back.
+- `normalised`: contributions are scaled to sum 1 before they are remembered, so `memory` is the weight of the
+  past for any number of participants. (The sum of the cosines grows with their number, which shrinks it.)
+- `weighting="equal"`: uploads count equally in the joint step. By reputation, as published, contributions are
+  measured against the step they weigh: on class-imbalanced digits one of five participants then takes up to nine
+  tenths of all reputation, and who it is says little about the data.
+- `decay="linear"`: the step length falls to zero over the run, as `step * (1 - t/T)`. A constant length cannot
+  settle, and the published decay of the local learning rate does not reach the server, which rescales updates.
+- `floor=0`: whoever contributes nothing, or the opposite, has reputation 0 and no reward, and may earn it
+  back. The published floor of 1e-3 pays free-riders and adversaries.
+- `per_participant=True`: altruism is multiplied by the number of participants. Reputations are about 1/n, where
+  tanh(beta r) is straight for every published beta, 0.5 to 2, so that the knob does nearly nothing.
+- `keep="energy"`: the kept fraction is one of the squared length. The joint step's energy sits in few entries,
+  so half of the entries are nearly the whole step and rewards come out almost alike; the fewest entries that
+  carry the fraction spread the models' accuracies as the reputations are spread.
 
-One further choice is offered. The joint step's energy sits in few entries, so half of the entries are nearly
-the whole step and rewards come out almost alike. `keep="energy"` reads the fraction as one of the squared
-length instead: the fewest entries are kept that carry it, and the reward's cosine with the joint step is
-then at least the root of the fraction, which spreads the models' accuracies as the reputations are spread.
+In both, exactly the largest entries of the whole vector are kept, ties broken by position (the published code
+masks by layer and always loses an entry); an update that is not finite, or is rounding residue of nothing,
+counts as zero instead of ending the run or being blown up to full length; a round in which the uploads cancel
+pays nothing.
 
-What the rule does not promise: that nobody ends below what it reaches alone
-(`mechanisms.fairness.rationality` says who does), nor that rare knowledge is paid, since contributions are
-measured against the majority's direction. On class-imbalanced digits with five participants, 80 rounds and
-`keep="energy"`, the rank correlation between standalone and final accuracy is .9 and more for `step` from
-0.5 to 1. At 2, where the classes the majority holds are learned early, whoever holds the rare ones comes to
-oppose the majority, and the correlation falls to about .4.
+What neither promises: that nobody ends below what it reaches alone (`mechanisms.fairness.rationality` says who
+does), nor that rare knowledge is paid, since contributions are measured against the majority's direction. How
+both do by the paper's own measure is in `benchmarks/results/gradient_rewards.csv`.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -58,15 +58,20 @@ class CosineGradientRewards:
     """The reward rule, for `mechanisms.training.train(..., reward=...)`.
 
     Attributes:
-        altruism: beta times the number of participants, > 0. At 1 rewards follow reputation almost in
-            proportion; large values give everybody everything (1e7 is federated averaging of directions).
+        altruism: beta, > 0: a participant of reputation r receives the fraction tanh(beta r) of the joint step,
+            over the largest such number. Large values give everybody everything (1e7 is federated averaging of
+            directions).
         memory: alpha, the weight of the past in a reputation, in [0, 1).
-        step: Gamma, the length of each participant's step in the first round, > 0.
+        step: Gamma, the length of each participant's step (in the first round), > 0.
         exact: measure contributions by exact Shapley values (at most 24 participants) instead of their
             linear-time surrogate.
-        keep: whether the rewarded fraction is one of the joint step's "entries" (the paper) or "energy".
-        weighting: of the uploads in the joint step, "equal" or by "reputation" (the published code); without
-            effect when `train` is given an aggregation rule.
+        keep: whether the rewarded fraction is one of the joint step's "entries" (published) or "energy".
+        weighting: of the uploads in the joint step, by "reputation" (published; in the first round by numbers of
+            samples) or "equal"; without effect when `train` is given an aggregation rule.
+        normalised: scale contributions to sum 1 before they are remembered.
+        decay: of the step length over the run, "none" (published) or "linear" to zero.
+        floor: the least reputation before they are scaled to sum 1, in [0, 1).
+        per_participant: multiply altruism by the number of participants.
 
     >>> from mechanisms.datasets import load, split
     >>> from mechanisms.models import SoftmaxRegression
@@ -84,10 +89,26 @@ class CosineGradientRewards:
     step: float = 0.5
     exact: bool = False
     keep: str = "entries"
-    weighting: str = "equal"
+    weighting: str = "reputation"
+    normalised: bool = False
+    decay: str = "none"
+    floor: float = 1e-3
+    per_participant: bool = False
+
+    @classmethod
+    def mended(cls, **changes: Any) -> CosineGradientRewards:
+        """The rule with all mends of the module's list; `changes` replace any attribute.
+
+        >>> CosineGradientRewards.mended(altruism=0.5).keep
+        'energy'
+        """
+        mends = {"keep": "energy", "weighting": "equal", "normalised": True, "decay": "linear", "floor": 0.0}
+        return cls(**{**mends, "per_participant": True, **changes})
 
     def __post_init__(self):
         checks.choice("keep", self.keep, ("entries", "energy"))
+        checks.choice("decay", self.decay, ("none", "linear"))
+        checks.number("floor", self.floor, low=0, high=1, open_high=True)
         checks.choice("weighting", self.weighting, ("equal", "reputation"))
         checks.number("altruism", self.altruism, low=0, open_low=True)
         checks.number("memory", self.memory, low=0, high=1, open_high=True)
@@ -102,7 +123,8 @@ class CosineGradientRewards:
     ) -> tuple[np.ndarray | None, Reward]:
         """Return the next reputations and this round's rewards, with the figures that led to them."""
         count = len(updates)
-        length = self.step * (1 - moment.number / moment.rounds)
+        length = self.step * (1 - moment.number / moment.rounds if self.decay == "linear" else 1)
+        updates = np.where(np.isfinite(updates).all(axis=1, keepdims=True), updates, 0.0)
         residue = RESIDUE * float(np.linalg.norm(moment.params))
         scaled = scale_to_length(updates, length, zero=residue)
         joint = self._weights(state, moment) @ scaled if aggregate is None else np.asarray(aggregate(scaled))
@@ -110,9 +132,11 @@ class CosineGradientRewards:
         if np.linalg.norm(joint) > ZERO * length:
             contribution = (_exact if self.exact else cosine_contributions)(scaled, reference=joint)
             if (contribution > 0).any():
-                standing = update_reputation(state, contribution, memory=self.memory)
+                how = {"memory": self.memory, "normalised": self.normalised, "floor": self.floor}
+                standing = update_reputation(state, contribution, **how)
             if standing is not None:
-                kept = altruistic_fractions(standing, altruism=self.altruism)
+                altruism = self.altruism * (count if self.per_participant else 1)
+                kept = altruistic_fractions(standing, altruism=altruism)
         keep = keep_largest if self.keep == "entries" else keep_energy
         figures = {
             "contribution": contribution,
@@ -154,33 +178,40 @@ def scale_to_length(
 
 
 def update_reputation(
-    reputation: ArrayLike | None, contributions: ArrayLike, *, memory: float = 0.95
+    reputation: ArrayLike | None,
+    contributions: ArrayLike,
+    *,
+    memory: float = 0.95,
+    normalised: bool = False,
+    floor: float = 0.0,
 ) -> Float[np.ndarray, " participants"]:
     """Blend contributions into reputations, which stay >= 0 and sum to 1.
 
-    Contributions are divided by the sum of the positive ones, weighed by `1 - memory` against the old
-    reputation, cut at 0 and rescaled.
+    Contributions are weighed by `1 - memory` against the old reputation, raised to the floor and rescaled.
 
     Args:
         reputation: of the last round; None if there was none: then contributions alone decide.
         contributions: of this round, at least one of them > 0.
         memory: weight of the past, in [0, 1).
+        normalised: divide contributions by the sum of the positive ones first.
+        floor: the least reputation before rescaling, in [0, 1).
 
     Raises:
         InvalidInput: no contribution is positive, or lengths differ.
 
     >>> update_reputation([0.5, 0.5], [0.9, -0.1], memory=0.5).round(4)
-    array([0.7941, 0.2059])
+    array([0.7778, 0.2222])
     """
     gained = checks.array("contributions", contributions)
     memory = checks.number("memory", memory, low=0, high=1, open_high=True)
     positive = np.maximum(gained, 0).sum()
     if positive <= 0:
         raise InvalidInput("contributions: expected at least one > 0")
-    share = gained / positive
+    low = checks.number("floor", floor, low=0, high=1, open_high=True)
+    share = gained / positive if normalised else (1 - memory if reputation is None else 1) * gained
     if reputation is not None:
         share = memory * checks.array("reputation", reputation, low=0, length=len(gained)) + (1 - memory) * share
-    standing = np.maximum(share, 0)
+    standing = np.maximum(share, low)
     return standing / standing.sum()
 
 
@@ -189,22 +220,22 @@ def altruistic_fractions(reputation: ArrayLike, *, altruism: float) -> Float[np.
 
     Args:
         reputation: >= 0, not all 0.
-        altruism: > 0; see `CosineGradientRewards`.
+        altruism: beta, > 0: the fraction is tanh(beta r) over the largest.
 
-    >>> altruistic_fractions([0.0, 0.25, 0.75], altruism=1.0).round(4)
+    >>> altruistic_fractions([0.0, 0.25, 0.75], altruism=3.0).round(4)
     array([0.    , 0.6494, 1.    ])
     """
     standing = checks.array("reputation", reputation, low=0)
     altruism = checks.number("altruism", altruism, low=0, open_low=True)
     if not standing.any():
         raise InvalidInput("reputation: expected at least one > 0")
-    raised = np.tanh(altruism * len(standing) * standing)
+    raised = np.tanh(altruism * standing)
     # tanh rounds tiny reputations like the identity, so nobody with any standing is left without
     return raised / raised.max()
 
 
 def keep_largest(update: ArrayLike, fraction: float) -> Float[np.ndarray, " size"]:
-    """Keep the entries of largest magnitude, exactly round(fraction * size) of them, and zero the rest.
+    """Keep the entries of largest magnitude, floor(fraction * size) of them as published, and zero the rest.
 
     Ties are broken by position, so what a smaller fraction keeps is among what a larger one keeps.
 
@@ -216,7 +247,7 @@ def keep_largest(update: ArrayLike, fraction: float) -> Float[np.ndarray, " size
     array([ 3., -5.,  0.,  0.])
     """
     vector = checks.array("update", update)
-    count = round(checks.number("fraction", fraction, low=0, high=1) * len(vector))
+    count = math.floor(checks.number("fraction", fraction, low=0, high=1) * len(vector) * (1 + 1e-12))
     kept = np.argsort(-np.abs(vector), kind="stable")[:count]
     masked = np.zeros_like(vector)
     masked[kept] = vector[kept]

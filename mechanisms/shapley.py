@@ -8,17 +8,17 @@ coalition values is indexed by the coalition's bits: entry `sum(2**i for i in S)
 from __future__ import annotations
 
 import bisect
-import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float
 from numpy.typing import ArrayLike
-from scipy import special, stats
+from scipy import special
 
 from contracts import checks
 from contracts.errors import InvalidInput
+from mechanisms.confidence import betting_interval
 from mechanisms.seeds import LARGEST_SEED
 
 Game = Callable[[tuple[int, ...]], float]
@@ -36,6 +36,7 @@ class ShapleyValues:
         values: one per player.
         half_widths: half the width of each player's confidence interval; 0 if exact.
         confidence: the probability with which all intervals hold together; 1 if exact.
+        guaranteed: whether that is proved, from a known range of marginal contributions, or approximate.
         total: v(everybody) - v(nobody), which the values sum to (efficiency).
         efficiency_gap: |sum of values - total|, recomputed.
         evaluations: coalition values used.
@@ -50,6 +51,7 @@ class ShapleyValues:
     values: Float[np.ndarray, " players"]
     half_widths: Float[np.ndarray, " players"]
     confidence: float
+    guaranteed: bool = True
     total: float
     efficiency_gap: float
     evaluations: int
@@ -58,12 +60,13 @@ class ShapleyValues:
     method: str
 
     def __repr__(self) -> str:
-        shown = ", ".join(f"{value:.4g}" for value in self.values)
+        first = [f"{value:.4g}" for value in self.values]
+        shown = ", ".join(first if len(first) <= 8 else [*first[:2], "...", first[-1]])
         if self.permutations == 0:
             return f"Shapley values ({shown}), exact from all coalitions"
         return (
-            f"Shapley values ({shown}) +- {self.half_widths.max():.2g} ({self.confidence:.0%}, "
-            f"{self.permutations} permutations)"
+            f"Shapley values ({shown}) +- {self.half_widths.max():.2g} ({self.confidence:.0%}"
+            f"{'' if self.guaranteed else ', approximately'}, {self.permutations} permutations)"
         )
 
 
@@ -131,6 +134,7 @@ def sample_shapley(
     *,
     players: int,
     tolerance: float,
+    marginals: tuple[float, float] | None = None,
     confidence: float = 0.95,
     max_permutations: int = 10_000,
     seed: int = 0,
@@ -138,31 +142,43 @@ def sample_shapley(
     """Estimate Shapley values from random orders of arrival until all intervals are narrow enough.
 
     Orders come in antithetic pairs (an order and its reverse; Mitchell et al. 2022), whose mean is one
-    observation; the intervals are Student's. The intervals are looked at after 32, 64, 128, ... pairs, and
-    the error probability is shared equally among all looks and players (union bound), so that the stopping
-    rule does not spoil the confidence: at the end all intervals hold together with probability `confidence`,
-    up to the normal approximation of means of at least 32 observations. Where a player's observed marginal
-    contributions never vary the half-width is 0, which is a sample's word, not a proof.
+    observation. The intervals are a confidence sequence (`mechanisms.confidence`), looked at after 32, 64, 128,
+    ... pairs; the error probability is shared equally among players.
+
+    *With the range of marginal contributions given*, all intervals hold together with at least probability
+    `confidence`, whatever the game and whenever sampling stops. *Without it*, the range of all contributions
+    seen so far, of every player, and zero, is taken for it: the confidence is then approximate, as a rare
+    contribution larger than any seen makes it fail, and `guaranteed` is false. Contributions that never vary
+    are no proof that they never do: half-widths fall with the number of orders, and if nothing was seen but zero
+    they are infinite. If all coalitions have been met along the way, the result is exact.
 
     Args:
         game: the value of a coalition, given as a sorted tuple of player numbers from 0.
         players: how many, >= 1.
         tolerance: the half-width wanted for every player, > 0, in the unit of the game's values.
+        marginals: the least and the largest any marginal contribution v(S + i) - v(S) can be, such as (-1, 1)
+            for accuracies; None if unknown.
         confidence: in (0, 1).
         max_permutations: stop here even if the tolerance is not met (`met` is then false), >= 64.
         seed: decides the orders.
 
     Raises:
-        InvalidInput: an argument out of range, or a coalition whose value is not a finite number.
+        InvalidInput: an argument out of range, a coalition whose value is not a finite number, or a marginal
+            contribution outside the range given.
 
-    >>> sample_shapley(lambda coalition: float(len(coalition) ** 2), players=4, tolerance=0.2)
-    Shapley values (4, 4, 4, 4) +- 0 (95%, 64 permutations)
+    >>> sample_shapley(lambda coalition: len(coalition) / 12, players=12, tolerance=0.05, marginals=(0, 0.2))
+    Shapley values (0.08333, 0.08333, ..., 0.08333) +- 0.035 (95%, 64 permutations)
+    >>> sample_shapley(lambda coalition: len(coalition) ** 2, players=4, tolerance=0.2)
+    Shapley values (4, 4, 4, 4), exact from all coalitions
     """
     count = checks.integer("players", players, low=1)
     tolerance = checks.number("tolerance", tolerance, low=0, open_low=True)
     confidence = checks.number("confidence", confidence, low=0, high=1, open_low=True, open_high=True)
     most = checks.integer("max_permutations", max_permutations, low=2 * FIRST_LOOK) // 2
     draw = np.random.default_rng(checks.integer("seed", seed, high=LARGEST_SEED))
+    bounds = np.zeros(2) if marginals is None else checks.array("marginals", marginals, length=2)
+    if marginals is not None and bounds[0] >= bounds[1]:
+        raise InvalidInput(f"marginals = {marginals}: expected the least, then the largest contribution")
     known: dict[tuple[int, ...], float] = {}
 
     evaluations = 0
@@ -177,26 +193,33 @@ def sample_shapley(
             known[coalition] = found
         return found
 
-    looks = 1 + math.ceil(math.log2(most / FIRST_LOOK))
-    level = 1 - (1 - confidence) / (looks * count) / 2
     pairs: list[np.ndarray] = []
+    seen = np.zeros(2) if marginals is None else bounds
     target = FIRST_LOOK
     while True:
         while len(pairs) < target:
             order = draw.permutation(count)
-            pairs.append((_marginals(value, order) + _marginals(value, order[::-1])) / 2)
+            both = _marginals(value, order), _marginals(value, order[::-1])
+            if marginals is None:
+                seen = np.array([min(seen[0], np.min(both)), max(seen[1], np.max(both))])
+            else:
+                _check_marginals(both, bounds)
+            pairs.append((both[0] + both[1]) / 2)
+        if count <= MOST_PLAYERS and len(known) == 2**count:
+            exact = shapley_from_table([known[_members(bits, count)] for bits in range(2**count)])
+            return replace(exact, evaluations=evaluations)
         sample = np.array(pairs)
-        spread = sample.std(axis=0, ddof=1)
-        half = np.asarray(stats.t.ppf(level, len(pairs) - 1)) * spread / math.sqrt(len(pairs))
+        estimate = sample.mean(axis=0)
+        half = _half_widths(sample, estimate, seen, (1 - confidence) / count)
         if half.max() <= tolerance or target >= most:
             break
         target = min(2 * target, most)
     total = value(tuple(range(count))) - value(())
-    estimate = sample.mean(axis=0)
     return ShapleyValues(
         values=estimate,
         half_widths=half,
         confidence=confidence,
+        guaranteed=marginals is not None,
         total=total,
         efficiency_gap=abs(float(estimate.sum() - total)),
         evaluations=evaluations,
@@ -204,6 +227,25 @@ def sample_shapley(
         met=bool(half.max() <= tolerance),
         method="permutations",
     )
+
+
+def _half_widths(sample: np.ndarray, estimate: np.ndarray, seen: np.ndarray, error: float) -> np.ndarray:
+    low, high = seen
+    if high == low:
+        return np.full(len(estimate), np.inf)  # nothing was seen but one number
+    below, above = betting_interval(sample, low=low, high=high, error=error)
+    return np.maximum(above - estimate, estimate - below)
+
+
+def _check_marginals(both: tuple[np.ndarray, np.ndarray], bounds: np.ndarray) -> None:
+    low, high = bounds
+    slack = 1e-9 * (high - low)
+    for found in both:
+        outside = np.flatnonzero((found < low - slack) | (found > high + slack))
+        if len(outside):
+            raise InvalidInput(
+                f"marginals = ({low:g}, {high:g}): player {outside[0]} contributed {found[outside[0]]:g}"
+            )
 
 
 def _marginals(value: Callable[[tuple[int, ...]], float], order: np.ndarray) -> np.ndarray:

@@ -125,7 +125,7 @@ def trial(participants, kind, seed):
             for params in train_alone(model, held, epochs=400, local=local, seed=seed)
         ]
     )
-    rewards = {keep: CosineGradientRewards(altruism=0.5, keep=keep) for keep in ("entries", "energy")}
+    rewards = {keep: CosineGradientRewards.mended(altruism=0.5, keep=keep) for keep in ("entries", "energy")}
     return alone, run(None), {keep: run(rule) for keep, rule in rewards.items()}
 
 
@@ -192,7 +192,7 @@ for alone, averaging, rewarded in trials[5, "class-imbalance"]:
 
 # %%
 for step in (0.5, 1.0, 2.0):
-    rule = CosineGradientRewards(altruism=0.5, keep="energy", step=step)
+    rule = CosineGradientRewards.mended(altruism=0.5, step=step)
     run = train(model, parts, rounds=80, local=local, reward=rule, validation=digits.test)
     standing = run.figures["reputation"][-1]
     alone = trials[5, "class-imbalance"][0][0]
@@ -207,6 +207,6 @@ for step in (0.5, 1.0, 2.0):
 
 # %%
 for weighting in ("equal", "reputation"):
-    rule = CosineGradientRewards(weighting=weighting)
+    rule = CosineGradientRewards.mended(keep="entries", weighting=weighting)
     run = train(model, parts, rounds=80, local=local, reward=rule)
     print(f"{weighting:>10}: reputation after 80 rounds", run.figures["reputation"][-1].round(2))

@@ -3,8 +3,9 @@
 They need a `Defender`: the participant or server that judges, with the model it holds and data of its own.
 What they can see is bounded by those data: an update that is right there and wrong elsewhere passes.
 
-Every rule but FLTrust is a *screen*, which says of every row whether it is accepted; the rule averages the
-accepted rows, and the registry offers the screens to put before a distance rule instead.
+Every rule but FLTrust is a *screen*, which says of every row whether it is accepted, and never accepts one after
+which the defender's loss is not finite; the rule averages the accepted rows, and the registry offers the
+screens to put before a distance rule instead.
 
 Sources: C. Xie, O. Koyejo, I. Gupta, "Zeno", ICML 2019; M. Fang, X. Cao, J. Jia, N. Gong, "Local model
 poisoning attacks to Byzantine-robust federated learning", USENIX Security 2020 (rejection by loss and by
@@ -28,7 +29,7 @@ from contracts.errors import InvalidInput
 from contracts.pytrees import register
 from mechanisms.aggregation.geometry import combine, row_keys
 from mechanisms.aggregation.selection import as_weights, smallest
-from mechanisms.aggregation.updates import as_updates, malicious_count, nonnegative, run_rule
+from mechanisms.aggregation.updates import as_updates, malicious_count, nonnegative, run_rule, unit_peaks
 
 Measure = Callable[[Any, Any, Any], Any]
 
@@ -109,7 +110,7 @@ def zeno(updates: Any, *, defender: Defender, malicious: int, penalty: float = 1
 def zeno_screen(values: Any, present: Any, defender: Defender, *, keep: int, penalty: float = 1e-3) -> Any:
     """The rows `zeno` accepts, as n booleans."""
     scores = _losses(defender, values) + penalty * jnp.sum(values**2, axis=1)
-    return smallest(scores, (jnp.sum(values**2, axis=1), row_keys(values)), keep, present)
+    return smallest(scores, (jnp.sum(values**2, axis=1), row_keys(values)), keep, present & jnp.isfinite(scores))
 
 
 def loss_rejection(updates: Any, *, defender: Defender, malicious: int) -> Any:
@@ -132,8 +133,9 @@ def loss_rejection(updates: Any, *, defender: Defender, malicious: int) -> Any:
 
 def loss_screen(values: Any, present: Any, defender: Defender, *, keep: int) -> Any:
     """The rows `loss_rejection` accepts, as n booleans."""
+    present = present & jnp.isfinite(_losses(defender, values))
     without = _losses(defender, _means_without(values, present))
-    return smallest(without.max() - without, (-without, row_keys(values)), keep, present)
+    return smallest(-without, (-without, row_keys(values)), keep, present)
 
 
 def error_rejection(updates: Any, *, defender: Defender, malicious: int) -> Any:
@@ -159,10 +161,10 @@ def error_rejection(updates: Any, *, defender: Defender, malicious: int) -> Any:
 
 def error_screen(values: Any, present: Any, defender: Defender, *, keep: int) -> Any:
     """The rows `error_rejection` accepts, as n booleans."""
+    present = present & jnp.isfinite(_losses(defender, values))
     means = _means_without(values, present)
     errors = jax.vmap(lambda mean: _judge(defender, defender.error_rate, mean))(means).astype(values.dtype)
-    losses = _losses(defender, means)
-    return smallest(errors.max() - errors, (losses.max() - losses, row_keys(values)), keep, present)
+    return smallest(-errors, (-_losses(defender, means), row_keys(values)), keep, present)
 
 
 def roni(updates: Any, *, defender: Defender, tolerance: float = 0.1) -> Any:
@@ -212,13 +214,16 @@ def fltrust(updates: Any, *, defender: Defender) -> Any:
 
 
 def _fltrust(values: Any, present: Any, defender: Defender) -> Any:
-    own = defender.update
-    lengths, length = jnp.linalg.norm(values, axis=1), jnp.linalg.norm(own)
-    usable = present & jnp.isfinite(lengths) & (lengths > 0)
+    own = jnp.asarray(defender.update)
+    (heading,) = unit_peaks(own[None], jnp.ones(1, bool))
+    rows = unit_peaks(values, present)
+    lengths, length = jnp.linalg.norm(rows, axis=1), jnp.linalg.norm(heading)
+    usable = present & (lengths > 0)
     scale = jnp.where(usable, lengths, 1)
-    trust = jnp.where(usable, jnp.maximum(values @ own, 0) / scale / jnp.where(length > 0, length, 1), 0)
+    trust = jnp.where(usable, jnp.maximum(rows @ heading, 0) / scale / jnp.where(length > 0, length, 1), 0)
     total = trust.sum()
-    return combine(trust / jnp.where(total > 0, total, 1) * length / scale, values)
+    mean = combine(trust / jnp.where(total > 0, total, 1) / scale, rows)  # of unit vectors
+    return mean * length * (jnp.abs(own).max() / jnp.where(length > 0, jnp.abs(heading).max(), 1))
 
 
 def _judge(defender: Defender, measure: Measure, update: Any) -> Any:
@@ -226,7 +231,7 @@ def _judge(defender: Defender, measure: Measure, update: Any) -> Any:
 
 
 def _losses(defender: Defender, updates: Any) -> Any:
-    """The defender's loss after each row; infinite where it is not a number, so that such rows come last."""
+    """The defender's loss after each row; infinite where it is not a number."""
     losses = jax.vmap(lambda update: _judge(defender, defender.loss, update))(updates)
     return jnp.where(jnp.isnan(losses), jnp.inf, losses).astype(updates.dtype)
 

@@ -12,19 +12,21 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from contracts.checks import array, integer, number
 from contracts.errors import InvalidInput, NotConverged
-from mechanisms.aggregation.geometry import combine, squared_distances, squared_lengths
+from mechanisms.aggregation.geometry import combine, majority_spread, squared_distances, squared_lengths
 from mechanisms.aggregation.updates import as_updates, namespace, run_rule
-from mechanisms.aggregation.weiszfeld import MOST_STEPS, Median, geometric_median_weights
+from mechanisms.aggregation.weiszfeld import MOST_STEPS, Median, draw_in, geometric_median_weights, is_far
 
 
 def geometric_median(updates: Any) -> Any:
     """Return the point with the least sum of distances to the rows, iterated to convergence.
 
-    The sum of distances is at most 2e-9 of itself (JAX in float32: 2e-5) above the least, by a bound that is
-    checked before the result is returned (`mechanisms.aggregation.weiszfeld`). A row that is itself the
+    The unit vectors from the rows sum to at most 1e-9 n (JAX in float32: 1e-5 n) more than is optimal, which is
+    checked before the result is returned (`mechanisms.aggregation.weiszfeld`); so the sum of distances is at
+    most 2e-9 (2e-5) of itself above the least, however far some rows lie. A row that is itself the
     optimum is returned exactly; so it is when more than half of the rows are equal. If all rows lie on a line
     and n is even, every point between the two middle rows is optimal and the one half-way is returned.
 
@@ -37,48 +39,67 @@ def geometric_median(updates: Any) -> Any:
     Raises:
         InvalidInput: `updates` is not an (n, d) array of real numbers, or half of the rows or more are not
             finite.
-        NotConverged: after 500 steps the sum of distances may still be more than 2e-6 of itself above the
-            least (NumPy; under JAX the last iterate is returned).
+        NotConverged: after 500 steps the unit vectors still sum to more than 1e-6 n too much (NumPy; under JAX
+            the last iterate is returned).
 
     >>> geometric_median([[0.0, 0.0], [2.0, 0.0], [0.0, 2.0], [2.0, 2.0], [1.0, 1.0]])
     array([1., 1.])
     """
     values = as_updates(updates)
-    return run_rule(_geometric_median, values, rule="geometric_median", tolerated=(len(values) - 1) // 2)
+    few = (len(values) - 1) // 2
+    return run_rule(_geometric_median, values, rule="geometric_median", tolerated=few, alike=0)
 
 
 def _geometric_median(values: Any, present: Any) -> Any:
     if isinstance(values, jax.Array):
         return _differentiable_median(values, present)
-    median = _median(values, present)
+    median, point = _median(values, present)
     if median.pull > 1e-6:
-        raise NotConverged(
-            f"geometric_median: pull {median.pull:.1e} left after {MOST_STEPS} steps",
-            best=combine(median.weights, values),
-        )
-    return combine(median.weights, values)
+        raise NotConverged(f"geometric_median: pull {median.pull:.1e} left after {MOST_STEPS} steps", best=point)
+    return point
 
 
-def _median(values: Any, present: Any) -> Median:
-    xp = namespace(values)
+def _median(values: Any, present: Any) -> tuple[Median, Any]:
+    """The weights, and the point they make of the rows, far ones drawn in: once, and again if there are any."""
     squared = squared_distances(values, present)
+    xp = namespace(values)
     if len(values) > 1:
         present = present & (xp.isfinite(squared).sum(axis=1) > 1)
-    median = geometric_median_weights(squared, present)
-    return median._replace(weights=median.weights.astype(values.dtype))
+    central = xp.argmin(majority_spread(squared, present)[1])
+    any_far = is_far(squared, present, squared[central]).any()
+
+    def one_pass(center: Any) -> tuple[Median, Any]:
+        lengths = squared_lengths(values, center)
+        drawn = draw_in(values, present, squared, center, lengths)
+        if xp is jnp:
+            near = jax.lax.cond(any_far, lambda: squared_distances(drawn, present), lambda: squared)
+        else:
+            near = squared_distances(drawn, present) if any_far else squared
+        median = geometric_median_weights(near, present)
+        median = median._replace(weights=median.weights.astype(values.dtype))
+        return median, combine(median.weights, drawn)
+
+    if xp is np:
+        found = one_pass(values[central])
+        return one_pass(found[1]) if any_far else found
+    start = Median(jnp.zeros_like(values[:, 0]), jnp.zeros_like(squared[0, 0]), jnp.zeros((), bool))
+    state = (jnp.where(any_far, 0, 1), (start, values[central]))
+    advance = jax.lax.while_loop(  # compiled once
+        lambda state: state[0] < 2, lambda state: (state[0] + 1, one_pass(state[1][1])), state
+    )
+    return advance[1]
 
 
 @jax.custom_jvp
 def _differentiable_median(values: jax.Array, present: jax.Array) -> jax.Array:
-    return combine(_median(values, present).weights, values)
+    return _median(values, present)[1]
 
 
 @_differentiable_median.defjvp
 def _(primals: tuple[Any, Any], tangents: tuple[Any, Any]) -> tuple[Any, Any]:
     """The optimum follows a change of the rows as Hessian times its change = the change of the pulls."""
     (values, present), (moved, _) = primals, tangents
-    median = _median(values, present)
-    result = combine(median.weights, values)
+    median, result = _median(values, present)
     away = result - values
     lengths = jnp.sqrt(jnp.sum(away**2, axis=1))
     attraction = jnp.where(present & (lengths > 0), 1 / jnp.where(lengths > 0, lengths, 1), 0)
@@ -131,23 +152,27 @@ def centered_clipping(updates: Any, *, center: Any = None, radius: float | None 
         _centered_clipping,
         values,
         start,
+        *_radius(radius, values.dtype),
         rule="centered_clipping",
         tolerated=(len(values) - 1) // 2,
-        radius=None if radius is None else _radius(radius),
+        alike=2,
         steps=integer("steps", steps, low=1),
     )
 
 
-def _radius(value: Any) -> float:
-    return math.inf if value == math.inf else number("radius", value, low=0)
+def _radius(value: float | None, dtype: Any) -> list[np.ndarray]:
+    """No array, or one with the radius, which changes its unit with the updates."""
+    if value is None:
+        return []
+    return [np.asarray(math.inf if value == math.inf else number("radius", value, low=0), dtype)]
 
 
-def _centered_clipping(values: Any, present: Any, center: Any, *, radius: float | None, steps: int) -> Any:
+def _centered_clipping(values: Any, present: Any, center: Any, radius: Any = None, *, steps: int) -> Any:
     xp = namespace(values)
     for _ in range(steps):
         gaps = xp.sqrt(squared_lengths(values, center))
         present = present & xp.isfinite(gaps)
-        limit = _masked_median(gaps, present) / 2 if radius is None else radius
+        limit = masked_median(gaps, present) / 2 if radius is None else radius
         weights = xp.where(gaps > limit, limit / xp.where(gaps > 0, gaps, 1), 1) * present / present.sum()
         center = (center * (1 - weights.sum()) + combine(weights, values)).astype(values.dtype)
     return center
@@ -173,22 +198,23 @@ def norm_clipping(updates: Any, *, radius: float | None = None) -> Any:
     return run_rule(
         _norm_clipping,
         values,
+        *_radius(radius, values.dtype),
         rule="norm_clipping",
         tolerated=(len(values) - 1) // 2,
-        radius=None if radius is None else _radius(radius),
+        alike=1,
     )
 
 
-def _norm_clipping(values: Any, present: Any, *, radius: float | None) -> Any:
+def _norm_clipping(values: Any, present: Any, radius: Any = None) -> Any:
     xp = namespace(values)
     lengths = xp.sqrt(squared_lengths(values))
     present = present & xp.isfinite(lengths)
-    limit = _masked_median(lengths, present) if radius is None else radius
+    limit = masked_median(lengths, present) if radius is None else radius
     factors = xp.where(lengths > limit, limit / xp.where(lengths > 0, lengths, 1), 1) * present
     return combine(factors / present.sum(), values)
 
 
-def _masked_median(numbers: Any, present: Any) -> Any:
+def masked_median(numbers: Any, present: Any) -> Any:
     """The median of those of n numbers whose row is present."""
     xp = namespace(numbers)
     ordered = xp.sort(xp.where(present, numbers, xp.inf))

@@ -7,6 +7,7 @@ Byzantine-tolerant SGD", 2018 (mean around median).
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import jax
@@ -126,10 +127,13 @@ def _mean_of_ranks(values: Any, present: Any, first: Any, end: Any) -> Any:
         ordered = sort_rows(xp.where(present[:, None], part, xp.inf) if absent else part)
         if xp is np:
             average = np.add.reduce(ordered[first:end], axis=0) / part.dtype.type(end - first)
+            if not np.isfinite(average).all():
+                average = np.add.reduce(ordered[first:end] / part.dtype.type(end - first), axis=0)
         else:
             ranks = xp.arange(len(part))[:, None]
             middle = xp.where((ranks >= first) & (ranks < end), ordered, 0)
             average = middle.sum(axis=0) / (end - first)
+            average = xp.where(xp.isfinite(average), average, (middle / (end - first)).sum(axis=0))
         # Rounding may carry the average past the values it is made of; robustness promises that it is not.
         return xp.clip(average, _rank(ordered, first), _rank(ordered, end - 1))
 
@@ -175,10 +179,10 @@ def _mean_around_median(values: Any, present: Any, *, keep: int) -> Any:
     xp = namespace(values)
     count = present.sum()
     middle = ((count - 1) // 2, count // 2)
+    largest, room = float(jnp.finfo(values.dtype).max), 4 * 2.0 ** math.ceil(math.log2(len(values)))
     absent = xp is not np or not present.all()
 
-    def statistic(part: Any) -> Any:
-        ordered = sort_rows(xp.where(present[:, None], part, xp.inf) if absent else part)
+    def around(ordered: Any) -> Any:
         center = (_rank(ordered, middle[0]) + _rank(ordered, middle[1])) / 2
         # The closest values are a window of the sorted column. Moving it up by one trades rank s for rank
         # s + keep, and stops paying at the same place for every later s, so each trade is judged by itself.
@@ -187,5 +191,13 @@ def _mean_around_median(values: Any, present: Any, *, keep: int) -> Any:
             closer = above - center < center - ordered[shift]
             window[shift % keep] = xp.where(closer, above, window[shift % keep])
         return sum(window) / keep
+
+    def statistic(part: Any) -> Any:
+        ordered = sort_rows(xp.where(present[:, None], part, xp.inf) if absent else part)
+        enormous = xp.maximum(-ordered[0], _rank(ordered, count - 1)) > largest / room
+        if xp is np and not enormous.any():
+            return around(ordered)
+        smaller = xp.where(enormous, xp.asarray(room, part.dtype), 1)  # so that no sum or difference overflows
+        return around(ordered / smaller) * smaller
 
     return over_columns(statistic, values)

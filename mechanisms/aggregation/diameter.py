@@ -55,16 +55,12 @@ def least_diameter_subset(squared: np.ndarray, keys: np.ndarray, left_out: int) 
             high = middle
     edges = _farther(squared, candidates[low] * (1 + tolerance))
     subsets = {_complete(cover, squared, keys, left_out, tolerance) for cover in covers(edges, left_out)}
-    scale = max(float(candidates[-1]), np.finfo(float).tiny)
-
-    def order(chosen: tuple[int, ...]) -> tuple[float, float]:
-        inside = np.array(chosen)
-        spread = squared[np.ix_(inside, inside)].sum() / scale
-        return round(spread / tolerance) if np.isfinite(spread) else np.inf, keys[inside].sum()
-
     mask = np.zeros(size, bool)
     if subsets:
-        mask[list(min(subsets, key=order))] = True
+        spreads = {chosen: squared[np.ix_(chosen, chosen)].sum() for chosen in subsets}
+        least = min(spreads.values()) * (1 + tolerance)
+        tied = [chosen for chosen in subsets if spreads[chosen] <= least]
+        mask[list(min(tied, key=lambda chosen: keys[list(chosen)].sum()))] = True
     return mask
 
 

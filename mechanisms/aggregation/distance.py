@@ -101,7 +101,7 @@ def bulyan(updates: Any, *, malicious: int) -> Any:
         InvalidInput: too few updates, or more than f rows that are not finite.
 
     >>> bulyan([[0.0], [1.0], [2.0], [3.0], [4.0], [5.0], [1e6]], malicious=1)
-    array([3.])
+    array([2.])
     """
     f = malicious_count(malicious)
     return run_rule(_bulyan, updates, rule="bulyan", **_at_least(4, f), malicious=f)
@@ -157,6 +157,7 @@ def minimum_diameter(updates: Any, *, malicious: int) -> Any:
         least=2 * f + 1,
         needs=f"2 * malicious + 1 = {2 * f + 1}",
         tolerated=f,
+        alike=0,
         malicious=f,
     )
 
@@ -183,4 +184,4 @@ def _minimum_diameter(values: Any, present: Any, *, malicious: int) -> Any:
 
 def _at_least(factor: int, malicious: int) -> dict[str, Any]:
     least = factor * malicious + 3
-    return {"least": least, "needs": f"{factor} * malicious + 3 = {least}", "tolerated": malicious}
+    return {"least": least, "needs": f"{factor} * malicious + 3 = {least}", "tolerated": malicious, "alike": 0}

@@ -17,6 +17,8 @@ import numpy as np
 
 from mechanisms.aggregation.updates import COLUMNS_AT_ONCE, by_columns, namespace
 
+LEAST_WEIGHT = 1e-30  # smaller ones are too close to the smallest number of 32 bits
+
 
 def inner_products(values: Any, center: Any = None) -> Any:
     """The n x n inner products of the rows, each taken relative to `center` (default the origin)."""
@@ -103,8 +105,10 @@ def squared_lengths(values: Any, center: Any = None) -> Any:
         return jnp.sum((values if center is None else values - center) ** 2, axis=1)
 
     def part(columns: slice) -> np.ndarray:
-        block = values[:, columns] if center is None else values[:, columns] - center[columns]
-        return np.einsum("ij,ij->i", block, block).astype(np.float64)
+        block = values[:, columns].astype(np.float64)
+        if center is not None:
+            block -= center[columns]
+        return np.einsum("ij,ij->i", block, block)
 
     return sum(by_columns(part, values.shape[1]))
 
@@ -128,8 +132,29 @@ def _cancelled(products: Any, squared: Any) -> Any:
     return lost & xp.isfinite(squared) & ~xp.eye(len(squared), dtype=bool)
 
 
+def majority_spread(squared: Any, present: Any) -> tuple[Any, Any]:
+    """The least squared radius around a row that holds more than half of the present rows; that of every row.
+
+    No minority moves it out of what honest rows make: fewer than half of the rows fill no such ball.
+    """
+    xp = namespace(squared)
+    ordered = xp.sort(xp.where(present[None, :], squared, xp.inf), axis=1)
+    radii = xp.where(present, xp.take(ordered, present.sum() // 2, axis=1, mode="clip"), xp.inf)
+    return radii.min(), radii
+
+
 def combine(weights: Any, values: Any) -> Any:
     """The weighted sum of the rows, in the type of `values`."""
+    if isinstance(values, np.ndarray) and values.dtype == np.float32:
+        sizes = np.abs(weights[weights != 0])
+        if len(sizes) and sizes.min() < LEAST_WEIGHT:  # an enormous row clipped: its weight is lost in 32 bits
+            result = np.empty(values.shape[1], np.float32)
+
+            def fill(columns: slice) -> None:
+                result[columns] = weights @ values[:, columns].astype(np.float64)
+
+            by_columns(fill, values.shape[1])
+            return result
     return _product(weights.astype(values.dtype), values)
 
 

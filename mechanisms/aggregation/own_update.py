@@ -1,11 +1,13 @@
-"""Distance rules around one's own update: accept what is near it, or clip everything to be near it.
+"""Distance rules around one's own update: average what is near it, or clip everything to be near it.
 
-They have one knob, the radius in units of the own update's length. A small radius learns little from others,
-a large one lets an attacker in; `mechanisms.conflict` measures whether something between does neither.
+Two of them have one knob, the radius in units of the own update's length. A small radius learns little from
+others, a large one lets an attacker in; `mechanisms.conflict` measures whether something between does neither.
 
 Sources: L. He, S. P. Karimireddy, M. Jaggi, "Byzantine-robust decentralized learning via ClippedGossip", 2022
 (clipping around oneself); M. Fang et al., "Byzantine-robust decentralized federated learning", CCS 2024
-(acceptance relative to one's own length).
+(acceptance relative to one's own length); S. Farhadkhani, R. Guerraoui, N. Gupta, L.-N. Hoang, R. Pinot, J.
+Stephan, "Robust collaborative learning with linear gradient overhead", ICML 2023 (MoNNA's nearest-neighbour
+averaging).
 """
 
 from __future__ import annotations
@@ -17,9 +19,9 @@ import jax.numpy as jnp
 
 from contracts.checks import array
 from contracts.errors import InvalidInput
-from mechanisms.aggregation.geometry import combine, squared_lengths
-from mechanisms.aggregation.selection import as_weights
-from mechanisms.aggregation.updates import as_updates, namespace, nonnegative, run_rule
+from mechanisms.aggregation.geometry import combine, row_keys, squared_lengths
+from mechanisms.aggregation.selection import as_weights, smallest
+from mechanisms.aggregation.updates import as_updates, malicious_count, namespace, nonnegative, run_rule
 
 
 def acceptance_radius(updates: Any, *, own: Any, tolerance: float) -> Any:
@@ -40,6 +42,41 @@ def acceptance_radius(updates: Any, *, own: Any, tolerance: float) -> Any:
     array([1.25, 0.  ])
     """
     return _around(_accept, "acceptance_radius", updates, own, tolerance)
+
+
+def monna(updates: Any, *, own: Any, malicious: int) -> Any:
+    """Average the n - f rows nearest to one's own update (nearest-neighbour averaging, MoNNA without its
+    momentum).
+
+    With v the mean squared distance of the n - f honest rows to their mean m, the squared error is at most
+    4 f / (n - f) times v + |own - m|^2, whatever the others send: it is as good as one's own update is.
+
+    Args:
+        updates: (n, d) array, NumPy or JAX. Rows that are not finite are absent.
+        own: one's own update, length d.
+        malicious: how many malicious rows to withstand, f; the rule needs n >= 2 f + 1.
+
+    Returns:
+        The average of the nearest rows, length d.
+
+    Raises:
+        InvalidInput: an argument out of range, or more than f rows that are not finite.
+
+    >>> monna([[1.0, 0.0], [1.5, 0.0], [9.0, 0.0]], own=[1.0, 0.0], malicious=1)
+    array([1.25, 0.  ])
+    """
+    f = malicious_count(malicious)
+    values, own = _beside(updates, own)
+    least = 2 * f + 1
+    needs = f"2 * malicious + 1 = {least}"
+    return run_rule(
+        _nearest, values, own, rule="monna", least=least, needs=needs, tolerated=f, alike=1, keep=len(values) - f
+    )
+
+
+def _nearest(values: Any, present: Any, own: Any, *, keep: int) -> Any:
+    gaps = squared_lengths(values, own)
+    return combine(as_weights(smallest(gaps, (gaps, row_keys(values)), keep, present)), values)
 
 
 def clipping_radius(updates: Any, *, own: Any, tolerance: float) -> Any:
@@ -63,6 +100,12 @@ def clipping_radius(updates: Any, *, own: Any, tolerance: float) -> Any:
 
 
 def _around(core: Any, rule: str, updates: Any, own: Any, tolerance: float) -> Any:
+    values, own = _beside(updates, own)
+    return run_rule(core, values, own, nonnegative("tolerance", tolerance), rule=rule, alike=1)
+
+
+def _beside(updates: Any, own: Any) -> tuple[Any, Any]:
+    """The updates and one's own, both NumPy or both JAX."""
     values = as_updates(updates)
     if not isinstance(own, jax.Array):
         own = array("own", own, length=values.shape[1]).astype(values.dtype)
@@ -70,7 +113,7 @@ def _around(core: Any, rule: str, updates: Any, own: Any, tolerance: float) -> A
         raise InvalidInput(f"own has shape {own.shape}: expected {values.shape[1:]}")
     if isinstance(own, jax.Array) or isinstance(values, jax.Array):
         values, own = jnp.asarray(values), jnp.asarray(own)
-    return run_rule(core, values, own, nonnegative("tolerance", tolerance), rule=rule)
+    return values, own
 
 
 def _accept(values: Any, present: Any, own: Any, tolerance: Any) -> Any:

@@ -1,8 +1,9 @@
-"""What may be done to the updates before a rule sees them: nearest-neighbour mixing, bucketing.
+"""What may be done to the updates before a rule sees them: nearest-neighbour mixing, bucketing, clipping.
 
 Sources: Y. Allouah, S. Farhadkhani, R. Guerraoui, N. Gupta, R. Pinot, J. Stephan, "Fixing by mixing", AISTATS
 2023; S. P. Karimireddy, L. He, M. Jaggi, "Byzantine-robust learning on heterogeneous datasets via bucketing",
-ICLR 2022.
+ICLR 2022; Y. Allouah, R. Guerraoui, N. Gupta, A. Jellouli, G. Rizk, J. Stephan, "Adaptive gradient clipping for
+robust federated learning", ICLR 2025 (ARC, adaptive robust clipping).
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ import jax
 import numpy as np
 from jax.core import Tracer
 
-from contracts.checks import integer
-from mechanisms.aggregation.geometry import combine, squared_distances
+from contracts.checks import integer, number
+from mechanisms.aggregation.geometry import combine, squared_distances, squared_lengths
 from mechanisms.aggregation.selection import smallest, tie_keys
 from mechanisms.aggregation.updates import (
     as_updates,
@@ -54,6 +55,7 @@ def nearest_neighbour_mixing(updates: Any, *, malicious: int) -> Any:
         least=2 * f + 1,
         needs=f"2 * malicious + 1 = {2 * f + 1}",
         tolerated=f,
+        alike=0,
         keep=len(as_updates(updates)) - f,
     )
 
@@ -81,6 +83,77 @@ def _mix(values: Any, present: Any, *, keep: int) -> Any:
 
     by_columns(fill, values.shape[1])
     return mixed
+
+
+def adaptive_clipping(updates: Any, *, malicious: int) -> Any:
+    """Clip the floor(2 f (n - f) / n) longest rows to the length of the next one (ARC, adaptive robust
+    clipping).
+
+    Args:
+        updates: (n, d) array, NumPy or JAX. A row that is not finite is absent and becomes zero.
+        malicious: how many malicious rows to withstand, f; needs n >= 2 f + 1.
+
+    Returns:
+        (n, d) clipped updates.
+
+    Raises:
+        InvalidInput: too few updates, or more than f rows that are not finite.
+
+    >>> adaptive_clipping([[1.0, 0.0], [0.0, 2.0], [9.0, 0.0]], malicious=1)
+    array([[1., 0.],
+           [0., 2.],
+           [2., 0.]])
+    """
+    f, count = malicious_count(malicious), len(as_updates(updates))
+    return run_rule(
+        _clip_longest,
+        updates,
+        rule="adaptive_clipping",
+        least=2 * f + 1,
+        needs=f"2 * malicious + 1 = {2 * f + 1}",
+        tolerated=f,
+        alike=0,
+        clipped=2 * f * (count - f) // count,
+    )
+
+
+def _clip_longest(values: Any, present: Any, *, clipped: int) -> Any:
+    xp = namespace(values)
+    lengths = xp.where(present, xp.sqrt(squared_lengths(values)), xp.inf)
+    return _clipped(values, present, xp.sort(lengths)[len(values) - clipped - 1])
+
+
+def static_clipping(updates: Any, *, radius: float) -> Any:
+    """Clip every row to a length.
+
+    A length that is right at the beginning of training is too large at its end, so that attacks are let
+    through, or the other way round; `adaptive_clipping` takes it from the rows.
+
+    Args:
+        updates: (n, d) array, NumPy or JAX. A row that is not finite is absent and becomes zero.
+        radius: the length, in the units of the updates, >= 0.
+
+    Returns:
+        (n, d) clipped updates.
+
+    Raises:
+        InvalidInput: an argument out of range, or half of the rows or more are not finite.
+
+    >>> static_clipping([[1.0, 0.0], [0.0, 4.0]], radius=2.0)
+    array([[1., 0.],
+           [0., 2.]])
+    """
+    values = as_updates(updates)
+    limit = np.asarray(number("radius", radius, low=0), values.dtype)
+    few = (len(values) - 1) // 2
+    return run_rule(_clipped, values, limit, rule="static_clipping", tolerated=few, alike=1)
+
+
+def _clipped(values: Any, present: Any, limit: Any) -> Any:
+    xp = namespace(values)
+    lengths = xp.sqrt(squared_lengths(values))
+    factors = xp.where(lengths > limit, limit / xp.where(lengths > 0, lengths, 1), 1) * present
+    return (values * factors[:, None]).astype(values.dtype)
 
 
 def bucketing(updates: Any, *, size: int, seed: int = 0) -> Any:

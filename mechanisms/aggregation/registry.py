@@ -17,7 +17,17 @@ import jax.numpy as jnp
 
 from contracts.checks import choice
 from contracts.errors import InvalidInput
-from mechanisms.aggregation import behaviour, centers, coordinatewise, distance, own_update, preaggregation
+from mechanisms.aggregation import (
+    behaviour,
+    centers,
+    coordinatewise,
+    distance,
+    filters,
+    own_update,
+    preaggregation,
+    spectral,
+)
+from mechanisms.aggregation.autogm import autogm
 from mechanisms.aggregation.similarity import foolsgold
 from mechanisms.aggregation.updates import as_updates, malicious_count, nonnegative
 
@@ -213,7 +223,14 @@ for _name, _function, _family in (
     ("geometric-median", centers.geometric_median, "distance"),
     ("centered-clipping", centers.centered_clipping, "distance"),
     ("norm-clipping", centers.norm_clipping, "distance"),
+    ("autogm", autogm, "distance"),
+    ("smea", spectral.smea, "distance"),
+    ("caf", spectral.caf, "distance"),
+    ("dnc", spectral.dnc, "distance"),
+    ("signguard", filters.signguard, "distance"),
+    ("clustering", filters.clustering, "distance"),
     ("foolsgold", foolsgold, "distance"),
+    ("monna", own_update.monna, "distance"),
     ("acceptance-radius", own_update.acceptance_radius, "distance"),
     ("clipping-radius", own_update.clipping_radius, "distance"),
     ("zeno", behaviour.zeno, "behaviour"),
@@ -223,6 +240,8 @@ for _name, _function, _family in (
     ("roni", behaviour.roni, "behaviour"),
     ("nearest-neighbour-mixing", preaggregation.nearest_neighbour_mixing, "pre-aggregation"),
     ("bucketing", preaggregation.bucketing, "pre-aggregation"),
+    ("adaptive-clipping", preaggregation.adaptive_clipping, "pre-aggregation"),
+    ("static-clipping", preaggregation.static_clipping, "pre-aggregation"),
     ("zeno-screen", _screen(behaviour.zeno_screen, "zeno-screen"), "screen"),
     ("loss-screen", _screen(behaviour.loss_screen, "loss-screen"), "screen"),
     ("error-screen", _screen(behaviour.error_screen, "error-screen"), "screen"),

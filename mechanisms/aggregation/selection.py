@@ -1,8 +1,9 @@
 """Choose rows by their scores, in a way that does not depend on the order of the rows.
 
 Exact ties are common: two rows that are each other's only neighbour have the same Krum score, and many
-subsets share the least diameter. Scores within rounding of each other count as equal; then the smaller sum of
-squared distances to all rows wins, then the smaller row key (`geometry.row_keys`).
+subsets share the least diameter. Scores within rounding of the smallest count as equal to it; then the smaller
+sum of squared distances to the nearest half of the rows wins, which no minority can drown, then the smaller row
+key (`geometry.row_keys`).
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from mechanisms.aggregation.geometry import row_keys
 from mechanisms.aggregation.updates import namespace
@@ -22,9 +24,9 @@ def tie_tolerance(dtype: Any) -> float:
 
 
 def tie_keys(values: Any, squared: Any) -> tuple[Any, Any]:
-    """Second and third key of every row: the sum of its finite squared distances, and its row key."""
-    xp = namespace(values)
-    return xp.where(xp.isfinite(squared), squared, 0).sum(axis=1), row_keys(values)
+    """Second and third key of every row: its squared distances to the nearest half summed, and its row key."""
+    nearest = namespace(squared).sort(squared, axis=1)[:, : len(values) // 2 + 1]
+    return nearest.sum(axis=1), row_keys(values)
 
 
 def first(scores: Any, keys: tuple[Any, Any], allowed: Any) -> Any:
@@ -44,9 +46,15 @@ def first(scores: Any, keys: tuple[Any, Any], allowed: Any) -> Any:
 def smallest(scores: Any, keys: tuple[Any, Any], count: int, allowed: Any) -> Any:
     """A mask of the `count` allowed rows with the smallest scores, ties broken by the keys."""
     xp = namespace(scores)
+    if xp is np and 0 < count < len(scores):
+        ordered = np.sort(np.where(allowed, scores, np.inf))
+        last, beyond = ordered[count - 1 : count + 1]
+        if beyond > last + tie_tolerance(scores.dtype) * abs(last):  # no tie where it matters
+            return allowed & (scores <= last)
 
     def take(_: Any, chosen: Any) -> Any:
-        return chosen | first(scores, keys, allowed & ~chosen)
+        left = allowed & ~chosen
+        return chosen | (first(scores, keys, left) & left)
 
     return repeat(take, count, xp.zeros(len(scores), bool))
 

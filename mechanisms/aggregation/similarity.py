@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from contracts.errors import InvalidInput
 from mechanisms.aggregation.geometry import combine, inner_products
 from mechanisms.aggregation.selection import tie_tolerance
-from mechanisms.aggregation.updates import as_updates, namespace, run_rule
+from mechanisms.aggregation.updates import as_updates, finite_rows, namespace, run_rule, unit_peaks
 
 
 def foolsgold(updates: Any, *, history: Any = None) -> Any:
@@ -25,14 +25,14 @@ def foolsgold(updates: Any, *, history: Any = None) -> Any:
 
     Args:
         updates: (n, d) array, NumPy or JAX. Rows that are not finite are absent.
-        history: (n, d) array of every participant's summed updates up to this round; None takes `updates`.
+        history: (n, d) array of every participant's summed updates up to this round; None takes `updates`. A
+            row that is not finite makes its participant absent.
 
     Returns:
         The weighted mean, length d; zero if every weight is zero.
 
     Raises:
-        InvalidInput: `updates` or `history` is not an (n, d) array of real numbers, `history` is not finite,
-            or no row is finite.
+        InvalidInput: `updates` or `history` is not an (n, d) array of real numbers, or no row is finite.
 
     >>> foolsgold([[1.0, 0.0], [0.0, 1.0], [-3.0, -3.0], [-3.0, -3.0]])
     array([0.5, 0.5])
@@ -57,9 +57,9 @@ def foolsgold_weights(history: Any, present: Any) -> Any:
     """The weight in [0, 1] of every row, from the cosines between histories."""
     xp = namespace(history)
     size = len(history)
-    products = inner_products(xp.where(present[:, None], history, 0))
+    present = present & finite_rows(history)
+    products = inner_products(unit_peaks(history, present))
     lengths = xp.sqrt(xp.diagonal(products))
-    present = present & xp.isfinite(lengths)
     scale = xp.where((lengths > 0) & present, lengths, 1)
     cosines = xp.where(present[:, None] & present[None, :], products, 0) / scale[:, None] / scale[None, :]
     cosines = xp.where(xp.eye(size, dtype=bool), 0, cosines)

@@ -3,10 +3,16 @@
 Three things are decided here once, for all rules.
 
 * **Arrays.** NumPy in, NumPy out; JAX in, JAX out, under `jit`, `vmap` and `grad`. Floating types are kept.
-* **Rows that are not finite.** A row that holds a NaN or an infinity (or whose squared length overflows, for
-  rules that measure lengths) is *absent*: it has no influence, and it counts as one of the malicious rows the
-  rule was told to expect. More absent rows than that is an `InvalidInput`; under `jit`, where nothing can be
-  raised, the answer is then NaN in every coordinate.
+* **Rows that are not finite.** A row that holds a NaN or an infinity is *absent*: it has no influence, and it
+  counts as one of the malicious rows the rule was told to expect. More absent rows than that is an
+  `InvalidInput`; under `jit`, where nothing can be raised, the answer is then NaN in every coordinate. Nothing
+  else makes an answer that is not finite.
+* **Units.** Rules that measure lengths do so in a unit that no minority decides: the (n - f)-th smallest of the
+  rows' largest entries, which lies between two honest rows' whatever f rows hold (f as the rule was told, or
+  the most it withstands). Its power of two is taken out before anything is squared. A row more than
+  2^300 = 2e90 units long (2^50 = 1e15 for JAX in 32 bits) is absent too; by the choice of the unit these are f
+  rows at most, and leaving them out moves no rule by more than f rows may. Rules that only compare the values of
+  a parameter accept every finite number.
 * **Ties.** Rules that choose rows break ties by a key that belongs to the row and not to its place, so that
   the order in which participants report never matters (`mechanisms.aggregation.selection`).
 """
@@ -28,6 +34,7 @@ from contracts.checks import integer, number
 from contracts.errors import InvalidInput
 
 COLUMNS_AT_ONCE = 16_384  # fewer mean more calls, more leave the cache
+REACH = {8: 300, 4: 50}  # by bytes of an entry: rows longer than 2 to this power, in units, are absent
 
 
 def namespace(values: Any) -> Any:
@@ -114,6 +121,7 @@ def run_rule(
     least: int = 1,
     needs: str = "1 update",
     tolerated: int | None = None,
+    alike: int | None = None,
     **static: Any,
 ) -> Any:
     """Check the updates, find the absent rows, and run `core(values, present, *arrays, **static)`.
@@ -126,6 +134,8 @@ def run_rule(
         least: the least number of updates the rule needs.
         needs: the same in words.
         tolerated: how many absent rows are accepted; None accepts all but one.
+        alike: for rules that measure lengths, how many of `arrays`, the first ones, are in the units of the
+            updates; None for rules that do not.
         static: settings that are fixed when the rule is compiled.
     """
     values = as_updates(updates)
@@ -133,15 +143,95 @@ def run_rule(
     if count < least:
         raise InvalidInput(f"updates has {count} rows: {rule} needs at least {needs}")
     if isinstance(values, Tracer):
-        return _guarded(core, values, *arrays, tolerated=tolerated, **static)
+        return _guarded(core, values, *arrays, tolerated=tolerated, alike=alike, **static)
+    measured = alike is not None and isinstance(values, np.ndarray) and values.dtype == np.float64
+    present = _measurable(np.asarray(values), arrays[: alike or 0]) if measured else None
+    if present is not None:
+        return _finite(_quietly(core, values, present, *arrays, **static))
     present = np.asarray(finite_rows(values))
     check_absent(count - int(present.sum()), count, rule, tolerated)
     if isinstance(values, jax.Array):
-        return _compiled(core, tuple(sorted(static)))(values, *arrays, tolerated=tolerated, **static)
+        run = _compiled(core, tuple(sorted(static)))
+        return run(values, *arrays, tolerated=tolerated, alike=alike, **static)
+    exponent = 0
+    if measured:
+        peaks = np.where(present, np.abs(values).max(axis=1), np.inf)
+        present, exponent = _unit(peaks, present, tolerated, arrays[: alike or 0])
     if not present.all():
         values = np.where(present[:, None], values, values.dtype.type(0))
+    if exponent:
+        values, *rest = _scaled(-exponent, alike or 0, values, *arrays)
+        arrays = tuple(rest)
+    result = _quietly(core, values, present, *arrays, **static)
+    return _finite(np.ldexp(result, exponent) if exponent else result)
+
+
+def _quietly(core: Callable[..., Any], *arguments: Any, **static: Any) -> Any:
     with np.errstate(all="ignore"):  # enormous rows overflow on their way to being left out
-        return core(values, present, *arrays, **static)
+        return core(*arguments, **static)
+
+
+def _finite(result: Any) -> Any:
+    """An average of finite rows that rounding carried past the largest number is the largest number."""
+    if np.isinf(result).any():
+        largest = np.finfo(result.dtype).max
+        result = np.clip(result, -largest, largest)
+    return result
+
+
+def _measurable(values: np.ndarray, alike: tuple[Any, ...]) -> np.ndarray | None:
+    """That all rows are present, if their squares show that none is out of reach; None if they do not."""
+
+    def part(columns: slice) -> np.ndarray:
+        return np.einsum("ij,ij->i", values[:, columns], values[:, columns])
+
+    reach = 2.0 ** REACH[8]
+    squares = np.sum(by_columns(part, values.shape[1]), axis=0)
+    within = bool(((squares > 1 / reach) & (squares < reach)).all())
+    if within and all(_quietly(np.vdot, other, other) < reach for other in alike if np.ndim(other) == 1):
+        return np.ones(len(values), bool)
+    return None
+
+
+def _unit(peaks: Any, present: Any, tolerated: int | None, alike: Any) -> tuple[Any, Any]:
+    """The rows within reach, and the exponent of the unit: a power of two near the (n - f)-th smallest peak.
+
+    Vectors given beside the updates, as a centre, come from whoever runs the rule: the unit is at least theirs,
+    and for rules that withstand no stated number of rows it is theirs.
+    """
+    xp, size = namespace(peaks), len(peaks)
+    unit = xp.sort(peaks)[size - 1 - tolerated] if tolerated is not None else xp.zeros_like(peaks[0])
+    for other in alike:
+        if np.ndim(other) == 1:
+            unit = xp.maximum(unit, xp.abs(other).max())
+    exponent = xp.frexp(xp.where(xp.isfinite(unit), unit, 0))[1]
+    reach = REACH[peaks.dtype.itemsize]
+    within = _shifted(peaks, -exponent) <= xp.asarray(2.0**reach, peaks.dtype) * (unit > 0)
+    return present & within, exponent
+
+
+def _shifted(values: Any, exponent: Any) -> Any:
+    """Multiply by 2^exponent, exactly, in halves: one factor alone may be out of range."""
+    xp, half = namespace(values), exponent // 2
+    one = xp.asarray(1, values.dtype)
+    return values * xp.ldexp(one, half) * xp.ldexp(one, exponent - half)
+
+
+def unit_peaks(values: Any, present: Any) -> Any:
+    """Every present row times the power of two that brings its largest entry between a half and one.
+
+    For rules in which only the directions of rows matter; absent rows become zero.
+    """
+    xp = namespace(values)
+    values = xp.where(present[:, None], values, 0)
+    exponents = xp.frexp(xp.abs(values).max(axis=1))[1][:, None]
+    exponents = exponents if xp is np else jax.lax.stop_gradient(exponents)
+    return _shifted(values, -exponents)
+
+
+def _scaled(exponent: Any, alike: int, *arrays: Any) -> list[Any]:
+    """The updates and the next `alike` arrays multiplied by 2^exponent."""
+    return [_shifted(one, exponent) if index <= alike else one for index, one in enumerate(arrays)]
 
 
 def check_absent(absent: int, count: int, rule: str, tolerated: int | None) -> None:
@@ -161,13 +251,29 @@ def nonnegative(name: str, value: Any) -> Any:
     return value if isinstance(value, jax.Array) else number(name, value, low=0)
 
 
-def _guarded(core: Any, values: Any, *arrays: Any, tolerated: int | None, **static: Any) -> Any:
+def _guarded(
+    core: Any, values: Any, *arrays: Any, tolerated: int | None, alike: int | None, **static: Any
+) -> Any:
     present = finite_rows(values)
     limit = values.shape[0] - 1 if tolerated is None else tolerated
-    result = core(jnp.where(present[:, None], values, 0), present, *arrays, **static)
-    return jnp.where(jnp.sum(~present) <= limit, result, jnp.nan)
+    few = jnp.sum(~present) <= limit
+    exponent = 0
+    if alike is not None:
+        fixed = jax.lax.stop_gradient(values)
+        peaks = jnp.where(present, jnp.abs(fixed).max(axis=1), jnp.inf)
+        present, exponent = _unit(peaks, present, tolerated, jax.lax.stop_gradient(arrays[:alike]))
+    values = jnp.where(present[:, None], values, 0)
+    if alike is not None:
+        values, *rest = _scaled(-exponent, alike, values, *map(jnp.asarray, arrays))
+        arrays = tuple(rest)
+    result = core(values, present, *arrays, **static)
+    if alike is not None:
+        result = _shifted(result, exponent)
+    largest = jnp.finfo(result.dtype).max
+    result = jnp.where(jnp.isinf(result), jnp.sign(result) * largest, result)
+    return jnp.where(few, result, jnp.nan)
 
 
 @functools.cache
 def _compiled(core: Any, static: tuple[str, ...]) -> Any:
-    return jax.jit(functools.partial(_guarded, core), static_argnames=("tolerated", *static))
+    return jax.jit(functools.partial(_guarded, core), static_argnames=("tolerated", "alike", *static))

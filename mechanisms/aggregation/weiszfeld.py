@@ -26,11 +26,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from mechanisms.aggregation.geometry import majority_spread
 from mechanisms.aggregation.selection import tie_tolerance
 from mechanisms.aggregation.updates import namespace
 
 MOST_STEPS = 500  # some ten are usual
 TOLERANCE = {np.dtype(np.float64): 1e-9, np.dtype(np.float32): 1e-5}  # of the pull
+FAR = {np.dtype(np.float64): 1e6, np.dtype(np.float32): 3e2}  # in radii: beyond it rows are drawn in to it
 SHORTER = (1.0, 0.5, 0.2, 0.05, 0.0)  # of the way from Weiszfeld's point to Newton's
 
 
@@ -54,8 +56,9 @@ def geometric_median_weights(squared: Any, present: Any) -> Median:
     array([0., 1., 0.])
     """
     xp = namespace(squared)
+    unit = majority_spread(squared, present)[0]
     squared = xp.where(present[:, None] & present[None, :], squared, 0)
-    optimal = _optimal_rows(squared, present)
+    optimal = _optimal_rows(squared, present, unit)
     at_row, tolerance = optimal.any(), TOLERANCE[np.dtype(squared.dtype)]
     weights = (present / present.sum()).astype(squared.dtype)
 
@@ -63,7 +66,7 @@ def geometric_median_weights(squared: Any, present: Any) -> Median:
         return (state[1] > tolerance) & (state[2] < MOST_STEPS) & ~at_row
 
     def step(state: tuple[Any, Any, Any]) -> tuple[Any, Any, Any]:
-        weights, pull = _step(squared, present, state[0])
+        weights, pull = _step(squared, present, unit, state[0])
         return xp.where(pull > tolerance, weights, state[0]), pull, state[2] + 1
 
     state = (weights, xp.asarray(np.inf, squared.dtype), xp.asarray(0))
@@ -77,10 +80,36 @@ def geometric_median_weights(squared: Any, present: Any) -> Median:
     return Median(xp.where(at_row, on_rows, state[0]), xp.where(at_row, 0, state[1]), at_row)
 
 
-def _optimal_rows(squared: Any, present: Any) -> Any:
+def draw_in(values: Any, present: Any, squared: Any, center: Any, lengths: Any) -> Any:
+    """The rows with those drawn in along their rays from `center` that are far from it in majority radii.
+
+    Args:
+        values: (n, d) rows.
+        present: which rows count.
+        squared: their (n, n) squared distances.
+        center: a point among the majority, length d.
+        lengths: the n squared distances of the rows to it.
+    """
+    xp = namespace(values)
+    far = is_far(squared, present, lengths)
+    if xp is np and not far.any():
+        return values
+    limit = FAR[np.dtype(squared.dtype)] * xp.sqrt(majority_spread(squared, present)[0])
+    shorter = xp.where(far, limit / xp.sqrt(xp.where(far, lengths, 1)), 1)[:, None].astype(values.dtype)
+    drawn = (center + (values - center) * shorter).astype(values.dtype)
+    return xp.where(far[:, None], drawn, values)
+
+
+def is_far(squared: Any, present: Any, lengths: Any) -> Any:
+    """Which present rows are farther from a point, by their squared distances to it, than rows may be."""
+    limit = FAR[np.dtype(squared.dtype)] ** 2 * majority_spread(squared, present)[0]
+    return present & (lengths > limit)
+
+
+def _optimal_rows(squared: Any, present: Any, unit: Any) -> Any:
     xp = namespace(squared)
     both = present[:, None] & present[None, :]
-    same = both & (squared <= tie_tolerance(squared.dtype) ** 2 * squared.max())
+    same = both & (squared <= tie_tolerance(squared.dtype) ** 2 * unit)
     inverse = xp.where(both & ~same, 1 / xp.sqrt(xp.where(same | ~both, 1, squared)), 0)
     # |sum_i (u_i - u_j) / d_ij|^2 at row j, with weights inverse_ji on the rows and minus their sum on u_j
     spread = xp.einsum("ji,jk,ik->j", inverse, inverse, squared) / 2
@@ -88,26 +117,26 @@ def _optimal_rows(squared: Any, present: Any) -> Any:
     return present & (length <= same.sum(axis=1) + tie_tolerance(squared.dtype))
 
 
-def _distances(squared: Any, weights: Any) -> Any:
+def point_distances(squared: Any, weights: Any) -> Any:
     """Squared distances of all rows to the point with these weights."""
     xp = namespace(squared)
     rows = squared @ weights
     return xp.maximum(rows - weights @ rows / 2, 0)
 
 
-def _attraction(squared: Any, present: Any, weights: Any) -> tuple[Any, Any]:
+def _attraction(squared: Any, present: Any, unit: Any, weights: Any) -> tuple[Any, Any]:
     """One over every row's distance to the point, zero for rows that it lies on; these rows."""
     xp = namespace(squared)
-    lengths = _distances(squared, weights)
-    near = present & (lengths <= tie_tolerance(squared.dtype) ** 2 * squared.max())
+    lengths = point_distances(squared, weights)
+    near = present & (lengths <= tie_tolerance(squared.dtype) ** 2 * unit)
     away = present & ~near
     return xp.where(away, 1 / xp.sqrt(xp.where(away, lengths, 1)), 0), near
 
 
-def _step(squared: Any, present: Any, weights: Any) -> tuple[Any, Any]:
+def _step(squared: Any, present: Any, unit: Any, weights: Any) -> tuple[Any, Any]:
     """The weights of a point with a lesser sum of distances, and the pull at the one given."""
     xp = namespace(squared)
-    attraction, near = _attraction(squared, present, weights)
+    attraction, near = _attraction(squared, present, unit, weights)
     total = attraction.sum()
     followed = attraction / xp.where(total > 0, total, 1)
     change = weights - followed
@@ -119,11 +148,11 @@ def _step(squared: Any, present: Any, weights: Any) -> tuple[Any, Any]:
     newton = _newton(squared, weights, attraction, followed)
     newton = xp.where(xp.isfinite(newton).all(), newton, weiszfeld)
     tried = xp.stack([weiszfeld + part * (newton - weiszfeld) for part in SHORTER])
-    sums = (xp.sqrt(xp.stack([_distances(squared, one) for one in tried])) * present).sum(axis=1)
+    sums = (xp.sqrt(xp.stack([point_distances(squared, one) for one in tried])) * present).sum(axis=1)
     good = sums <= sums.min() * (1 + 30 * float(xp.finfo(squared.dtype).eps))
     # The first good one. Many weights make one point; those of a Weiszfeld step lose no digits.
     chosen = tried[xp.argmax(good)]
-    attraction, near = _attraction(squared, present, chosen)
+    attraction, near = _attraction(squared, present, unit, chosen)
     total = attraction.sum()
     return xp.where(near.any() | (total == 0), chosen, attraction / xp.where(total > 0, total, 1)), pull
 
@@ -136,7 +165,7 @@ def _newton(squared: Any, weights: Any, attraction: Any, followed: Any) -> Any:
     """
     xp = namespace(squared)
     total = attraction.sum()
-    lengths, change = _distances(squared, weights), weights - followed
+    lengths, change = point_distances(squared, weights), weights - followed
     inner = (lengths[:, None] + lengths[None, :] - squared) / 2  # of d_i and d_j
     root = attraction**1.5
     against = squared @ change

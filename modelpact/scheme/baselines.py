@@ -74,7 +74,7 @@ def gradient_rewards(draw: Draw, seats: Sequence[int], _: AccuracyCurve) -> Foun
         _stacked(draw, _parts(draw, seats, amounts)),
         rounds=min(draw.scheme.training.rounds, MOST_ROUNDS),
         local=LocalTraining(epochs=draw.scheme.training.epochs, rate=draw.scheme.training.rate),
-        reward=CosineGradientRewards(keep="energy"),
+        reward=CosineGradientRewards.mended(),
         validation=draw.validation,
         seed=draw.scheme.seed,
     )

@@ -26,7 +26,13 @@ def test_correlations_are_what_scipy_says_and_undefined_when_they_are():
         assert math.isnan(undefined.spearman)
         assert why in undefined.undefined
         assert why in str(undefined)
+    nearly = fairness([0.5, 0.6, 0.8], [0.1 + 0.2, 0.3, 0.3])  # equal but for the last digit
+    assert math.isnan(nearly.pearson)
+    assert "all final accuracies are equal" in nearly.undefined
     assert fairness([0.5, 0.6], [0.7, 0.7]).slope == pytest.approx(0, abs=1e-12)
+    cut = over_runs([0.9, 1.0, 0.2], low=-1, high=1)
+    assert (cut.high, cut.low) == (1, over_runs([0.9, 1.0, 0.2]).low)
+    assert math.isnan(over_runs([0.5], low=0, high=1).high)
     nothing = over_runs([math.nan, math.nan])
     assert (nothing.runs, nothing.undefined) == (0, 2)
     assert math.isnan(nothing.mean)
@@ -48,6 +54,7 @@ def test_rationality_names_losers_and_rarely_anybody_by_chance():
     [
         (lambda: fairness([0.5], [0.5, 0.5]), "final has length 2"),
         (lambda: fairness([1.5], [0.5]), "standalone[0] = 1.5"),
+        (lambda: over_runs([0.5, 1.2], high=1), "figures[1] = 1.2"),
         (lambda: over_runs([]), "figures has shape (0,)"),
         (lambda: rationality([0.5], [0.5], samples=0), "samples = 0"),
     ],
