@@ -83,6 +83,7 @@ OPTIONS = {
     "time_limit",
     "by",
     "field",
+    "groups",
 }
 SLOW = {"sweep", "conflict", "run"}
 SOME = [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in COMMANDS]
