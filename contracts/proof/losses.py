@@ -25,7 +25,7 @@ import numpy as np
 from contracts.problem.participants import Turnout
 from contracts.problem.problem import Problem
 
-RAREST, SUREST = 1e-300, 1.0 - 1.2e-16  # probabilities between which logarithms of both sides are finite
+RAREST, SUREST = 1e-150, 1.0 - 1.2e-16  # probabilities between which logarithms of both sides are finite
 MOST_EXPONENT = 690.0
 
 
