@@ -22,6 +22,7 @@ import numpy as np
 from scipy import stats
 
 from contracts.problem import Problem
+from contracts.problem.outcomes import compositions
 from contracts.proof.arithmetic import larger, largest_so_far, smaller
 from contracts.proof.duality import by_row, distinct_rows
 from contracts.proof.soundness import ROUNDING, ProofRefused, numbers, prices
@@ -175,12 +176,7 @@ def _leaves(tree: Tree, whole: Case) -> list[Case]:
 
 
 def _everybody(p: np.ndarray, n: int, belief: str) -> Group:
-    counts = np.zeros((1, 0), dtype=int)
-    for _ in range(p.size - 1):
-        left = n - counts.sum(axis=1)
-        counts = np.repeat(counts, left + 1, axis=0)
-        counts = np.column_stack([counts, np.concatenate([np.arange(k + 1) for k in left])])
-    counts = np.column_stack([counts, n - counts.sum(axis=1)])
+    counts = compositions(n, p.size)
     prior = stats.multinomial.pmf(counts, n, p / p.sum())
     columns = []
     for i in range(p.size):

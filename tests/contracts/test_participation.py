@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import gammaln, xlogy
 
-from contracts.contract.full_information import _compositions
+from contracts.problem.outcomes import compositions
 from contracts.program.participation import BELIEFS, Known, transform
 
 
 def outcomes(p, n):
     """Every count vector with its multinomial probability."""
-    counts = _compositions(n, len(p))
+    counts = compositions(n, len(p))
     logs = gammaln(n + 1) - gammaln(counts + 1).sum(axis=1) + xlogy(counts, p).sum(axis=1)
     return counts, np.exp(logs)
 
