@@ -97,7 +97,8 @@ class Crowd(NamedTuple):
             for k, one in enumerate((law, law.others())):
                 value, slope, _ = one.log_power(log_phi)
                 parts[2 * k : 2 * k + 2, :, g] = np.exp(value), np.exp(value) * slope
-        return Transforms(*parts, np.exp(-np.multiply.outer(rates, x)), tilted)
+        power, slope, others, others_slope = parts
+        return Transforms(power, slope, others, others_slope, np.exp(-np.multiply.outer(rates, x)), tilted)
 
     def _phi(self, rates: np.ndarray, x: np.ndarray, members: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """log phi and the tilted probabilities of a group, relative to the largest term."""

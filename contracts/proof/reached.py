@@ -19,9 +19,9 @@ from contracts.proof.soundness import ProofRefused
 class Tangent(NamedTuple):
     """S at a point, and its slopes by each type's utility (own units) and reward (units of rows)."""
 
-    value: float
-    by_utility: np.ndarray
-    by_reward: np.ndarray
+    value: Any
+    by_utility: Any
+    by_reward: Any
 
 
 def unit_of(form: StandardForm) -> float:

@@ -320,8 +320,9 @@ def _bound(chain: Chain, case: Case, m: np.ndarray, y: np.ndarray, w: np.ndarray
     (counts, probability, belief), due, (y, w) = chain.group, chain.due, map(chain.number, (y, w))
     at, lowest, highest = (counts @ data for data in (m, *small))
     weights = belief @ y
-    parts = [(chain.value, weights + probability)] if chain.target is None else []
-    parts = parts or [(chain.value, weights), (chain.target, probability)]
+    parts = [(chain.value, weights + probability)]
+    if chain.target is not None:
+        parts = [(chain.value, weights), (chain.target, probability)]
     constant, by_m = -(w * due).sum(), -y * chain.costs
     terms = (w * np.abs(due) + y * chain.costs * small.high + (w + y) * (chain.top + np.abs(due).max())).sum()
     for lines, weight in parts:

@@ -81,6 +81,11 @@ def _outwards(end: Any, away: float) -> float:
     return step if np.isfinite(step) else away
 
 
+def where(mask: Any, yes: Any, no: Any) -> np.ndarray:
+    """Balls by a mask."""
+    return np.where(mask, yes, no)
+
+
 def vector_of(values: Any) -> np.ndarray:
     """Balls as a vector."""
     found = list(values)

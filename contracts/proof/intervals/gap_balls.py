@@ -10,9 +10,9 @@ from flint import arb
 
 from contracts.proof.duality import Prices, lower_bound
 from contracts.proof.evidence import Cases, Proof
-from contracts.proof.gaps import SERVING, Bounded, collected, positive_gap
+from contracts.proof.gaps import SERVING, Bounded, Part, collected, positive_gap
 from contracts.proof.general_proof import gap_by_cases, mixtures_in
-from contracts.proof.intervals.ball import balls, lower, upper
+from contracts.proof.intervals.ball import balls, lower, upper, where
 from contracts.proof.intervals.case_balls import asked_floats, setting_balls
 from contracts.proof.intervals.form_balls import FormBalls, by_cost, of_rows
 from contracts.proof.intervals.loss_balls import CrowdBalls
@@ -54,7 +54,7 @@ def gaps(
         by_prices = partial(_by_prices, data=data)
         solved, bounded = partial(by_prices, relaxed=False), partial(by_prices, relaxed=True)
         ways = {"witness": solved, "global_witness": bounded, "tree": _by_tree}
-    parts = [
+    parts: list[Part] = [
         partial(way, form, outside, part, reached)
         for name, way in ways.items()
         if (part := getattr(proof, name)) is not None
@@ -102,7 +102,7 @@ def _by_prices(
         return losses.losses(crowd, m, nothing, y)
 
     y, w, m, u, excluded = prices_of(witness)
-    prices = Prices(balls(y), balls(w), np.where(nothing, arb(0), balls(m)), balls(u), excluded)
+    prices = Prices(balls(y), balls(w), where(nothing, arb(0), balls(m)), balls(u), excluded)
     bound = lower_bound(below_all, prices, form.costs, balls(due), world.worth.top_value, lost)
     loss = world.worth.top_target - reached
     if world.worth.floor_high > 0.0 and not relaxed:

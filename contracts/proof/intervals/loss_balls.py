@@ -42,13 +42,13 @@ class CrowdBalls(NamedTuple):
         own, parts, phis = np.exp(-np.multiply.outer(rates, x)), [], []
         for g, law in enumerate(self.laws):
             phi = (self.probabilities * own)[:, self.group == g].sum(axis=1)
-            power, others = (vector_of(map(function, phi)) for function in (law.generating, law.belief))
+            power, belief = (vector_of(map(function, phi)) for function in (law.generating, law.belief))
             slopes = (vector_of(f(z, 1) * z for z in phi) for f in (law.generating, law.belief))
-            parts.append((power, next(slopes), others, next(slopes)))
+            parts.append((power, next(slopes), belief, next(slopes)))
             phis.append(phi)
-        columns = [np.stack(column, axis=1) for column in zip(*parts, strict=True)]
+        power, slope, others, others_slope = (np.stack(column, axis=1) for column in zip(*parts, strict=True))
         tilted = self.probabilities * own / np.stack(phis, axis=1)[:, self.group]
-        return Transforms(*columns, own, tilted)
+        return Transforms(power, slope, others, others_slope, own, tilted)
 
     def present(self, rates: np.ndarray, x: np.ndarray) -> Present:
         """See `contracts.proof.losses.Present`."""

@@ -19,6 +19,7 @@ from contracts.proof.intervals.ball import (
     lower,
     upper,
     vector_of,
+    where,
 )
 from contracts.proof.intervals.expectation_balls import ExpectedBalls, expected
 from contracts.proof.intervals.form_balls import FormBalls, WorldBalls, by_data
@@ -164,7 +165,7 @@ def promised(
     for _, other in worlds[1:]:
         offered = np.array([arb.min(a, b) for a, b in zip(offered, other.given, strict=True)], dtype=object)
     by_outcomes = all(world.by_outcomes for _, world in worlds)
-    feasible = offered - np.where(stays, arb(0), reward / form.relative)
+    feasible = offered - where(stays, arb(0), reward / form.relative)
     for i in range(types):
         allowed = float(tolerated[i])
         if not stays[i]:
@@ -303,8 +304,8 @@ def _judge_stated(
     tolerated = promises.STATED * promises.own_tolerance(form.form)
     for i, (said, true) in enumerate(zip(balls(given.reservation), outside, strict=True)):
         verdicts.judge(f"stated reservation utility of {names[i]}", None, abs(said - true), float(tolerated[i]))
-    utility = np.where(stays, outside, gain + outside)
-    reward = np.where(stays, arb(0), balls(given.reward) / form.relative)
+    utility = where(stays, outside, gain + outside)
+    reward = where(stays, arb(0), balls(given.reward) / form.relative)
     target = sum((w * world.target for w, (_, world) in zip(weights, worlds, strict=True)), arb(0))
     each = [beside(problem.objective, crowd, utility, reward, outside).value for crowd, _ in worlds]
     reached = weight_balls(problem.objective) * target
