@@ -75,7 +75,7 @@ class Known(NamedTuple):
 
     def others(self) -> Known:
         """One less."""
-        return Known(self.mean - 1.0, self.xp)
+        return Known(self.xp.maximum(self.mean - 1.0, 0.0), self.xp)
 
     def log_power(self, logs: Any) -> LogPower:
         """l N."""

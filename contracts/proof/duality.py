@@ -100,23 +100,23 @@ def _least_change(prices: Prices, here: Losses, costs: Any, due: Any, top: Any) 
     """The least that the linearised Lagrangian changes from its point to any contract, and its terms."""
     y, w, m, u, excluded = prices
     by_losses = here.target_by_x + here.priced_by_x
-    point = m, u, due[0], excluded
+    point = m, u, due[0]
     residual, gaps = _by_gaps(costs, by_losses + y * costs, y - w, *point)
     size, _ = _by_gaps(costs, y * costs - by_losses, y + w, *point)
     # Every contract has c_I m_I <= V - f_I (m_I is the sum of the gaps of the chain) and u_1 <= V.
     most, gain = larger(top - due[-1], 0.0) / costs[-1], larger(top - due[0], 0.0)
-    lowest, largest = least(np.append(residual[:-1], 0.0)), -least(np.append(-size[:-1], 0.0))
+    free = slice(max(2 * excluded - 1, 0), -1)  # the gaps before are zero in every contract, if not at the point
+    lowest, largest = least(np.append(residual[free], 0.0)), -least(np.append(-size[free], 0.0))
     change = lowest * most - (residual * gaps).sum() + smaller(residual[-1], 0.0) * gain
     return change, largest * most + (size * abs(gaps)).sum() + size[-1] * gain
 
 
-def _by_gaps(costs: Any, by_m: Any, by_u: Any, m: Any, u: Any, first: Any, excluded: int) -> tuple[Any, Any]:
-    """Gradient and coordinates in the gap variables (gaps of the chain, then e); held ones are left out."""
+def _by_gaps(costs: Any, by_m: Any, by_u: Any, m: Any, u: Any, first: Any) -> tuple[Any, Any]:
+    """Gradient and coordinates in the gap variables (gaps of the chain, then e)."""
     steps, tails = costs[:-1] - costs[1:], np.cumsum(by_u[::-1])[::-1]
     by_chain = _between(by_m, steps * tails[1:])
     gaps = np.diff(_between(m, np.diff(u) / steps), prepend=0.0)
-    free = slice(max(2 * excluded - 1, 0), None)
-    return np.append(np.cumsum(by_chain[::-1])[::-1][free], tails[0]), np.append(gaps[free], u[0] - first)
+    return np.append(np.cumsum(by_chain[::-1])[::-1], tails[0]), np.append(gaps, u[0] - first)
 
 
 def _between(rows: Any, links: Any) -> Any:

@@ -14,7 +14,7 @@ from contracts.proof.expectations import worlds_expected
 from contracts.proof.intervals.ball import ball, balls, precision
 from contracts.proof.intervals.law_balls import LawBalls
 from contracts.proof.intervals.loss_balls import CrowdBalls
-from contracts.proof.losses import Crowd, expected_losses
+from contracts.proof.losses import Crowd, Losses, expected_losses
 from contracts.proof.promises import read_menu
 
 RATES, TARGET, VALUE = np.array([0.001, 0.02, 0.5]), np.array([50.0, 40.0, 0.0]), np.array([30.0, 60.0, 5.0])
@@ -102,10 +102,44 @@ def test_bounds_by_prices_agree_and_allow_for_their_terms(excluded):
 
 def test_terms_count_what_cancels():
     floats, _ = crowds("known")
-    found = expected_losses(floats, RATES, TARGET, VALUE, X, np.array([True, False, False, False]))
-    idle = 0.25**5
-    whole = expected_losses(floats, RATES, TARGET, VALUE, X).target
-    assert found.terms == pytest.approx(whole + idle * abs(TARGET.sum() - 90.0), rel=1e-12)
+    found = expected_losses(floats, RATES, 3.0 * TARGET, VALUE, X, np.array([True, False, False, False]))
+    excess = 0.25**5 * (270.0 - 90.0)
+    assert found.target == pytest.approx(found.terms - 2.0 * excess, rel=1e-12)
+
+
+@pytest.mark.parametrize("name", list(LAWS))
+def test_slopes_are_differences(name):
+    floats, _ = crowds(name)
+
+    def at(x):
+        found = expected_losses(floats, RATES, TARGET, VALUE, x, np.zeros(4, dtype=bool), PRICES)
+        return np.array([found.target, PRICES @ found.value])
+
+    found = expected_losses(floats, RATES, TARGET, VALUE, X + 9.0, np.zeros(4, dtype=bool), PRICES)
+    for j in range(4):
+        moved = 1e-4 * np.eye(4)[j]
+        slopes = (at(X + 9.0 + moved) - at(X + 9.0 - moved)) / 2e-4
+        assert (found.target_by_x[j], found.priced_by_x[j]) == pytest.approx(tuple(slopes), abs=1e-7)
+
+
+@pytest.mark.parametrize("excluded", [0, 1, 2])
+def test_the_bound_is_the_least_of_the_linearised_lagrangian(excluded):
+    """By the vertices of what gaps may be: one of them all that can be paid, or none; and u_1 at either end."""
+    costs, due, top = np.array([0.4, 0.3, 0.2]), np.array([1.0, 1.5, 2.0]), 90.0
+    y, w = np.array([0.01, 0.2, 0.3]), np.array([0.0, 0.4, 0.01])
+    m, u = np.where(np.arange(3) < excluded, 0.0, [2.0, 3.0, 5.0]), np.array([1.2, 1.5, 2.5])
+    by_x, value = np.array([-1.0, -2.0, -0.5]), np.array([20.0, 10.0, 5.0])
+    losses = lambda _, __: Losses(30.0, value, by_x, 0.1 * by_x, 40.0)  # noqa: E731
+    found = lower_bound(losses, Prices(y, w, m, u, excluded), costs, due, top, 25.0)
+    gradient, ends = (1.1 * by_x + y * costs, y - w), []
+    for gap in range(max(2 * excluded - 1, 0), 6):  # the last: no gap at all
+        chain = np.where(np.arange(5) >= gap, (top - due[-1]) / costs[-1], 0.0)
+        for first in (due[0], top):
+            utility = first + np.r_[0.0, np.cumsum((costs[:-1] - costs[1:]) * chain[1::2])]
+            ends.append(gradient[0] @ (chain[0::2] - m) + gradient[1] @ (utility - u))
+    here = 30.0 - y @ (top - value - costs * m - u) - w @ (u - due)
+    assert found.bound == pytest.approx(here + min(ends), rel=1e-12)
+    assert found.rounding > 1e-12 * (40.0 + 25.0 + y @ (top + value + costs * m + u) + w @ (u + due))
 
 
 def test_the_smaller_of_two_is_that_of_floats_and_holds_either_ball():
