@@ -29,6 +29,7 @@ import numpy as np
 
 from contracts.problem import Problem
 from contracts.problem.accuracy import inspect
+from contracts.problem.outcomes import compositions
 from contracts.problem.participants import FixedTurnout, Turnout
 from contracts.problem.reservation import outside_utility, reservations
 from contracts.problem.standard_form import StandardForm, World, standard_form
@@ -300,7 +301,7 @@ def _outcomes(p: np.ndarray, turnout: Turnout, seed: int) -> tuple[np.ndarray, n
     if _number(turnout, p.size) <= MOST_OUTCOMES:
         from scipy.stats import multinomial
 
-        each = [_compositions(int(n), p.size) for n in turnout.support[0]]
+        each = [compositions(int(n), p.size) for n in turnout.support[0]]
         chances = [
             chance * multinomial(int(n), p).pmf(counts)
             for n, chance, counts in zip(*turnout.support, each, strict=True)
@@ -311,15 +312,6 @@ def _outcomes(p: np.ndarray, turnout: Turnout, seed: int) -> tuple[np.ndarray, n
         return rng.multinomial(turnout.count, p, size=DRAWS), None
     numbers, chances = turnout.support
     return rng.multinomial(rng.choice(numbers, size=DRAWS, p=chances), p), None
-
-
-def _compositions(total: int, parts: int) -> np.ndarray:
-    left, rows = np.array([total]), np.zeros((1, 0), dtype=np.int64)
-    for _ in range(parts - 1):
-        counts = np.concatenate([np.arange(k + 1) for k in left])
-        rows = np.column_stack([np.repeat(rows, left + 1, axis=0), counts])
-        left = np.repeat(left, left + 1) - counts
-    return np.column_stack([rows, left])
 
 
 def _moments(per_type: np.ndarray, p: np.ndarray, turnout: Turnout) -> tuple[np.ndarray, np.ndarray]:

@@ -14,7 +14,7 @@ Source: proportional, Wang et al., AAAI 2025 (arXiv 2412.11122); capped and its 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -180,11 +180,3 @@ def _share(trained: np.ndarray, law: Law, promised: float) -> float:
 def _merged(values: np.ndarray, mass: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     levels, place = np.unique(values, return_inverse=True)
     return levels, np.bincount(place, weights=mass)
-
-
-def conforms(rewards: Rewards, data: Any) -> bool:
-    """Whether no type receives more than what is trained, for each amount of data given."""
-    form = rewards.form
-    trained = form.worlds[rewards.scenario].plain.value(np.asarray(data, dtype=float))
-    whole = form.relative[:, None] * trained
-    return bool((rewards.value_of(trained, seed=0) <= whole * (1.0 + 1e-15)).all())

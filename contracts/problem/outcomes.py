@@ -153,6 +153,20 @@ def _compositions(levels: np.ndarray, mass: np.ndarray, draws: int) -> tuple[np.
     return data + levels[-1] * left, weight
 
 
+def compositions(total: int, parts: int) -> np.ndarray:
+    """All ways in which so many participants are of so many types, one a row.
+
+    >>> compositions(2, 2).tolist()
+    [[0, 2], [1, 1], [2, 0]]
+    """
+    left, rows = np.array([total]), np.zeros((1, 0), dtype=np.int64)
+    for _ in range(parts - 1):
+        counts = np.concatenate([np.arange(k + 1) for k in left])
+        rows = np.column_stack([np.repeat(rows, left + 1, axis=0), counts])
+        left = np.repeat(left, left + 1) - counts
+    return np.column_stack([rows, left])
+
+
 def merge(data: np.ndarray, mass: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Sort atoms and bring together those that differ by rounding only (equal sums in different orders)."""
     order = np.argsort(data, kind="stable")

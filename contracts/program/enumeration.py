@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from itertools import combinations
 from math import comb
 from typing import NamedTuple
 
 import numpy as np
 from scipy.special import gammaln, xlogy
+
+from contracts.problem.outcomes import compositions
 
 MOST_OUTCOMES = 12_000
 
@@ -33,7 +34,7 @@ def number_of_outcomes(types: int, participants: int) -> int:
 
 def outcomes(probabilities: np.ndarray, participants: int, belief: str) -> Outcomes:
     """Enumerate the outcomes of positive probability (for the coordinator or for anybody)."""
-    counts = _compositions(participants, probabilities.size)
+    counts = compositions(participants, probabilities.size)
     prior = _multinomial(counts, probabilities)
     # One's own type is certain; the others are drawn.
     others = np.stack(
@@ -48,14 +49,6 @@ def outcomes(probabilities: np.ndarray, participants: int, belief: str) -> Outco
         believed = np.where(probabilities > 0, prior[:, None] * (counts > 0) / safe, others)
     kept = (prior > 0) | (believed > 0).any(axis=1)
     return Outcomes(counts[kept].astype(float), prior[kept], believed[kept])
-
-
-def _compositions(total: int, parts: int) -> np.ndarray:
-    if parts == 1:
-        return np.full((1, 1), total)
-    bars = np.array(list(combinations(range(total + parts - 1), parts - 1)))
-    ends = np.column_stack([np.full(len(bars), -1), bars, np.full(len(bars), total + parts - 1)])
-    return np.diff(ends, axis=1) - 1
 
 
 def _less_one(counts: np.ndarray, i: int) -> np.ndarray:

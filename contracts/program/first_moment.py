@@ -24,14 +24,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from contracts.problem import Problem
-from contracts.problem.participants import LogPower, Turnout
+from contracts.problem.participants import FixedTurnout, LogPower, Turnout
 from contracts.problem.reservation import Reservation, reservation
 from contracts.problem.shape import concave_from, early
 from contracts.program import gauss_program
 from contracts.program.distinct_costs import distinct, per_group
 from contracts.program.exponential_sum import ExponentialSum, Losses, fit_exponentials, on_common_rates
 from contracts.program.gauss import Curves, LossCurve
-from contracts.program.participation import BELIEFS, BELIEFS_OF_MANY, Partials, Transform, transform
+from contracts.program.participation import BELIEFS, Known, Partials, Transform, transform
 from contracts.records import Keyed, frozen
 
 MIXTURE_ERROR = 1e-8  # relative; above it a loss is taken not to be a mixture of exponentials
@@ -102,7 +102,7 @@ class Moments(NamedTuple):
         at: the transform.
         shares: what each rate has of E L, w phi^N / E L, shape (terms,).
         partials: R and its derivatives.
-        log_power: N log phi with its derivatives by log phi, where N is uncertain (log G(phi)).
+        log_power: log G(phi) with its derivatives by log phi.
     """
 
     target_loss: Any
@@ -110,7 +110,7 @@ class Moments(NamedTuple):
     at: Transform
     shares: Any
     partials: Partials
-    log_power: LogPower | None = None
+    log_power: LogPower
 
     @property
     def objective_slope(self) -> Any:
@@ -123,19 +123,19 @@ def moments(program: Program, contribution: Any, belief: str, xp: Any) -> Moment
     if program.curves is not None:
         return gauss_program.moments(program, contribution, belief)
     at = transform(contribution, program.probabilities, program.rates, xp)
-    if program.turnout is not None:
-        return _moments_of_many(program, contribution, belief, at)
-    arguments = (contribution, program.probabilities, program.participants, program.rates, at, xp)
-    partials = BELIEFS[belief](*arguments)
+    law = Known(program.participants, xp) if program.turnout is None else program.turnout
+    partials = BELIEFS[belief](contribution, program.probabilities, law, program.rates, at, xp)
     if program.real is not None:
         partials = Partials(*(program.real * part for part in partials))
-    loss, shares = _loss_and_shares(program, program.participants * at.log_phi, xp)
+    log_power = law.log_power(at.log_phi)
+    loss, shares = _loss_and_shares(program, log_power.value, xp)
     return Moments(
         target_loss=loss,
         value_loss=program.value_weights @ partials.value - program.value_offset,
         at=at,
         shares=shares,
         partials=partials,
+        log_power=log_power,
     )
 
 
@@ -146,23 +146,6 @@ def _loss_and_shares(program: Program, log_powers: Any, xp: Any) -> tuple[Any, A
     terms = weights * xp.exp(xp.minimum(log_powers - largest, 0.0))
     scaled = terms.sum() - program.target_offset * xp.exp(xp.minimum(-largest, 690.0))
     return scaled * xp.exp(largest), terms / scaled
-
-
-def _moments_of_many(program: Program, contribution: Any, belief: str, at: Transform) -> Moments:
-    """The same where the number of participants is uncertain."""
-    turnout: Turnout = program.turnout
-    of_each = BELIEFS_OF_MANY[belief]
-    partials = of_each(contribution, program.probabilities, turnout, program.rates, at)
-    log_power = turnout.log_power(at.log_phi)
-    loss, shares = _loss_and_shares(program, log_power.value, np)
-    return Moments(
-        target_loss=loss,
-        value_loss=program.value_weights @ partials.value - program.value_offset,
-        at=at,
-        shares=shares,
-        partials=partials,
-        log_power=log_power,
-    )
 
 
 class Factors(NamedTuple):
@@ -187,11 +170,7 @@ def factors(program: Program, here: Moments | gauss_program.GaussMoments, multip
     """Derivatives at a point, for multipliers y >= 0 of the feasibility constraints, shape (types,)."""
     if isinstance(here, gauss_program.GaussMoments):
         return Factors(**gauss_program.derivatives(program, here, multipliers))
-    s, n, w = program.rates, program.participants, program.value_weights
-    if here.log_power is not None:
-        n, bend = here.log_power.slope, here.log_power.bend
-    else:
-        bend = 0.0
+    s, w, (_, n, bend) = program.rates, program.value_weights, here.log_power
     tilted, part = here.at.tilted, here.partials
     psi = here.shares
     first = w * (part.by_log_phi @ multipliers)
@@ -294,20 +273,12 @@ def exclude(program: Program, excluded: int, belief: str) -> Program:
         return program
     active = np.ones(2 * program.costs.size)
     active[: max(2 * excluded - 1, 0)] = 0.0
-    p, n = program.probabilities, program.participants
-    nobody = float(p[:excluded].sum())
-    if program.turnout is not None:
-        empty, alone = _idle(program.turnout, p, excluded, belief)
-        return _with_offsets(program, active, empty, alone)
-    alone = np.zeros(p.size)
-    if belief == "interim":
-        alone[:excluded] = nobody ** (n - 1.0)
-    else:
-        own = np.maximum(p[:excluded], 1e-300)
-        share = np.minimum(own / max(nobody, 1e-300), 1.0)
-        occurs = -np.expm1(n * np.log1p(-np.minimum(own, 1.0 - 1.2e-16)))
-        alone[:excluded] = nobody**n * -np.expm1(n * np.log1p(-np.minimum(share, 1.0 - 1.2e-16))) / occurs
-    return _with_offsets(program, active, nobody**n, alone)
+    law = FixedTurnout(count=int(program.participants)) if program.turnout is None else program.turnout
+    empty, alone = _idle(law, program.probabilities, excluded, belief)
+    target_excess, value_excess = excess_without_data(program)
+    return program._replace(
+        target_offset=empty * target_excess, value_offset=alone * value_excess, active=active
+    )
 
 
 def _idle(turnout: Turnout, p: np.ndarray, excluded: int, belief: str) -> tuple[float, np.ndarray]:
@@ -323,15 +294,6 @@ def _idle(turnout: Turnout, p: np.ndarray, excluded: int, belief: str) -> tuple[
         occurs = turnout.lost(np.zeros(excluded), np.log1p(-np.minimum(own, 1.0 - 1.2e-16)))
         alone[:excluded] = turnout.lost(log_nobody, absent) / occurs
     return float(turnout.generating(nobody)), alone
-
-
-def _with_offsets(program: Program, active: np.ndarray, nobody: float, alone: np.ndarray) -> Program:
-    target_excess, value_excess = excess_without_data(program)
-    return program._replace(
-        target_offset=nobody * target_excess,
-        value_offset=alone * value_excess,
-        active=active,
-    )
 
 
 def excess_without_data(program: Program) -> tuple[float, float]:

@@ -27,12 +27,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import numpy as np
+from contracts.problem.participants import LogPower
 
-from contracts.problem.participants import Turnout
-
-# Below every probability that matters; keeps ratios such as P_i / p_i exact in the limit p_i -> 0.
-SMALLEST_PROBABILITY = 1e-300
+# Below every probability that matters: ratios such as P_i / p_i, and what is left of them, stay exact.
+SMALLEST_PROBABILITY = 1e-150
 
 
 class Transform(NamedTuple):
@@ -69,70 +67,50 @@ def transform(contribution: Any, probabilities: Any, rates: Any, xp: Any) -> Tra
     return Transform(log_phi, tilted)
 
 
-def interim(contribution: Any, _: Any, participants: Any, rates: Any, at: Transform, xp: Any) -> Partials:
-    """R for participants who know their own type and expect N-1 others drawn from the population."""
-    s, others = rates[:, None], participants - 1.0
-    value = xp.exp(-s * contribution + others * at.log_phi[:, None])
-    return Partials(
-        value, -s * value, others * value, s * s * value, -s * others * value, others * others * value
-    )
+class Known(NamedTuple):
+    """A number of participants that is known, as a law of any array library (`FixedTurnout` for NumPy)."""
+
+    mean: Any
+    xp: Any
+
+    def others(self) -> Known:
+        """One less."""
+        return Known(self.xp.maximum(self.mean - 1.0, 0.0), self.xp)
+
+    def log_power(self, logs: Any) -> LogPower:
+        """l N."""
+        return LogPower(self.mean * logs, self.mean + 0.0 * logs, 0.0 * logs)
+
+    def lost(self, logs: Any, less: Any) -> Any:
+        """exp(l N) (1 - exp(a N))."""
+        return -self.xp.exp(self.mean * logs) * self.xp.expm1(self.mean * less)
 
 
-def ex_ante(
-    contribution: Any, probabilities: Any, participants: Any, rates: Any, at: Transform, xp: Any
-) -> Partials:
-    """R for participants who expect a draw of all N given that their own type occurs in it."""
-    s, n, log_phi = rates[:, None], participants, at.log_phi[:, None]
-    p = xp.maximum(probabilities, SMALLEST_PROBABILITY)
-    occurs = -xp.expm1(n * _log_complement(p, xp))
-    own = xp.minimum(p * xp.exp(xp.minimum(-s * contribution - log_phi, 690.0)), 1.0)
-    absent = _log_complement(own, xp)
-    total = xp.exp(n * log_phi) / occurs
-    once = xp.exp(-s * contribution + (n - 1.0) * log_phi) * (n * p / occurs)
-    left1, left2 = xp.exp((n - 1.0) * absent), xp.exp((n - 2.0) * absent)
-    lost1, lost2 = -xp.expm1((n - 1.0) * absent), -xp.expm1((n - 2.0) * absent)
-    return Partials(
-        value=-total * xp.expm1(n * absent),
-        by_own=-s * once * left1,
-        by_log_phi=n * total * lost1,
-        by_own_twice=s * s * once * (left1 - (n - 1.0) * own * left2),
-        by_both=-(n - 1.0) * s * once * left2,
-        by_log_phi_twice=n * total * ((n - 1.0) * lost2 + lost1),
-    )
-
-
-def _log_complement(probability: Any, xp: Any) -> Any:
-    """log(1 - probability), finite (about -36.7) for a sure event."""
-    return xp.log1p(-xp.minimum(probability, 1.0 - 1.2e-16))
-
-
-def interim_of_many(contribution: Any, _: Any, turnout: Turnout, rates: Any, at: Transform) -> Partials:
-    """R for participants who know their own type, where their number is uncertain."""
-    s, (power, slope, bend) = rates[:, None], turnout.others().log_power(at.log_phi)
-    value = np.exp(-s * contribution + power[:, None])
+def interim(contribution: Any, _: Any, law: Any, rates: Any, at: Transform, xp: Any) -> Partials:
+    """R for participants who know their own type and expect others drawn from the population."""
+    s, (power, slope, bend) = rates[:, None], law.others().log_power(at.log_phi)
+    value = xp.exp(-s * contribution + power[:, None])
     by_log = slope[:, None] * value
     return Partials(
         value, -s * value, by_log, s * s * value, -s * by_log, (bend + slope * slope)[:, None] * value
     )
 
 
-def ex_ante_of_many(
-    contribution: Any, probabilities: Any, turnout: Turnout, rates: Any, at: Transform
-) -> Partials:
-    """R for participants who expect a draw of all given that their own type occurs, their number uncertain."""
+def ex_ante(contribution: Any, probabilities: Any, law: Any, rates: Any, at: Transform, xp: Any) -> Partials:
+    """R for participants who expect a draw of everybody given that their own type occurs in it."""
     s, log_phi = rates[:, None], at.log_phi[:, None]
-    p = np.maximum(probabilities, SMALLEST_PROBABILITY)
-    one, two = turnout.others(), turnout.others().others()
-    first, second = turnout.mean, turnout.mean * one.mean  # G'(1), G''(1)
-    occurs = turnout.lost(np.zeros(p.size), _log_complement(p, np))
-    weight = p * np.exp(-s * contribution)
-    absent = _log_complement(np.minimum(weight * np.exp(np.minimum(-log_phi, 690.0)), 1.0), np)
-    phi, left = np.exp(log_phi), log_phi + absent
-    left1 = first * np.exp(one.log_power(left).value)
-    left2 = second * np.exp(two.log_power(left).value)
+    p = xp.maximum(probabilities, SMALLEST_PROBABILITY)
+    one, two = law.others(), law.others().others()
+    first, second = law.mean, law.mean * one.mean  # G'(1), G''(1)
+    occurs = law.lost(xp.zeros(p.shape), _log_complement(p, xp))
+    weight = p * xp.exp(-s * contribution)
+    absent = _log_complement(xp.minimum(p * xp.exp(xp.minimum(-s * contribution - log_phi, 690.0)), 1.0), xp)
+    phi, left = xp.exp(log_phi), log_phi + absent
+    left1 = first * xp.exp(one.log_power(left).value)
+    left2 = second * xp.exp(two.log_power(left).value)
     lost1, lost2 = first * one.lost(log_phi, absent), second * two.lost(log_phi, absent)
     return Partials(
-        value=turnout.lost(log_phi, absent) / occurs,
+        value=law.lost(log_phi, absent) / occurs,
         by_own=-s * weight * left1 / occurs,
         by_log_phi=phi * lost1 / occurs,
         by_own_twice=s * s * weight * (left1 - weight * left2) / occurs,
@@ -141,5 +119,9 @@ def ex_ante_of_many(
     )
 
 
-BELIEFS_OF_MANY: dict[str, Callable[..., Partials]] = {"interim": interim_of_many, "ex-ante": ex_ante_of_many}
+def _log_complement(probability: Any, xp: Any) -> Any:
+    """log(1 - probability), finite (about -36.7) for a sure event."""
+    return xp.log1p(-xp.minimum(probability, 1.0 - 1.2e-16))
+
+
 BELIEFS: dict[str, Callable[..., Partials]] = {"interim": interim, "ex-ante": ex_ante}

@@ -12,7 +12,6 @@ from functools import lru_cache
 
 import numpy as np
 
-from contracts.errors import NotConverged
 from contracts.program.exponential_sum import ExponentialSum, Loss, Losses, on_common_rates
 from contracts.program.first_moment import FirstMoment, Program
 from contracts.records import Keyed
@@ -88,16 +87,6 @@ def relax(model: FirstMoment) -> Program | None:
         value_weights=losses.value_weights / model.value_unit,
         curves=None,
     )
-
-
-def relax_mixture(model: FirstMoment) -> Program:
-    """`relax` for losses that are mixtures of exponentials: these do not vanish."""
-    relaxed = relax(model)
-    if relaxed is None:
-        raise NotConverged(
-            "the loss vanishes on the range that matters: expected a curve that only approaches it"
-        )
-    return relaxed
 
 
 @lru_cache(maxsize=512)

@@ -22,7 +22,7 @@ from typing import NamedTuple
 import numpy as np
 
 from contracts.problem.participants import FixedTurnout, LogPower, Turnout
-from contracts.program.participation import BELIEFS_OF_MANY, Partials, Transform
+from contracts.program.participation import Partials, Transform, ex_ante
 
 
 class Worlds(NamedTuple):
@@ -289,7 +289,7 @@ def _loss_and_shares(worlds: Worlds, total: np.ndarray, idle_target: float) -> t
 
 def _ex_ante(worlds: Worlds, x: np.ndarray, log_phi: np.ndarray, tilted: np.ndarray) -> Partials:
     at = Transform(log_phi[0, :, 0], tilted[0])
-    return BELIEFS_OF_MANY["ex-ante"](x, worlds.probabilities[0], worlds.laws[0][0], worlds.rates, at)
+    return ex_ante(x, worlds.probabilities[0], worlds.laws[0][0], worlds.rates, at, np)
 
 
 def _by_partials(

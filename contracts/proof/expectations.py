@@ -99,15 +99,8 @@ def expected(crowd: Crowd, x: np.ndarray, mixtures: Exponentials | None) -> Expe
     if kinds * total.data.size > MOST_TERMS and mixtures is not None:
         error = mixture_error(plain, mixtures)
         if error <= SOUND:
-            losses = expected_losses(
-                crowd,
-                mixtures.rates,
-                mixtures.target_weights,
-                mixtures.value_weights,
-                x,
-                x <= 0.0,
-                np.zeros(x.size),
-            )
+            weights = mixtures.target_weights, mixtures.value_weights
+            losses = expected_losses(crowd, mixtures.rates, *weights, x, x <= 0.0)
             given = plain.largest_value - losses.value
             how = f"expectations by the proof's mixture of exponentials, which the curve confirms to {error:.1g}"
             return Expected(given, value, accuracy, target, (EXACT + error) * plain.largest_value, how, crowd)
@@ -140,7 +133,7 @@ def _believed(crowd: Crowd, x: np.ndarray) -> tuple[np.ndarray, float]:
         others = believed_law(crowd, x, g)
         members = np.flatnonzero(crowd.group == g)
         amounts, place = np.unique(x[members], return_inverse=True)
-        worth = np.array([others.shifted(float(own)).expectation(value) for own in amounts])
+        worth = np.array([float(value(others.data + own) @ others.probabilities) for own in amounts])
         given[members], step = worth[place], max(step, others.step)
     return given, step
 

@@ -7,6 +7,7 @@ prices (`contracts.proof.leaf_bound`), and what no case exceeds no contract does
 from __future__ import annotations
 
 import dataclasses
+from functools import partial
 
 import numpy as np
 
@@ -15,13 +16,13 @@ from contracts.problem.standard_form import StandardForm
 from contracts.proof.ambiguity import divergence
 from contracts.proof.evidence import Cases, Proof
 from contracts.proof.expectations import stated_crowds
-from contracts.proof.leaf_bound import Bound, Leaf, Setting, leaf_bound, lowest_top
+from contracts.proof.gaps import CONTINUED, SERVING, Bounded, collected, positive_gap
+from contracts.proof.leaf_bound import Bound, InWorld, Leaf, Setting, leaf_bound, lowest_top
 from contracts.proof.leaves import in_lots, leaves_of, too_many_options
-from contracts.proof.losses import Crowd
+from contracts.proof.losses import Crowd, expected_losses
 from contracts.proof.mixture_check import Exponentials, difference, excess
 from contracts.proof.outside_options import may_stay_out
-from contracts.proof.plain_proof import CONTINUED, SERVING, Bounded, positive_gap
-from contracts.proof.reached import unit_of
+from contracts.proof.reached import outcomes_of, tangent, unit_of, weight_of
 from contracts.proof.region_check import at_curves
 from contracts.proof.soundness import ProofRefused, numbers
 
@@ -38,24 +39,14 @@ def general_gaps(form: StandardForm, outside: np.ndarray, proof: Proof, reached:
         proof: the proof; its parts for plain problems say nothing here.
         reached: what the contract reaches of the objective.
     """
-    gaps: list[float] = []
-    solved: list[tuple[float, str]] = []
-    complaints: list[str] = []
-    if any(part is not None for part in (proof.witness, proof.global_witness, proof.tree)):
-        complaints.append("prices of the plain problem prove nothing about this one")
-    for cases, relaxed in ((proof.cases, False), (proof.global_cases, True)):
-        if cases is None:
-            continue
-        try:
-            gap, scope = _gap(at_member(form, proof), outside, cases, reached, relaxed)
-        except ProofRefused as refusal:
-            complaints.append(str(refusal))
-            continue
-        gaps += [gap] * (not scope)
-        solved.append((gap, scope))
-    gap = min(gaps, default=None)
-    first, scope = solved[0] if solved else (gap, "")
-    return Bounded(gap, first, scope, tuple(complaints))
+    plain = any(part is not None for part in (proof.witness, proof.global_witness, proof.tree))
+    complaints = ["prices of the plain problem prove nothing about this one"] if plain else []
+    parts = [
+        lambda cases=cases, relaxed=relaxed: _gap(at_member(form, proof), outside, cases, reached, relaxed)
+        for cases, relaxed in ((proof.cases, False), (proof.global_cases, True))
+        if cases is not None
+    ]
+    return collected(parts, complaints)
 
 
 def at_member(form: StandardForm, proof: Proof) -> StandardForm:
@@ -88,10 +79,24 @@ def _gap(
 ) -> tuple[float, str]:
     """The gap that a proof leaves, and what it is about ("" for all contracts on the true curve)."""
     setting, error = _setting(form, outside, cases, relaxed)
-    stay = may_stay_out(form.problem)
-    scopes = []
-    if not relaxed and any(world.plain.accuracy.floor > 0.0 for world in form.worlds):
-        scopes.append(CONTINUED)
+    continued = not relaxed and any(world.plain.accuracy.floor > 0.0 for world in form.worlds)
+    return gap_by_cases(setting, cases, reached, continued=continued, error=error)
+
+
+def gap_by_cases(
+    setting: Setting, cases: Cases, reached: float, *, continued: bool, error: float = 0.0
+) -> tuple[float, str]:
+    """The gap that a proof leaves, and what it is about.
+
+    Args:
+        setting: what all cases have in common.
+        cases: the proof.
+        reached: what the contract reaches.
+        continued: whether it is about curves continued below their floors.
+        error: the relative error of the mixtures.
+    """
+    form = setting.form
+    stay, scopes = may_stay_out(form.problem), [CONTINUED] * continued
     try:
         bound = bound_by_cases(setting, cases, stay=stay)
     except ProofRefused:
@@ -133,16 +138,31 @@ def _setting(form: StandardForm, outside: np.ndarray, cases: Cases, relaxed: boo
         for crowd, row_crowd in zip(stated_crowds(form), crowds, strict=True)
     ]
     most = float((np.maximum(top - asked.due, 0.0) / form.costs).max())
-    mixtures, error = [], 0.0
-    for given, world in zip(_mixtures(cases, len(form.worlds)), form.worlds, strict=True):
+    worlds, error = [], 0.0
+    for given, world, crowd in zip(mixtures_in(cases, len(form.worlds)), form.worlds, crowds, strict=True):
         data = most * sum(law.most for law in world.laws)
         error = max(error, (excess if relaxed else difference)(world.plain, given, data))
-        mixtures.append(given)
+        losses = partial(expected_losses, crowd, given.rates, given.target_weights, given.value_weights)
+        weight = weight_of(form) * world.weight
+        worlds.append(InWorld(weight, losses, crowd.tops, float(given.target_weights.sum())))
     if relaxed and not error <= MIXTURE_ERROR:
         raise ProofRefused("the proof against the true curve has a mixture that is not below its loss")
     if not error <= MIXTURE_ERROR:
         raise ProofRefused(f"the proof's mixture differs from the curve by {error:.3g} (of the largest loss)")
-    return Setting(form, asked, outside, crowds, by_type, mixtures, top), error
+    joining = np.broadcast_to(np.asarray(form.problem.outside.joining_cost, dtype=float), outside.shape)
+    setting = Setting(
+        form=form,
+        asked=asked,
+        top=top,
+        costs=form.costs,
+        relative=form.relative,
+        joining=joining,
+        outside=outside,
+        worlds=worlds,
+        likely=np.any([crowd.probabilities > 0.0 for crowd in by_type], axis=0),
+        tangent=lambda utility, reward: tangent(form, outcomes_of(utility, reward, outside, by_type)),
+    )
+    return setting, error
 
 
 def _of_types(form: StandardForm, stated: Crowd, rows: Crowd) -> np.ndarray:
@@ -157,7 +177,12 @@ def _of_types(form: StandardForm, stated: Crowd, rows: Crowd) -> np.ndarray:
     return share * rows.probabilities[form.row]
 
 
-def _mixtures(cases: Cases, worlds: int) -> list[Exponentials]:
+def mixtures_in(cases: Cases, worlds: int) -> list[Exponentials]:
+    """The mixtures of a proof by cases, one for each world, of finite numbers.
+
+    Raises:
+        ProofRefused: they are of other shapes, or not finite.
+    """
     mixtures = cases.mixtures
     rates = numbers("rates of the proof", mixtures.rates, np.shape(mixtures.rates))
     shape = (worlds, *rates.shape)

@@ -8,45 +8,80 @@ With prices y >= 0 of rows' rewards in every world and l >= 0 of the case's line
 is concave in contributions x, utilities u and the level z of who is worst off, so that its linearisation at any
 point bounds the objective of every contract of the case; and each has 0 <= x_i <= (V - due_i)/cost_i and
 due_i <= u_i <= V. Good prices leave nothing to be gained in that box.
+
+The formulas are those of floats and of balls (`contracts.proof.intervals.case_balls`). Boxes, and the form of
+linear constraints, are floats in both; what balls allow for that is in the setting.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from contracts.problem.cases import EITHER, SERVED, STAYS, Asked, Case, linear_constraints
+from contracts.problem.cases import EITHER, SERVED, STAYS, Asked, Case, Linear, linear_constraints
+from contracts.problem.objective import NashBargaining
 from contracts.problem.standard_form import StandardForm
-from contracts.proof.losses import Crowd, expected_losses
-from contracts.proof.mixture_check import Exponentials
+from contracts.proof.arithmetic import larger, smaller
+from contracts.proof.losses import Losses
 from contracts.proof.promises import largest_value
-from contracts.proof.reached import levelled, outcomes_of, tangent, weight_of, worthless
+from contracts.proof.reached import Tangent, levelled
 from contracts.proof.soundness import ROUNDING, ProofRefused, inside, numbers, prices
 
 NEAR = 1e-9  # of the largest value, or amount: a case is called empty by more only
+LEVELS = 1e3  # widenings of boxes: that of levels, which come of several amounts
+
+
+class InWorld(NamedTuple):
+    """One world of a proof.
+
+    Attributes:
+        weight: of the coordinator's target there.
+        losses: expected ones by contributions, by who brings nothing for certain, and by prices.
+        tops: the largest target and the largest value.
+        start: the loss of the target without data, by the mixture.
+    """
+
+    weight: Any
+    losses: Callable[[Any, np.ndarray, Any], Losses]
+    tops: tuple[Any, Any]
+    start: Any
 
 
 class Setting(NamedTuple):
     """What all cases of a proof have in common.
 
     Attributes:
-        form: the standard form.
-        asked: what the linear constraints need.
-        outside: what each type gets by staying out, in own units, shape (types,).
-        crowds: who takes part in each world, by row.
-        by_type: the same by type.
-        mixtures: of each world.
+        form: the standard form: its rows and its cases.
+        asked: what the linear constraints need, floats.
         top: the largest value in the worst world: what nobody is promised more than.
+        costs: of the rows, shape (rows,).
+        relative, joining, outside: of each type, what one unit of rows is worth to it, what joining costs it and
+            what it gets by staying out, in own units, shape (types,).
+        worlds: all of them.
+        likely: which types may occur, shape (types,).
+        tangent: S linearised at utilities in own units and rewards in units of rows, shape (types,).
+        number: floats as what is computed with.
+        off: by how much linear constraints may be wrong on a box of such contributions.
+        wider: by how much boxes are widened, relative.
+        upper: what a bound is at most, if it is one of balls.
     """
 
     form: StandardForm
     asked: Asked
-    outside: np.ndarray
-    crowds: list[Crowd]
-    by_type: list[Crowd]
-    mixtures: list[Exponentials]
     top: float
+    costs: Any
+    relative: Any
+    joining: Any
+    outside: Any
+    worlds: list[InWorld]
+    likely: np.ndarray
+    tangent: Callable[[Any, Any], Tangent]
+    number: Callable[[np.ndarray], Any] = np.asarray
+    off: Callable[[Linear, np.ndarray], Any] = lambda linear, _: 0.0 * linear.least
+    wider: float = 0.0
+    upper: Callable[[Any], float] | None = None
 
 
 class Leaf(NamedTuple):
@@ -67,13 +102,17 @@ class Bound(NamedTuple):
     rounding: float = 0.0
 
 
-class _Sum:
-    """A Lagrangian at a point, its gradient, and the sums of the absolute terms of which both are made."""
+class _Part(NamedTuple):
+    """A part of a Lagrangian at a point, its gradient, and the absolute terms of which they are made."""
 
-    def __init__(self, rows: int):
-        self.value, self.terms = 0.0, 0.0
-        self.by_x, self.by_u, self.by_z = np.zeros(rows), np.zeros(rows), 0.0
-        self.x_terms, self.u_terms, self.z_terms = np.zeros(rows), np.zeros(rows), 0.0
+    value: Any
+    terms: Any
+    by_x: Any = 0.0
+    x_terms: Any = 0.0
+    by_u: Any = 0.0
+    u_terms: Any = 0.0
+    by_z: Any = 0.0
+    z_terms: Any = 0.0
 
 
 class _Box(NamedTuple):
@@ -85,44 +124,43 @@ class _Box(NamedTuple):
     nothing: np.ndarray
 
 
+class _Point(NamedTuple):
+    """Where the Lagrangian is linearised."""
+
+    x: Any
+    u: Any
+    z: Any
+
+
 def leaf_bound(setting: Setting, case: Case, leaf: Leaf) -> Bound:
-    """Bound the objective over all contracts of a case; -inf if it holds none.
+    """An upper bound of the objective over all contracts of a case; -inf if it holds none.
 
     Raises:
         ProofRefused: a number of the leaf cannot be one of a proof.
     """
     box = _box(setting, case)
     constraints = linear_constraints(setting.form, case, setting.asked)
-    rows, worlds = setting.form.rows, len(setting.crowds)
-    y = prices("feasibility", leaf.feasibility, (worlds, rows)).copy()
+    y = prices("feasibility", leaf.feasibility, (len(setting.worlds), setting.form.rows)).copy()
     weights = prices("linear constraints", leaf.linear, constraints.least.shape)
     if box is None:
         return Bound(-np.inf)
-    x, u, z = _point(setting, case, leaf)
-    x, u = np.where(box.nothing, 0.0, x), np.where(box.served, u, 0.0)
     y[:, ~box.served] = 0.0  # nothing is promised to whoever may be left out
-    total = _Sum(rows)
-    sensitivity = sum(_add_world(total, setting, k, x, u, y[k], box.nothing) for k in range(worlds))
-    total.value += float(
-        weights @ (constraints.by_x @ x + constraints.by_u @ u + constraints.by_z * z - constraints.least)
-    )
-    sizes = (
-        np.abs(constraints.by_x) @ np.abs(x)
-        + np.abs(constraints.by_u) @ np.abs(u)
-        + np.abs(constraints.by_z * z)
-    )
-    total.terms += float(weights @ (sizes + np.abs(constraints.least)))
-    total.by_x += weights @ constraints.by_x
-    total.by_u += weights @ constraints.by_u
-    total.by_z += float(weights @ constraints.by_z)
-    total.x_terms += weights @ np.abs(constraints.by_x)
-    total.u_terms += weights @ np.abs(constraints.by_u)
-    total.z_terms += float(weights @ np.abs(constraints.by_z))
-    beside = _add_objective(total, setting, case, x, u, z)
-    if beside == -np.inf:
+    at = _point(setting, case, box, leaf)
+    priced = [setting.number(each) for each in y]
+    parts = [_world(setting, world, at, box, each) for world, each in zip(setting.worlds, priced, strict=True)]
+    parts.append(_linear(setting, constraints, weights, at, box))
+    beside = _beside(setting, case, at)
+    if beside is None:
         return Bound(-np.inf)
-    value, terms = _largest(total, setting, case, box, x, u, z)
-    return Bound(value + beside, float(sensitivity), ROUNDING * (terms + abs(beside)))
+    total = _Part(*(sum(column) for column in zip(*parts, beside, strict=True)))
+    value, terms = _largest(setting, case, box, at, total)
+    if setting.upper is not None:
+        return Bound(setting.upper(value))
+    sensitivity = sum(
+        world.weight * max(world.tops[0], world.start) + float(each.sum()) * world.tops[1]
+        for world, each in zip(setting.worlds, priced, strict=True)
+    )
+    return Bound(float(value), float(sensitivity), float(ROUNDING * terms))
 
 
 def _box(setting: Setting, case: Case) -> _Box | None:
@@ -137,113 +175,106 @@ def _box(setting: Setting, case: Case) -> _Box | None:
     return _Box(low, high, served, high <= 0.0)
 
 
-def _point(setting: Setting, case: Case, leaf: Leaf) -> tuple[np.ndarray, np.ndarray, float]:
+def _point(setting: Setting, case: Case, box: _Box, leaf: Leaf) -> _Point:
     """The point of a leaf, within what any contract has."""
     rows, due, top = setting.form.rows, setting.asked.due, setting.top
     x = numbers("contributions of the proof", leaf.contribution, (rows,))
     u = numbers("utilities of the proof", leaf.utility, (rows,))
-    z = float(numbers("levels of the proof", leaf.level, ()))
-    served = case.service == SERVED
+    z = numbers("levels of the proof", leaf.level, ())
     high = np.maximum(top - due, 0.0) / setting.form.costs
-    x = np.where(
-        case.service == STAYS,
-        0.0,
-        inside("a contribution", np.where(served, x, np.clip(x, 0, high)), np.zeros(rows), high),
+    x = np.where(box.served, x, np.clip(x, 0, high))
+    x = inside("a contribution", x, np.zeros(rows), high)
+    u = inside("a utility", np.where(box.served, u, due), due, np.maximum(top, due))
+    x = np.where((case.service == STAYS) | box.nothing, 0.0, x)
+    number = setting.number
+    return _Point(number(x), number(np.where(box.served, u, 0.0)), number(z[None])[0])
+
+
+def _world(setting: Setting, world: InWorld, at: _Point, box: _Box, y: Any) -> _Part:
+    """The coordinator's part and the priced rewards of one world."""
+    (target, value), costs, weight = world.tops, setting.costs, world.weight
+    found = world.losses(at.x, box.nothing, y)
+    return _Part(
+        weight * (target - found.target) + (y * (value - found.value - costs * at.x - at.u)).sum(),
+        weight * (target + found.terms) + (y * (value + abs(found.value) + costs * at.x + abs(at.u))).sum(),
+        -weight * found.target_by_x - found.priced_by_x - y * costs,
+        weight * abs(found.target_by_x) + abs(found.priced_by_x) + y * costs,
+        -y,
+        y,
     )
-    u = np.where(served, inside("a utility", np.where(served, u, due), due, np.maximum(top, due)), 0.0)
-    return x, u, z
 
 
-def _add_world(
-    total: _Sum, setting: Setting, k: int, x: np.ndarray, u: np.ndarray, y: np.ndarray, nothing: np.ndarray
-) -> float:
-    """The coordinator's part and the priced rewards of one world; returns how mixtures' errors matter."""
-    crowd, mixture, costs = setting.crowds[k], setting.mixtures[k], setting.form.costs
-    weight = weight_of(setting.form) * setting.form.worlds[k].weight
-    losses = expected_losses(crowd, mixture.rates, mixture.target_weights, mixture.value_weights, x, nothing, y)
-    value, target = crowd.plain.largest_value, crowd.plain.largest_target
-    total.value += weight * (target - losses.target) + float(y @ (value - losses.value - costs * x - u))
-    total.terms += weight * (target + abs(losses.target))
-    total.terms += float(y @ (value + np.abs(losses.value) + costs * x + np.abs(u)))
-    total.by_x -= weight * losses.target_by_x + losses.priced_by_x + y * costs
-    total.x_terms += weight * np.abs(losses.target_by_x) + np.abs(losses.priced_by_x) + y * costs
-    total.by_u -= y
-    total.u_terms += y
-    return weight * max(target, float(mixture.target_weights.sum())) + float(y.sum()) * value
+def _linear(setting: Setting, constraints: Linear, weights: np.ndarray, at: _Point, box: _Box) -> _Part:
+    """The priced constraints, and what they may be wrong by anywhere in the box."""
+    by_x, by_u, by_z, least = linear = Linear(*(part[weights > 0.0] for part in constraints))
+    price = setting.number(weights[weights > 0.0])
+    slack = by_x @ at.x + by_u @ at.u + by_z * at.z - least + setting.off(linear, box.high)
+    size = abs(by_x) @ abs(at.x) + abs(by_u) @ abs(at.u) + abs(by_z * at.z) + abs(least)
+    slopes = [part for column in (by_x, by_u, by_z) for part in (price @ column, price @ abs(column))]
+    return _Part((price * slack).sum(), (price * size).sum(), *slopes)
 
 
-def _add_objective(total: _Sum, setting: Setting, case: Case, x: np.ndarray, u: np.ndarray, z: float) -> float:
-    """S linearised; what it may change by types that may stay out is returned."""
-    form, objective = setting.form, setting.form.problem.objective
+def _beside(setting: Setting, case: Case, at: _Point) -> _Part | None:
+    """S linearised, with what it may change by types that may stay out; None if the case is worth nothing."""
+    form, objective, joining = setting.form, setting.form.problem.objective, setting.joining
     if objective is None:
-        return 0.0
+        return _Part(0.0, 0.0)
     if levelled(form):
-        total.value += z
-        total.terms += abs(z)
-        total.by_z += 1.0
-        total.z_terms += 1.0
-        return 0.0
-    row, relative, costs = form.row, form.relative, form.costs
-    joining = np.broadcast_to(np.asarray(form.problem.outside.joining_cost, dtype=float), row.shape)
-    service = case.service[row]
+        return _Part(at.z, abs(at.z), by_z=1.0, z_terms=1.0)
+    row, relative, service = form.row, setting.relative, case.service[form.row]
+    served, stays, either = (service == kind for kind in (SERVED, STAYS, EITHER))
+    if isinstance(objective, NashBargaining) and (stays & setting.likely).any():
+        return None  # nobody bargains to stay outside
     least, most = relative * setting.asked.due[row] - joining, relative * setting.top - joining
-    utility = np.select(
-        [service == SERVED, service == STAYS], [relative * u[row] - joining, setting.outside], most
-    )
-    reward = np.where(service == SERVED, u[row] + costs[row] * x[row], 0.0)
-    outcomes = outcomes_of(utility, reward, setting.outside, setting.by_type)
-    if worthless(form, service == STAYS, outcomes):
-        return -np.inf
-    slope = tangent(form, outcomes)
-    served = np.where(service == SERVED, 1.0, 0.0)
-    total.value += slope.value
-    total.terms += abs(slope.value)
-    for own, by_u, by_x in (
-        (served * relative, slope.by_utility, None),
-        (served, slope.by_reward, costs[row]),
-    ):
-        np.add.at(total.by_u, row, own * by_u)
-        np.add.at(total.u_terms, row, own * np.abs(by_u))
-        if by_x is not None:
-            np.add.at(total.by_x, row, own * by_u * by_x)
-            np.add.at(total.x_terms, row, own * np.abs(by_u) * by_x)
-    either = service == EITHER
-    ends = np.minimum(least, setting.outside), np.maximum(most, setting.outside)
-    change = np.max([slope.by_utility * (end - utility) for end in ends], axis=0)
-    change = change + np.maximum(slope.by_reward * setting.top, 0.0)
-    return float(change[either].sum())
+    utility = np.where(served, relative * at.u[row] - joining, np.where(stays, setting.outside, most))
+    reward = np.where(served, at.u[row] + setting.costs[row] * at.x[row], 0.0 * setting.costs[row])
+    slope = setting.tangent(utility, reward)
+    ends = smaller(least, setting.outside), larger(most, setting.outside)
+    change = larger(*(slope.by_utility * (end - utility) for end in ends))
+    change = (change + larger(slope.by_reward * setting.top, 0.0 * change))[either].sum()
+    by_u = [relative * size(slope.by_utility) + size(slope.by_reward) for size in (np.asarray, abs)]
+    by_x = [setting.costs[row] * size(slope.by_reward) for size in (np.asarray, abs)]
+    sums = [_of_rows(form, np.where(served, each, 0.0)) for each in (*by_x, *by_u)]
+    return _Part(slope.value + change, abs(slope.value) + abs(change), *sums)
 
 
-def _largest(
-    total: _Sum, setting: Setting, case: Case, box: _Box, x: np.ndarray, u: np.ndarray, z: float
-) -> tuple[float, float]:
-    """The largest value of the linearised Lagrangian, and the sum of its absolute terms."""
-    due, top = setting.asked.due, setting.top
-    changes = [(total.by_x, total.x_terms, box.low - x, box.high - x)]
-    served = box.served
-    low, high = np.where(served, due - u, 0.0), np.where(served, np.maximum(top, due) - u, 0.0)
-    changes.append((total.by_u * served, total.u_terms * served, low, high))
+def _of_rows(form: StandardForm, values: Any) -> Any:
+    """Sums over the types of each row."""
+    found = np.zeros(form.rows, dtype=values.dtype)
+    np.add.at(found, form.row, values)
+    return found
+
+
+def _largest(setting: Setting, case: Case, box: _Box, at: _Point, total: _Part) -> tuple[Any, Any]:
+    """The largest value of the linearised Lagrangian on the box, and the sum of its absolute terms."""
+    due, top, served, wider = setting.asked.due, setting.top, box.served, setting.wider
+    wide = wider * max(abs(top), float(np.abs(due).max()))
+    low, high = np.where(served, due - wide, 0.0), np.where(served, np.maximum(top, due) + wide, 0.0)
     least, most = _levels(setting, case)
-    changes.append((np.array(total.by_z), np.array(total.z_terms), np.array(least - z), np.array(most - z)))
+    slack = LEVELS * wider * max(abs(least), abs(most), abs(top))
+    changes = [
+        (total.by_x, total.x_terms, box.low * (1.0 - wider) - at.x, box.high * (1.0 + wider) - at.x),
+        (total.by_u, total.u_terms, low - at.u, high - at.u),
+        (total.by_z, total.z_terms, least - slack - at.z, most + slack - at.z),
+    ]
     value, terms = total.value, total.terms
     for slope, sizes, down, up in changes:
-        value += float(np.maximum(slope * down, slope * up).sum())
-        terms += float((sizes * np.maximum(np.abs(down), np.abs(up))).sum())
+        value = value + np.sum(larger(slope * down, slope * up))
+        terms = terms + np.sum(sizes * larger(abs(down), abs(up)))
     return value, terms
 
 
 def _levels(setting: Setting, case: Case) -> tuple[float, float]:
     """The least and the largest level of who is worst off."""
-    level, form = setting.asked.level, setting.form
-    if level is None:
+    level, aside, form = setting.asked.level, setting.asked.aside, setting.form
+    if level is None or aside is None:
         return 0.0, 0.0
-    row, service = form.row, case.service[form.row]
+    service, out = case.service[form.row], aside - level
     most = form.relative * setting.top - level
-    outside = setting.outside if form.problem.objective.over == "utility" else np.zeros(row.size)  # type: ignore[union-attr]
     least = np.minimum(
-        form.relative * setting.asked.due[row] - level, np.where(service == SERVED, np.inf, outside)
+        form.relative * setting.asked.due[form.row] - level, np.where(service == SERVED, np.inf, out)
     )
-    ends = np.select([service == SERVED, service == STAYS], [most, outside], np.maximum(most, outside))
+    ends = np.select([service == SERVED, service == STAYS], [most, out], np.maximum(most, out))
     return min(0.0, float(least.min())), max(float(ends.min()), 0.0)
 
 

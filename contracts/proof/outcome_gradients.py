@@ -7,6 +7,7 @@ with the laws of `contracts.problem.outcomes`; slopes by automatic differentiati
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 import jax
@@ -19,8 +20,35 @@ from contracts.problem.accuracy import AccuracyCurve
 from contracts.problem.outcomes import Law, rare, total_data
 from contracts.problem.participants import Turnout, as_turnout
 from contracts.problem.valuation import Valuation
+from contracts.proof.losses import Crowd, Losses
 
 CELLS = 4096
+
+
+def losses_by_outcomes(crowd: Crowd, nothing: np.ndarray) -> Callable[..., Losses]:
+    """Expected losses by contributions and prices (None: of the target alone), for curves concave above a floor.
+
+    Args:
+        crowd: who takes part, by row, of one group.
+        nothing: which rows bring nothing, whatever the contract.
+    """
+    plain, p, n = crowd.plain, crowd.probabilities, crowd.plain.population.participants
+    target, value = ContinuedLoss(plain, plain.target_is_value), ContinuedLoss(plain, True)
+    idle, each = crowd.idle(nothing)
+    target_more, value_more = (
+        float(loss(np.zeros(1))[0]) - top for loss, top in zip((target, value), crowd.tops, strict=True)
+    )
+    excess = idle * target_more if idle > 0.0 else 0.0
+    value_excess = each * value_more if each.any() else each
+
+    def losses(m: np.ndarray, prices: np.ndarray | None) -> Losses:
+        mean, by_m = expected_loss(target, m, p, n)
+        if prices is None:
+            return Losses(mean - excess, value_excess, by_m, by_m, abs(mean) + abs(excess))
+        losses, gradient = type_losses(value, plain.belief, m, p, n, prices)
+        return Losses(mean - excess, losses - value_excess, by_m, gradient, abs(mean) + abs(excess))
+
+    return losses
 
 
 class ContinuedLoss:

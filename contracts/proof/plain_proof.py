@@ -6,41 +6,25 @@ Each is looked at on its own; what one of them proves stands, whatever is wrong 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 
 from contracts.problem import Problem
 from contracts.problem.shape import shape_of
-from contracts.proof.duality import LossBound, by_row, distinct_rows, lower_bound
+from contracts.proof.duality import LossBound, Prices, by_row, crowd_of, distinct_rows, lower_bound
 from contracts.proof.evidence import Proof
+from contracts.proof.gaps import CONTINUED, SERVING, Bounded, collected, positive_gap
+from contracts.proof.losses import Losses, expected_losses
 from contracts.proof.mixture_check import below, mixture_error
+from contracts.proof.outcome_gradients import losses_by_outcomes
 from contracts.proof.soundness import ProofRefused, inside, numbers, prices
 from contracts.proof.tree_check import tree_bound
 from contracts.proof.witness import Tree, Witness
 
 MIXTURE_ERROR = 1e-6  # relative: mixtures further from the curve stand for another one
 LATTICE_ERROR = 1e-9  # relative error of expectations over the law of the outcomes
-REFUTED = 1e-7  # of the unit of the objective: by more no contract beats a bound on all contracts
-CONTINUED = "the curve continued below its floor"
-SERVING = "contracts that serve everybody"
-
-
-class Bounded(NamedTuple):
-    """What proofs say about how much better other contracts are.
-
-    Attributes:
-        gap: for all contracts on the true curve, or None.
-        solved: for those of `scope`, or None.
-        scope: which these are.
-        complaints: why proofs were refused.
-    """
-
-    gap: float | None
-    solved: float | None
-    scope: str
-    complaints: tuple[str, ...]
 
 
 class Given(NamedTuple):
@@ -63,27 +47,13 @@ class Given(NamedTuple):
 
 def plain_gaps(given: Given, proof: Proof) -> Bounded:
     """What the proofs of a contract for a plain problem say."""
-    gaps: list[float] = []
-    solved: list[tuple[float, str]] = []
-    complaints: list[str] = []
-    methods: dict[str, Callable[..., tuple[float, str]]]
     methods = {"witness": _by_witness, "global_witness": _by_relaxation, "tree": _by_tree}
-    for name, method in methods.items():
-        part = getattr(proof, name)
-        if part is None:
-            continue
-        try:
-            gap, scope = method(given, part)
-        except ProofRefused as refusal:
-            complaints.append(str(refusal))
-            continue
-        gaps += [gap] * (not scope)
-        solved.append((gap, scope))
-    if _out_of_reach(given):
-        gaps.append(0.0)
-    gap = min(gaps, default=None)
-    first, scope = solved[0] if solved else (gap, "")
-    return Bounded(gap, first, scope, tuple(complaints))
+    parts = [
+        partial(method, given, part)
+        for name, method in methods.items()
+        if (part := getattr(proof, name)) is not None
+    ]
+    return collected([*parts, *([lambda: (0.0, "")] if _out_of_reach(given) else [])])
 
 
 def _out_of_reach(given: Given) -> bool:
@@ -92,22 +62,9 @@ def _out_of_reach(given: Given) -> bool:
     return problem.most_data <= problem.accuracy.floor and bool((given.due >= 0.0).all())
 
 
-def positive_gap(gap: float, top: float, rounding: float) -> float:
-    """A gap, which nothing but rounding makes negative.
-
-    Raises:
-        ProofRefused: it is no number, infinite, or so negative that the contract itself refutes the bound.
-    """
-    if not gap < np.inf or not np.isfinite(rounding):
-        raise ProofRefused("the proof bounds nothing (its numbers are too large)")
-    if gap < -(REFUTED * top + rounding):
-        raise ProofRefused(f"the proof is refuted: the contract beats its bound by {-gap:.3g}")
-    return max(gap, 0.0)
-
-
 def _by_witness(given: Given, witness: Witness) -> tuple[float, str]:
     """The gap of the program as solved, and what it is about."""
-    witness, problem = _checked(given, witness), given.problem
+    witness, problem = checked(given, witness), given.problem
     if witness.rates.size:
         error = mixture_error(problem, witness, _most(given))
         if not error <= MIXTURE_ERROR:
@@ -115,11 +72,11 @@ def _by_witness(given: Given, witness: Witness) -> tuple[float, str]:
     else:
         error = LATTICE_ERROR
         _check_concave(problem)
-    bound = _bound(given, witness)
+    bound, lost = _bound(given, witness)
     # At one member of a ball of probabilities a contract may do better than it does at worst.
-    loss = max(bound.loss, problem.largest_target - given.reached)
+    loss = max(lost, problem.largest_target - given.reached)
     gap = loss - bound.bound + error * bound.sensitivity + bound.rounding
-    return positive_gap(gap, problem.largest_target, bound.rounding), _scope(given, witness, solved=True)
+    return positive_gap(gap, problem.largest_target, bound.rounding), scope_of(given, witness, solved=True)
 
 
 def _by_relaxation(given: Given, witness: Witness) -> tuple[float, str]:
@@ -129,24 +86,43 @@ def _by_relaxation(given: Given, witness: Witness) -> tuple[float, str]:
         if problem.accuracy.floor > 0.0:
             raise ProofRefused("the proof against the true curve has no mixture that lies below its loss")
         return _by_witness(given, witness)
-    minorant = below(problem, _checked(given, witness), _most(given))
+    minorant = below(problem, checked(given, witness), _most(given))
     if minorant is None:
         raise ProofRefused("the proof against the true curve has a mixture that is not below its loss")
-    bound = _bound(given, minorant)
+    bound, _ = _bound(given, minorant)
     top = problem.largest_target
     gap = top - given.reached - bound.bound + bound.rounding
-    return positive_gap(gap, top, bound.rounding), _scope(given, minorant, solved=False)
+    return positive_gap(gap, top, bound.rounding), scope_of(given, minorant, solved=False)
 
 
 def _by_tree(given: Given, tree: Tree) -> tuple[float, str]:
     """The gap against the true curve, by cases."""
     limit = tree_bound(given.problem, tree, given.due)
     top = given.problem.largest_target
-    return positive_gap(limit - given.reached, top, 0.0), "" if given.complete else SERVING
+    return positive_gap(limit - given.reached, top), "" if given.complete else SERVING
 
 
-def _bound(given: Given, witness: Witness) -> LossBound:
-    return lower_bound(given.problem, witness, given.due, given.contribution)
+def _bound(given: Given, witness: Witness) -> tuple[LossBound, float]:
+    """The bound on all losses, and the loss of the given contract in the same program."""
+    crowd, (costs, _, row) = crowd_of(given.problem), distinct_rows(given.problem)
+    nothing, data = np.arange(costs.size) < witness.excluded, by_row(given.contribution, row)
+    if witness.rates.size:
+        mixture = witness.rates, witness.target_weights, witness.value_weights
+
+        def losses(m: np.ndarray, y: np.ndarray | None) -> Losses:
+            return expected_losses(crowd, *mixture, m, nothing, y)
+
+    else:
+        losses = losses_by_outcomes(crowd, nothing)
+    loss = float(losses(data, None).target)
+    due, top = by_row(given.due, row), given.problem.largest_value
+    return lower_bound(losses, prices_of(witness), costs, due, top, loss), loss
+
+
+def prices_of(witness: Witness) -> Prices:
+    """The prices of a witness, and where they were taken."""
+    y, w = witness.feasibility_multipliers, witness.participation_multipliers
+    return Prices(y, w, witness.contribution, witness.utility, int(witness.excluded))
 
 
 def _most(given: Given) -> float:
@@ -162,7 +138,7 @@ def _check_concave(problem: Problem) -> None:
         raise ProofRefused("the proof by prices needs a curve that rises and is concave above its floor")
 
 
-def _checked(given: Given, witness: Witness) -> Witness:
+def checked(given: Given, witness: Witness) -> Witness:
     """A witness of sound numbers, its point moved to where contracts are."""
     problem = given.problem
     costs, _, row = distinct_rows(problem)
@@ -187,7 +163,8 @@ def _checked(given: Given, witness: Witness) -> Witness:
     )
 
 
-def _scope(given: Given, witness: Witness, *, solved: bool) -> str:
+def scope_of(given: Given, witness: Witness, *, solved: bool) -> str:
+    """What prices are about: "" for all contracts on the true curve."""
     parts = []
     if solved and given.problem.accuracy.floor > 0.0:
         parts.append(CONTINUED)

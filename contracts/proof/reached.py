@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from contracts.numeric import double_precision
-from contracts.problem.objective import NashBargaining, Objective, Outcome, Rawlsian
+from contracts.problem.objective import Objective, Outcome, Rawlsian
 from contracts.problem.standard_form import StandardForm
 from contracts.proof.expectations import Expected, mean_of
 from contracts.proof.losses import Crowd
@@ -20,9 +20,9 @@ from contracts.proof.soundness import ProofRefused
 class Tangent(NamedTuple):
     """S at a point, and its slopes by each type's utility (own units) and reward (units of rows)."""
 
-    value: float
-    by_utility: np.ndarray
-    by_reward: np.ndarray
+    value: Any
+    by_utility: Any
+    by_reward: Any
 
 
 def unit_of(form: StandardForm) -> float:
@@ -98,9 +98,3 @@ def _linearised(objective: Objective) -> Any:
         return objective.formula(Outcome(utility, reward, alone, probabilities, participants), jnp)
 
     return jax.jit(jax.value_and_grad(formula, argnums=(0, 1)))
-
-
-def worthless(form: StandardForm, stays: np.ndarray, outcomes: list[Outcome]) -> bool:
-    """Whether no contract that leaves types `stays` out is worth anything: nobody bargains to stay outside."""
-    bargains = isinstance(form.problem.objective, NashBargaining)
-    return bargains and any(bool((stays & (outcome.probabilities > 0.0)).any()) for outcome in outcomes)

@@ -7,13 +7,14 @@ above the true curve. With prices y, w >= 0 the Lagrangian
     E A(n·m) + sum_i y_i (E_i V(n·m) - c_i m_i - u_i) + sum_i w_i (u_i - f_i)
 
 is then below a linear function of (m, u), whose largest value on the case bounds the target of every contract in
-it. Slopes only decide how tight the bound is; intercepts are found on a table of the problem's own curve.
+it. Slopes only decide how tight the bound is; intercepts are found on a table of the problem's own curve, or
+proved over balls (`contracts.proof.intervals.tree_balls`), to which the formulas apply as well.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from math import comb
 from typing import Any, NamedTuple
 
@@ -21,6 +22,8 @@ import numpy as np
 from scipy import stats
 
 from contracts.problem import Problem
+from contracts.problem.outcomes import compositions
+from contracts.proof.arithmetic import larger, largest_so_far, smaller
 from contracts.proof.duality import by_row, distinct_rows
 from contracts.proof.soundness import ROUNDING, ProofRefused, numbers, prices
 from contracts.proof.witness import Tree
@@ -54,11 +57,45 @@ class Group(NamedTuple):
     belief: np.ndarray
 
 
+Lines = Callable[[np.ndarray, np.ndarray, np.ndarray], tuple[Any, Any]]
+
+
 class Case(NamedTuple):
     """Bounds low <= m <= high on the contributions of the rows, in data."""
 
     low: np.ndarray
     high: np.ndarray
+
+
+class Chain(NamedTuple):
+    """What all cases of a problem have in common, in floats or in balls.
+
+    Attributes:
+        group: who may take part.
+        costs: of the rows, shape (rows,).
+        due: floats not above what each row is due, shape (rows,).
+        top, high: floats that values, and contributions, do not exceed; the latter of shape (rows,).
+        most: what a model of so many data is worth at most, by outcome.
+        value: lines above the curve of value (intercepts, slopes) by where outcomes are, at least and at most.
+        target: the same of the target; None where that is value.
+        number: floats as what is computed with.
+        upper: floats that numbers do not exceed.
+        rounding: what floats may miss, of the sum of absolute terms.
+        shrinks: how often cases are made smaller at most.
+    """
+
+    group: Group
+    costs: Any
+    due: np.ndarray
+    top: float
+    high: np.ndarray
+    most: Callable[[np.ndarray], Any]
+    value: Lines
+    target: Lines | None
+    number: Callable[[np.ndarray], Any] = np.asarray
+    upper: Callable[[Any], Any] = np.asarray
+    rounding: float = ROUNDING
+    shrinks: int = SHRINKS
 
 
 def tree_bound(problem: Problem, tree: Tree, alone: np.ndarray) -> float:
@@ -76,16 +113,34 @@ def tree_bound(problem: Problem, tree: Tree, alone: np.ndarray) -> float:
     n = problem.population.participants
     if not isinstance(n, int) or comb(n + costs.size - 1, costs.size - 1) > MOST_OUTCOMES:
         raise ProofRefused("the proof by cases has too many outcomes to look at")
-    _check_tree(tree, costs.size)
-    f, top = by_row(alone, row), problem.largest_value
-    if (f < 0.0).any():
+    due, (of_value, of_target) = by_row(alone, row), tables(problem)
+    chain = Chain(
+        group=_everybody(p, n, problem.belief),
+        costs=costs,
+        due=due,
+        top=float(of_value.level[-1]),
+        high=np.maximum(problem.largest_value - due, 0.0) / costs,
+        most=lambda totals: (
+            np.interp(totals, of_value.data, of_value.level) + _allowance(of_value, totals, totals)
+        ),
+        value=partial(line, of_value),
+        target=None if of_target is None else partial(line, of_target),
+    )
+    return bound_by_tree(chain, tree)
+
+
+def bound_by_tree(chain: Chain, tree: Tree) -> float:
+    """What no contract's target exceeds.
+
+    Raises:
+        ProofRefused: the cases form no tree, a number cannot be one of a proof, or the bound is no number.
+    """
+    _check_tree(tree, chain.due.size)
+    if (chain.due < 0.0).any():
         raise ProofRefused("the proof by cases needs outside options that are worth something")
-    high = np.maximum(top - f, 0.0) / costs
-    cases = _leaves(tree, Case(np.zeros(costs.size), high))
-    group = _everybody(p, n, problem.belief)
-    tables = _tables(problem)
+    cases = _leaves(tree, Case(np.zeros(chain.due.size), chain.high))
     leaves = zip(tree.contribution, tree.feasibility_multipliers, tree.participation_multipliers, strict=True)
-    bounds = [_bound(case, group, tables, costs, f, *leaf) for case, leaf in zip(cases, leaves, strict=True)]
+    bounds = [_bound(chain, case, *leaf) for case, leaf in zip(cases, leaves, strict=True)]
     largest = float(np.max(bounds))  # what is not a number stays none
     if not largest < np.inf:
         raise ProofRefused("the proof by cases bounds nothing (its prices are too large)")
@@ -121,12 +176,7 @@ def _leaves(tree: Tree, whole: Case) -> list[Case]:
 
 
 def _everybody(p: np.ndarray, n: int, belief: str) -> Group:
-    counts = np.zeros((1, 0), dtype=int)
-    for _ in range(p.size - 1):
-        left = n - counts.sum(axis=1)
-        counts = np.repeat(counts, left + 1, axis=0)
-        counts = np.column_stack([counts, np.concatenate([np.arange(k + 1) for k in left])])
-    counts = np.column_stack([counts, n - counts.sum(axis=1)])
+    counts = compositions(n, p.size)
     prior = stats.multinomial.pmf(counts, n, p / p.sum())
     columns = []
     for i in range(p.size):
@@ -146,7 +196,7 @@ def _everybody(p: np.ndarray, n: int, belief: str) -> Group:
     return Group(counts.astype(float), np.atleast_1d(prior), np.stack(columns, axis=1))
 
 
-def _tables(problem: Problem) -> tuple[Table, Table | None]:
+def tables(problem: Problem) -> tuple[Table, Table | None]:
     """Tables of value and, where it is not proportional, of the target."""
     return _tabulated(Keyed((*problem.family, problem.most_data), problem))
 
@@ -191,7 +241,7 @@ def _overshoot(data: np.ndarray, level: np.ndarray) -> np.ndarray:
     return np.maximum(padded[:-2] - padded[2:], 0.0) * np.diff(data) / 4.0
 
 
-def _peak(table: Table, slope: np.ndarray, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def peak(table: Table, slope: np.ndarray, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """max over [low, high] of the table's level less slope times data, and where; all shape (outcomes,)."""
     steep = np.diff(table.level) / np.diff(table.data)
 
@@ -210,19 +260,19 @@ def _peak(table: Table, slope: np.ndarray, low: np.ndarray, high: np.ndarray) ->
     return place, best
 
 
-def _line(table: Table, at: np.ndarray, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def line(table: Table, at: np.ndarray, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Lines (intercept, slope) nowhere below the curve on [low, high], and low at `at`; shape (outcomes,)."""
     # At an end any steeper, or flatter, line would touch: a little inside, only the useful one does.
     at = np.clip(at, low + 1e-6 * (high - low), high - 1e-6 * (high - low))
     level = np.interp(at, table.data, table.level)
     slope = _local_slope(table, at)
-    _, intercept = _peak(table, slope, low, high)
+    _, intercept = peak(table, slope, low, high)
     far = intercept + slope * at > level + 4.0 * FINEST * table.level[-1]
     # Too close to an end to tell by height which lines are steeper, or flatter, than is useful.
     far |= (np.minimum(at - low, high - at) < 0.01 * (high - low)) & ~_concave(table, low, high)
     if far.any():
         slope[far] = _bridge(table, at[far], low[far], high[far])
-        _, intercept = _peak(table, slope, low, high)
+        _, intercept = peak(table, slope, low, high)
     return intercept + _allowance(table, low, high), slope
 
 
@@ -249,7 +299,7 @@ def _bridge(table: Table, at: np.ndarray, low: np.ndarray, high: np.ndarray) -> 
     large = np.full(at.size, float((np.diff(table.level) / np.diff(table.data)).max()) * 2.0)
     for _ in range(50):
         middle = 0.5 * (small + large)
-        place, _ = _peak(table, middle, low, high)
+        place, _ = peak(table, middle, low, high)
         small, large = np.where(place > at, middle, small), np.where(place > at, large, middle)
     return 0.5 * (small + large)
 
@@ -262,52 +312,39 @@ def _allowance(table: Table, low: np.ndarray, high: np.ndarray) -> np.ndarray:
     return np.where(bent[last] > bent[first], float(table.above.max()), 0.0)
 
 
-def _bound(
-    case: Case,
-    group: Group,
-    tables: tuple[Table, Table | None],
-    costs: np.ndarray,
-    f: np.ndarray,
-    m: np.ndarray,
-    y: np.ndarray,
-    w: np.ndarray,
-) -> float:
+def _bound(chain: Chain, case: Case, m: np.ndarray, y: np.ndarray, w: np.ndarray) -> float:
     """The largest target of a contract in a case, bounded by the leaf's prices; -inf if it holds none."""
-    of_value, of_target = tables
-    small = _smaller(case, group, of_value, costs, f)
+    small = _smaller(chain, case)
     if small is None:
         return -np.inf
-    lowest, highest = group.counts @ small.low, group.counts @ small.high
-    at = group.counts @ m
-    weights = group.belief @ y + (group.probability if of_target is None else 0.0)
-    intercept, slope = _line(of_value, at, lowest, highest)
-    constant = float(weights @ intercept) - float(w @ f)
-    terms = float(weights @ (np.abs(intercept) + np.abs(slope) * highest) + w @ np.abs(f))
-    by_m = group.counts.T @ (weights * slope) - y * costs
-    if of_target is not None:
-        intercept, slope = _line(of_target, at, lowest, highest)
-        constant += float(group.probability @ intercept)
-        terms += float(group.probability @ (np.abs(intercept) + np.abs(slope) * highest))
-        by_m = by_m + group.counts.T @ (group.probability * slope)
-    top = float(of_value.level[-1])
-    terms += float(y @ (costs * small.high) + (w + y).sum() * (top + np.abs(f).max()))
-    return constant + _linear_program(by_m, w - y, small, costs, f, top) + ROUNDING * terms
+    (counts, probability, belief), due, (y, w) = chain.group, chain.due, map(chain.number, (y, w))
+    at, lowest, highest = (counts @ data for data in (m, *small))
+    weights = belief @ y
+    parts = [(chain.value, weights + probability)]
+    if chain.target is not None:
+        parts = [(chain.value, weights), (chain.target, probability)]
+    constant, by_m = -(w * due).sum(), -y * chain.costs
+    terms = (w * np.abs(due) + y * chain.costs * small.high + (w + y) * (chain.top + np.abs(due).max())).sum()
+    for lines, weight in parts:
+        intercept, slope = lines(at, lowest, highest)
+        constant = constant + weight @ intercept
+        terms = terms + weight @ (np.abs(intercept) + np.abs(slope) * highest)
+        by_m = by_m + counts.T @ (weight * slope)
+    return float(chain.upper(constant + _linear_program(chain, by_m, w - y, small) + chain.rounding * terms))
 
 
-def _smaller(case: Case, group: Group, table: Table, costs: np.ndarray, f: np.ndarray) -> Case | None:
+def _smaller(chain: Chain, case: Case) -> Case | None:
     """The case less what no contract in it can be: contributions rise, and nobody pays more than it can get."""
-    top = float(table.level[-1])
+    (counts, _, belief), costs, spare = chain.group, chain.costs, 1e-12 * chain.top
     low = np.maximum.accumulate(case.low)
     high = np.minimum.accumulate(case.high[::-1])[::-1]
-    for _ in range(SHRINKS):
-        if (high < low - 1e-12 * top / costs).any():
+    for _ in range(chain.shrinks):
+        if (high < low - chain.upper(spare / costs)).any():
             return None
-        totals = group.counts @ high
-        most = np.interp(totals, table.data, table.level) + _allowance(table, totals, totals)
-        utility = f.copy()
-        for i, step in enumerate(costs[:-1] - costs[1:]):
-            utility[i + 1] = max(f[i + 1], utility[i] + step * low[i])
-        paid = (most @ group.belief - utility + 1e-12 * top) / costs
+        utility = [chain.number(chain.due[:1])[0]]
+        for due, step, least in zip(chain.due[1:], costs[:-1] - costs[1:], low, strict=False):
+            utility.append(larger(due, utility[-1] + step * least))
+        paid = chain.upper((chain.most(counts @ high) @ belief - np.array(utility) + spare) / costs)
         new = np.minimum.accumulate(np.minimum(high, paid)[::-1])[::-1]
         if (new < low).any():
             return None
@@ -317,21 +354,16 @@ def _smaller(case: Case, group: Group, table: Table, costs: np.ndarray, f: np.nd
     return Case(low, high)
 
 
-def _linear_program(
-    by_m: np.ndarray, by_u: np.ndarray, case: Case, costs: np.ndarray, f: np.ndarray, top: float
-) -> float:
+def _linear_program(chain: Chain, by_m: Any, by_u: Any, case: Case) -> Any:
     """The largest by_m·m + by_u·u with f_1 <= u_1 <= top and u_{i+1} - u_i from step_i m_i to step_i m_{i+1}."""
-    steps = costs[:-1] - costs[1:]
-    later = np.array([by_u[i:].sum() for i in range(by_u.size)])
-    slopes = by_m.copy()
-    for i, step in enumerate(steps):
-        gain = step * later[i + 1]
-        slopes[i + 1 if gain > 0.0 else i] += gain
-    first = max(later[0] * f[0], later[0] * top)
+    later = np.cumsum(by_u[::-1])[::-1]
+    gain = (chain.costs[:-1] - chain.costs[1:]) * later[1:]
+    slopes = by_m + np.append(smaller(gain, 0.0), 0.0) + np.append(0.0, larger(gain, 0.0))
+    first = larger(later[0] * chain.due[0], later[0] * chain.top)
     # A linear function of rising contributions is largest where each is at an end of some interval.
     ends = np.unique(np.concatenate([case.low, case.high]))
     best = np.zeros(ends.size)
     for slope, low, high in zip(slopes, case.low, case.high, strict=True):
         allowed = (ends >= low) & (ends <= high)
-        best = np.maximum.accumulate(np.where(allowed, best + slope * ends, -np.inf))
-    return float(first + best[-1])
+        best = largest_so_far(np.where(allowed, best + slope * ends, -np.inf))
+    return first + best[-1]

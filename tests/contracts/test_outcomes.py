@@ -4,14 +4,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import multinomial
 
-from contracts.contract.full_information import _compositions
 from contracts.problem import outcomes
-from contracts.problem.outcomes import believed_total, total_data
+from contracts.problem.outcomes import believed_total, compositions, total_data
 from contracts.program.gauss import compress, total
 
 
 def enumerate_law(m, p, n, present=None):
-    counts = _compositions(n, len(p))
+    counts = compositions(n, len(p))
     weights = multinomial(n, p).pmf(counts)
     if present is not None:
         weights = np.where(counts[:, present] > 0, weights, 0.0)

@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import gammaln, xlogy
 
-from contracts.contract.full_information import _compositions
-from contracts.program.participation import BELIEFS, transform
+from contracts.problem.outcomes import compositions
+from contracts.program.participation import BELIEFS, Known, transform
 
 
 def outcomes(p, n):
     """Every count vector with its multinomial probability."""
-    counts = _compositions(n, len(p))
+    counts = compositions(n, len(p))
     logs = gammaln(n + 1) - gammaln(counts + 1).sum(axis=1) + xlogy(counts, p).sum(axis=1)
     return counts, np.exp(logs)
 
@@ -45,7 +45,7 @@ def test_expectations_equal_enumeration(belief, population, n, s):
     at = transform(m, p, rates, np)
     counts, weights = outcomes(p, n)
     assert np.exp(n * at.log_phi[0]) == pytest.approx(weights @ np.exp(-s * (counts @ m)), rel=1e-12)
-    values = BELIEFS[belief](m, p, float(n), rates, at, np).value[0]
+    values = BELIEFS[belief](m, p, Known(float(n), np), rates, at, np).value[0]
     for i in range(m.size):
         assert values[i] == pytest.approx(enumerated(m, p, n, s, belief, i), rel=1e-12, abs=1e-300)
 
@@ -58,10 +58,10 @@ def test_partials_are_the_derivatives(belief):
     def value(own, log_phi, i, q):
         at = transform(jnp.asarray(m), p, s, jnp)._replace(log_phi=jnp.asarray([log_phi, log_phi]))
         moved = jnp.asarray(m).at[i].set(own)
-        return BELIEFS[belief](moved, p, n, s, at, jnp).value[q, i]
+        return BELIEFS[belief](moved, p, Known(n, jnp), s, at, jnp).value[q, i]
 
     at = transform(m, p, s, np)
-    found = BELIEFS[belief](m, p, n, s, at, np)
+    found = BELIEFS[belief](m, p, Known(n, np), s, at, np)
     gradient, hessian = (jax.jit(d(value, argnums=(0, 1))) for d in (jax.grad, jax.hessian))
     with jax.enable_x64(True):
         for i, q in product(range(4), range(2)):
@@ -84,6 +84,6 @@ def test_types_that_never_occur_have_the_limit_belief():
     limits = []
     for chance in (0.0, 1e-15):
         p = np.array([chance, 0.5, 0.5 - chance])
-        limits.append(BELIEFS["ex-ante"](m, p, 20.0, rates, transform(m, p, rates, np), np).value)
+        limits.append(BELIEFS["ex-ante"](m, p, Known(20.0, np), rates, transform(m, p, rates, np), np).value)
     np.testing.assert_allclose(limits[0], limits[1], rtol=1e-9)
     assert np.isfinite(limits[0]).all()

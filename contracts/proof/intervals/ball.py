@@ -16,12 +16,18 @@ from typing import Any
 import numpy as np
 from flint import arb, arb_series, ctx, fmpq
 
+from contracts.proof.soundness import ProofRefused
+
 BITS = 160  # of midpoints: differences of nearly equal losses keep more than a float's accuracy
+OPEN = "not proved rigorously: "
 MOST_POWER = 10_000  # exponents for which numbers that may be zero are multiplied out
 
 
-class NotRigorous(Exception):
+class NotRigorous(ProofRefused):
     """What is asked for is not proved with balls; the message says what."""
+
+    def __str__(self) -> str:
+        return f"{OPEN}{super().__str__()}"
 
 
 @contextmanager

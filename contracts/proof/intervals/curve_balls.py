@@ -32,7 +32,6 @@ from contracts.problem.valuation import (
 from contracts.proof.intervals.ball import NotRigorous, ball, balls, between
 
 Formula = Callable[[Any], Any]
-MOST_DOUBLINGS = 40
 
 
 class Smooth(NamedTuple):

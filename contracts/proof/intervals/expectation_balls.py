@@ -10,17 +10,11 @@ import numpy as np
 from flint import arb
 
 from contracts.proof.intervals.ball import NotRigorous, ball, balls, between, vector_of
-from contracts.proof.intervals.loss_balls import (
-    CrowdBalls,
-    MixtureBalls,
-    beyond,
-    expected_losses,
-    idle_chances,
-    occurrence,
-)
+from contracts.proof.intervals.loss_balls import CrowdBalls, MixtureBalls
 from contracts.proof.intervals.loss_cover import Cover, cover
 from contracts.proof.intervals.outcome_balls import Outcomes, everybody, few_outcomes, others, without
 from contracts.proof.intervals.world_balls import TARGET, VALUE, Worth
+from contracts.proof.losses import expected_losses
 from contracts.proof.mixture_check import Exponentials
 
 TILTS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0)  # of the floor: at which its probability is bounded
@@ -76,7 +70,7 @@ def _by_outcomes(crowd: CrowdBalls, worth: Worth, x: list[Fraction]) -> Expected
     total = _mean(law, value, worth.top_value, arb(1))
     accuracy = _mean(law, lambda amount: worth.at(ACCURACY, amount), worth.top_accuracy, arb(1))
     given, known = [], {}
-    chances = occurrence(crowd) if crowd.ex_ante else None
+    chances = crowd.occurrence() if crowd.ex_ante else None
     for i, own in enumerate(x):
         g = int(crowd.group[i])
         if chances is not None and crowd.probabilities[i] != 0:
@@ -105,11 +99,10 @@ def _by_mixture(
 ) -> ExpectedBalls:
     data = balls(x)
     parts = MixtureBalls(balls(mixture.rates), balls(mixture.target_weights), balls(mixture.value_weights))
-    losses = expected_losses(crowd, parts, data)
-    of_value = expected_losses(crowd, parts._replace(target=parts.value), data).target
-    nothing = np.array([amount == 0 for amount in x])
-    idle, idle_each = idle_chances(crowd, nothing)
-    tail, tail_each = beyond(crowd)
+    losses = expected_losses(crowd, *parts, data)
+    of_value = expected_losses(crowd, *parts._replace(target=parts.value), data).target
+    idle, idle_each = crowd.idle(np.array([amount == 0 for amount in x]))
+    tail, tail_each = crowd.beyond()
     short = _between_nothing_and_floor(crowd, worth, data, idle)
     one, other = (
         cover(worth, kind, mixture.rates, weights, most)
@@ -136,7 +129,7 @@ def _between_nothing_and_floor(crowd: CrowdBalls, worth: Worth, data: np.ndarray
     for tilt in TILTS:
         rate = np.array([arb(tilt / floor)], dtype=object)
         one = np.array([arb(1)], dtype=object)
-        found = expected_losses(crowd, MixtureBalls(rate, one, one), data).target
+        found = expected_losses(crowd, rate, one, one, data).target
         best = arb.min(best, (found - idle) * (arb(tilt / floor) * arb(floor)).exp())
     return arb.max(best, arb(0))
 

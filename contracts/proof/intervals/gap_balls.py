@@ -2,32 +2,26 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 from flint import arb
 
-from contracts.proof import general_proof
+from contracts.proof.duality import Prices, lower_bound
 from contracts.proof.evidence import Cases, Proof
-from contracts.proof.intervals.ball import NotRigorous, lower, upper
-from contracts.proof.intervals.case_balls import Exact, asked_floats, bound_by_cases, float_setting, missed
+from contracts.proof.gaps import SERVING, Bounded, Part, collected, positive_gap
+from contracts.proof.general_proof import gap_by_cases, mixtures_in
+from contracts.proof.intervals.ball import balls, lower, upper, where
+from contracts.proof.intervals.case_balls import asked_floats, setting_balls
 from contracts.proof.intervals.form_balls import FormBalls, by_cost, of_rows
 from contracts.proof.intervals.loss_balls import CrowdBalls
-from contracts.proof.intervals.price_balls import loss_bound
 from contracts.proof.intervals.relaxation_balls import below
 from contracts.proof.intervals.tree_balls import tree_bound
+from contracts.proof.losses import Losses, expected_losses
 from contracts.proof.outside_options import may_stay_out
-from contracts.proof.plain_proof import (
-    CONTINUED,
-    REFUTED,
-    SERVING,
-    Bounded,
-    Given,
-    _checked,
-    _scope,
-)
+from contracts.proof.plain_proof import Given, checked, prices_of, scope_of
 from contracts.proof.reached import unit_of
-from contracts.proof.soundness import ProofRefused
 from contracts.proof.witness import Tree, Witness
 
 
@@ -55,62 +49,27 @@ def gaps(
         data: delivered by the rows, balls.
         plain: whether proofs of plain problems speak of it.
     """
-    found: list[float] = []
-    solved: list[tuple[float, str]] = []
-    complaints: list[str] = []
-    parts = _parts(form, outside, proof, reached, data, plain)
-    for prove in parts:
-        try:
-            gap, scope = prove()
-        except ProofRefused as refusal:
-            complaints.append(str(refusal))
-            continue
-        except NotRigorous as reason:
-            complaints.append(f"not proved rigorously: {reason}")
-            continue
-        gap = _positive(gap, unit_of(form.form), complaints)
-        if gap is None:
-            continue
-        found += [gap] * (not scope)
-        solved.append((gap, scope))
-    gap = min(found, default=None)
-    first, scope = solved[0] if solved else (gap, "")
-    return Bounded(gap, first, scope, tuple(complaints))
-
-
-def _positive(gap: float, unit: float, complaints: list[str]) -> float | None:
-    if not gap < np.inf:
-        complaints.append("the proof bounds nothing")
-        return None
-    if gap < -REFUTED * unit:
-        complaints.append(f"the proof is refuted: the contract beats its bound by {-gap:.3g}")
-        return None
-    return max(gap, 0.0)
-
-
-def _parts(
-    form: FormBalls, outside: np.ndarray, proof: Proof, reached: Any, data: np.ndarray, plain: bool
-) -> list[Any]:
-    found: list[Any] = []
+    ways = {"cases": partial(_by_cases, relaxed=False), "global_cases": partial(_by_cases, relaxed=True)}
     if plain:
-        for name, relaxed in (("witness", False), ("global_witness", True)):
-            part = getattr(proof, name)
-            if part is not None:
-                found.append(lambda w=part, r=relaxed: _by_prices(form, outside, w, reached, data, r))
-        if proof.tree is not None:
-            found.append(lambda t=proof.tree: _by_tree(form, outside, t, reached))
-    for name, relaxed in (("cases", False), ("global_cases", True)):
-        part = getattr(proof, name)
-        if part is not None:
-            found.append(lambda c=part, r=relaxed: _by_cases(form, outside, c, reached, r))
-    return found
+        by_prices = partial(_by_prices, data=data)
+        solved, bounded = partial(by_prices, relaxed=False), partial(by_prices, relaxed=True)
+        ways = {"witness": solved, "global_witness": bounded, "tree": _by_tree}
+    parts: list[Part] = [
+        partial(way, form, outside, part, reached)
+        for name, way in ways.items()
+        if (part := getattr(proof, name)) is not None
+    ]
+    if plain and not may_stay_out(form.problem) and _out_of_reach(form, outside):
+        parts.append(lambda: (max(upper(-reached), 0.0), ""))
+    return collected(parts)
 
 
 def _by_tree(form: FormBalls, outside: np.ndarray, tree: Tree, reached: Any) -> tuple[float, str]:
     world, plain = form.worlds[0], form.form.worlds[0].plain
     due = asked_floats(form, outside).due
     limit = tree_bound(world.worth, _crowds(form)[0], plain, tree, form.costs, due)
-    return upper(arb(limit) - reached), SERVING if may_stay_out(form.problem) else ""
+    gap = positive_gap(upper(arb(limit) - reached), unit_of(form.form))
+    return gap, SERVING if may_stay_out(form.problem) else ""
 
 
 def _alone(witness: Witness) -> Tree:
@@ -125,80 +84,59 @@ def _alone(witness: Witness) -> Tree:
 
 
 def _by_prices(
-    form: FormBalls, outside: np.ndarray, witness: Witness, reached: Any, data: np.ndarray, relaxed: bool
+    form: FormBalls, outside: np.ndarray, witness: Witness, reached: Any, *, data: np.ndarray, relaxed: bool
 ) -> tuple[float, str]:
     world, plain = form.worlds[0], form.form.worlds[0].plain
     if not np.size(witness.rates):
         return _by_tree(form, outside, _alone(witness), reached)
     due = asked_floats(form, outside).due
-    types = due[form.form.row]
     stated = np.array([lower(amount) for amount in data])[form.form.row]
-    given = Given(plain, types, stated, lower(reached), not may_stay_out(form.problem))
-    checked = _checked(given, witness)
-    crowd = _crowds(form)[0]
-    floor = world.worth.floor_high > 0.0
-    most = most_data(form, outside)
-    losses = below(
-        world.worth,
-        crowd,
-        checked.rates,
-        checked.target_weights,
-        checked.value_weights,
-        most,
-        floor=relaxed,
-    )
-    bound = loss_bound(world.worth, crowd, losses, checked, form.costs, due, data)
+    given = Given(plain, due[form.form.row], stated, lower(reached), not may_stay_out(form.problem))
+    witness = checked(given, witness)
+    crowd, nothing = _crowds(form)[0], np.arange(due.size) < witness.excluded
+    mixture = witness.rates, witness.target_weights, witness.value_weights
+    losses = below(world.worth, crowd, *mixture, most_data(form, outside), floor=relaxed)
+    lost = expected_losses(crowd, *losses.mixture, data, nothing).target
+
+    def below_all(m: np.ndarray, y: np.ndarray) -> Losses:
+        return losses.losses(crowd, m, nothing, y)
+
+    y, w, m, u, excluded = prices_of(witness)
+    prices = Prices(balls(y), balls(w), where(nothing, arb(0), balls(m)), balls(u), excluded)
+    bound = lower_bound(below_all, prices, form.costs, balls(due), world.worth.top_value, lost)
     loss = world.worth.top_target - reached
-    scope = _scope(given, checked, solved=not relaxed)
-    if floor and not relaxed:
-        continued = bound.loss * arb(max(losses.target.high, 1.0)) / arb(losses.target.low)
+    if world.worth.floor_high > 0.0 and not relaxed:
+        continued = lost * arb(max(losses.target.high, 1.0)) / arb(losses.target.low)
         loss = arb.max(loss, continued + losses.lost_target)
-    return upper(loss - bound.bound), scope
+    gap = positive_gap(upper(loss - bound.bound), unit_of(form.form))
+    return gap, scope_of(given, witness, solved=not relaxed)
 
 
 def _crowds(form: FormBalls) -> list[CrowdBalls]:
     ex_ante = form.problem.belief == "ex-ante"
     return [
-        CrowdBalls(of_rows(form.form, by_cost(form, world)), form.form.group, world.laws, ex_ante)
+        CrowdBalls(
+            of_rows(form.form, by_cost(form, world)), form.form.group, world.laws, ex_ante, world.worth.tops
+        )
         for world in form.worlds
     ]
 
 
 def _by_cases(
-    form: FormBalls, outside: np.ndarray, cases: Cases, reached: Any, relaxed: bool
+    form: FormBalls, outside: np.ndarray, cases: Cases, reached: Any, *, relaxed: bool
 ) -> tuple[float, str]:
-    setting, crowds = float_setting(form, outside), _crowds(form)
-    group = form.problem.population.group_of
-    by_type = [
-        CrowdBalls(by_cost(form, world), group, world.laws, crowd.ex_ante)
-        for world, crowd in zip(form.worlds, crowds, strict=True)
-    ]
-    most = most_data(form, outside)
+    crowds, most = _crowds(form), most_data(form, outside)
     losses = [
         below(world.worth, crowd, one.rates, one.target_weights, one.value_weights, most, floor=relaxed)
-        for world, crowd, one in zip(
-            form.worlds, crowds, general_proof._mixtures(cases, len(form.worlds)), strict=True
-        )
+        for world, crowd, one in zip(form.worlds, crowds, mixtures_in(cases, len(form.worlds)), strict=True)
     ]
-    exact = Exact(form, setting, outside, crowds, by_type, losses, missed(form))
-    scopes = []
-    if not relaxed and any(world.worth.floor_high > 0.0 for world in form.worlds):
-        scopes.append(CONTINUED)
-    stay = may_stay_out(form.problem)
-    try:
-        bound = bound_by_cases(exact, cases, stay=stay)
-    except ProofRefused:
-        if not stay:
-            raise
-        bound = bound_by_cases(exact, cases, stay=False)
-        scopes.append(SERVING)
-    gap = bound - lower(reached)
-    if scopes and -np.inf < gap < 0.0:
-        gap = 0.0
-    return float(np.nextafter(gap, np.inf)), ", ".join(scopes)
+    setting = setting_balls(form, outside, crowds, losses)
+    continued = not relaxed and any(world.worth.floor_high > 0.0 for world in form.worlds)
+    gap, scope = gap_by_cases(setting, cases, lower(reached), continued=continued)
+    return float(np.nextafter(gap, np.inf)), scope
 
 
-def out_of_reach(form: FormBalls, outside: np.ndarray) -> bool:
+def _out_of_reach(form: FormBalls, outside: np.ndarray) -> bool:
     """Whether all together could not afford the data with which accuracy leaves its floor."""
     due = asked_floats(form, outside).due
     return bool((due >= 0.0).all()) and most_data(form, outside) <= form.worlds[0].worth.floor_low

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from flint import arb
@@ -10,14 +10,7 @@ from flint import arb
 from contracts.problem.objective import DistributionCost, NashBargaining, Rawlsian, Welfare
 from contracts.proof.intervals.ball import NotRigorous, ball
 from contracts.proof.intervals.loss_balls import CrowdBalls, zeros
-
-
-class Beside(NamedTuple):
-    """S, and its slopes by each type's utility (own units) and reward (units of rows)."""
-
-    value: Any
-    by_utility: np.ndarray
-    by_reward: np.ndarray
+from contracts.proof.reached import Tangent
 
 
 def weight_balls(objective: Any) -> Any:
@@ -27,7 +20,7 @@ def weight_balls(objective: Any) -> Any:
 
 def beside(
     objective: Any, crowd: CrowdBalls, utility: np.ndarray, reward: np.ndarray, alone: np.ndarray
-) -> Beside:
+) -> Tangent:
     """S in one world; see `contracts.problem.objective.Outcome`.
 
     Raises:
@@ -37,15 +30,15 @@ def beside(
     shares = crowd.probabilities * means[crowd.group] / means.sum()
     nothing = zeros(utility.size)
     if objective is None:
-        return Beside(arb(0), nothing, nothing)
+        return Tangent(arb(0), nothing, nothing)
     if type(objective) is Welfare:
-        return Beside((shares * utility).sum(), shares, nothing)
+        return Tangent((shares * utility).sum(), shares, nothing)
     if type(objective) is Rawlsian:
         level = utility - alone if objective.over == "gain" else utility
         least = level[0]
         for each in level[1:]:
             least = arb.min(least, each)
-        return Beside(least, nothing, nothing)
+        return Tangent(least, nothing, nothing)
     if type(objective) is NashBargaining:
         return _nash(shares, utility - alone, nothing)
     if type(objective) is DistributionCost:
@@ -53,7 +46,7 @@ def beside(
     raise NotRigorous(f"an objective of the class {type(objective).__name__} has no enclosure")
 
 
-def _nash(shares: np.ndarray, gain: np.ndarray, nothing: np.ndarray) -> Beside:
+def _nash(shares: np.ndarray, gain: np.ndarray, nothing: np.ndarray) -> Tangent:
     value, slopes = arb(0), nothing.copy()
     for i, (share, each) in enumerate(zip(shares, gain, strict=True)):
         if share == 0:
@@ -62,12 +55,12 @@ def _nash(shares: np.ndarray, gain: np.ndarray, nothing: np.ndarray) -> Beside:
             raise NotRigorous("the objective is not finite where somebody gains nothing")
         value = value + share * each.log()
         slopes[i] = share / each
-    return Beside(value, slopes, nothing)
+    return Tangent(value, slopes, nothing)
 
 
 def _handed_out(
     objective: DistributionCost, numbers: np.ndarray, reward: np.ndarray, nothing: np.ndarray
-) -> Beside:
+) -> Tangent:
     rate, k = ball(objective.rate), ball(objective.exponent)
     value, slopes = arb(0), nothing.copy()
     for i, (number, each) in enumerate(zip(numbers, reward, strict=True)):
@@ -79,4 +72,4 @@ def _handed_out(
             slopes[i] = -rate * number * k * (each.log() * (k - 1)).exp()
         elif not each <= 0:
             raise NotRigorous("the cost of handing out has no enclosure near nothing")
-    return Beside(value, nothing, slopes)
+    return Tangent(value, nothing, slopes)

@@ -8,9 +8,10 @@ import numpy as np
 from flint import arb
 
 from contracts.proof.intervals.ball import balls
-from contracts.proof.intervals.loss_balls import CrowdBalls, MixtureBalls, beyond
+from contracts.proof.intervals.loss_balls import CrowdBalls, MixtureBalls
 from contracts.proof.intervals.loss_cover import Cover, cover
 from contracts.proof.intervals.world_balls import TARGET, VALUE, Worth
+from contracts.proof.losses import Losses, expected_losses
 from contracts.proof.mixture_check import MOST_ABOVE
 from contracts.proof.soundness import ProofRefused
 
@@ -31,6 +32,11 @@ class Below(NamedTuple):
     left_value: np.ndarray
     target: Cover
     lost_target: Any
+
+    def losses(self, crowd: CrowdBalls, x: np.ndarray, nothing: np.ndarray, prices: np.ndarray) -> Losses:
+        """Expected losses of which no true one is below."""
+        found = expected_losses(crowd, *self.mixture, x, nothing, prices)
+        return found._replace(target=found.target - self.left_target, value=found.value - self.left_value)
 
 
 def below(
@@ -59,7 +65,7 @@ def below(
     factors = [max(one.high, one.floor_factor if floor else 0.0, 1.0) for one in found]
     if not max(factors) <= MOST_ABOVE:
         raise ProofRefused("the proof has a mixture that is not below its loss")
-    tail, tail_each = beyond(crowd)
+    tail, tail_each = crowd.beyond()
     of_target, of_value = (
         balls(weights) / arb(factor) for weights, factor in zip((target, value), factors, strict=True)
     )

@@ -14,15 +14,12 @@ from contracts.problem.standard_form import StandardForm, standard_form
 from contracts.proof.certificate import Certificate
 from contracts.proof.certify import _judged, _one_plain_world, mixtures_of
 from contracts.proof.evidence import Proof
-from contracts.proof.intervals.ball import NotRigorous, balls, precision, upper
+from contracts.proof.gaps import Bounded
+from contracts.proof.intervals.ball import OPEN, NotRigorous, balls, precision
 from contracts.proof.intervals.form_balls import FormBalls, form_balls
-from contracts.proof.intervals.gap_balls import gaps, most_data, out_of_reach
+from contracts.proof.intervals.gap_balls import gaps, most_data
 from contracts.proof.intervals.promise_balls import Given, Promised, _delivered, outside_balls, promised
-from contracts.proof.outside_options import may_stay_out
-from contracts.proof.plain_proof import Bounded
 from contracts.proof.reached import unit_of
-
-OPEN = "not proved rigorously: "
 
 
 def rigorously(
@@ -48,7 +45,7 @@ def rigorously(
             most = max(most_data(exact, outside), _brought(form, given))
             found = promised(exact, outside, given, mixtures, most)
         except NotRigorous as reason:
-            return _unproved(certificate, [f"{OPEN}{reason}"])
+            return _unproved(certificate, [str(reason)])
         certificate = _with(certificate, found)
         if not certificate.holds:
             return dataclasses.replace(certificate, missing="a promise is broken or not proved")
@@ -70,13 +67,7 @@ def _bounded(exact: FormBalls, outside: np.ndarray, proof: Proof, found: Promise
     data = np.empty(form.rows, dtype=object)
     for row, amount in zip(form.row, delivered, strict=True):
         data[row] = amount
-    bounded = gaps(exact, outside, proof, found.reached, data, plain)
-    if plain and not may_stay_out(form.problem) and out_of_reach(exact, outside):
-        none = upper(-found.reached) if form.problem.objective is None else np.inf
-        nothing = max(none, 0.0)
-        best = nothing if bounded.gap is None else min(bounded.gap, nothing)
-        bounded = bounded._replace(gap=best, solved=bounded.solved if bounded.solved is not None else best)
-    return bounded
+    return gaps(exact, outside, proof, found.reached, data, plain)
 
 
 def _unproved(certificate: Certificate, lines: list[str]) -> Certificate:

@@ -6,42 +6,24 @@ tangent next to it, else by branch and bound.
 
 from __future__ import annotations
 
+from functools import partial
 from math import comb
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from flint import arb
 
 from contracts.problem import Problem
 from contracts.proof import tree_check as floats
-from contracts.proof.intervals.ball import NotRigorous, balls, between, largest, lower, upper
+from contracts.proof.intervals.ball import NotRigorous, balls, between, largest, upper, vector_of
 from contracts.proof.intervals.loss_balls import CrowdBalls
 from contracts.proof.intervals.outcome_balls import MOST_OUTCOMES
 from contracts.proof.intervals.world_balls import TARGET, VALUE, Worth, _middle, peak
-from contracts.proof.soundness import ProofRefused
 from contracts.proof.witness import Tree
 
 SHRINKS, STEPS, MOST_CELLS = 60, 3, 4000
+WIDER = 1.0 + 1e-14  # more than totals of floats are rounded
 CLOSE = 1e-9  # of the largest value: to which lines touch where the curve is not concave
-
-
-class Group(NamedTuple):
-    """All outcomes: counts of the rows, their probabilities, and what each row believes of them."""
-
-    counts: np.ndarray
-    probability: np.ndarray
-    belief: np.ndarray
-
-
-class Chain(NamedTuple):
-    """What all cases share; `concave` says whether the curve is proved to be so above its floor."""
-
-    worth: Worth
-    concave: bool
-    group: Group
-    costs: np.ndarray
-    due: np.ndarray
-    top: float
 
 
 def tree_bound(
@@ -64,23 +46,27 @@ def tree_bound(
     number, rows = plain.population.participants, costs.size
     if not isinstance(number, int) or comb(number + rows - 1, rows - 1) > MOST_OUTCOMES:
         raise NotRigorous("a proof over outcomes (there are too many)")
-    if (due < 0.0).any():
-        raise ProofRefused("the proof by cases needs outside options that are worth something")
-    floats._check_tree(tree, rows)
-    top = upper(worth.top_value)
+    top, (of_value, of_target) = upper(worth.top_value), floats.tables(plain)
     high = np.array([upper(largest([arb(top) - arb(f)], 0) / c) for f, c in zip(due, costs, strict=True)])
-    group = _everybody(crowd, number)
-    chain = Chain(worth, _concave(worth, number * float(high.max())), group, costs, due, top)
-    tables = floats._tables(plain)
-    best = 0.0
-    cases = floats._leaves(tree, floats.Case(np.zeros(rows), high))
-    leaves = zip(tree.contribution, tree.feasibility_multipliers, tree.participation_multipliers, strict=True)
-    for case, leaf in zip(cases, leaves, strict=True):
-        best = max(best, _bound(chain, case, tables, *leaf))
-    return best
+    concave = _concave(worth, number * float(high.max()))
+    chain = floats.Chain(
+        group=_everybody(crowd, number),
+        costs=costs,
+        due=due,
+        top=top,
+        high=high,
+        most=lambda totals: vector_of(worth.at(VALUE, arb(x * WIDER)).upper() for x in totals.tolist()),
+        value=partial(_lines, worth, concave, VALUE, of_value),
+        target=None if of_target is None else partial(_lines, worth, concave, TARGET, of_target),
+        number=balls,
+        upper=np.vectorize(upper, otypes=[float]),
+        rounding=0.0,
+        shrinks=SHRINKS,
+    )
+    return floats.bound_by_tree(chain, tree)
 
 
-def _everybody(crowd: CrowdBalls, number: int) -> Group:
+def _everybody(crowd: CrowdBalls, number: int) -> floats.Group:
     p, rows = crowd.probabilities, crowd.probabilities.size
     likely = floats._everybody(np.full(rows, 1.0 / rows), number, "interim")
     counts = likely.counts
@@ -102,7 +88,7 @@ def _everybody(crowd: CrowdBalls, number: int) -> Group:
             belief[:, i] = prior * weight / (1 - (1 - p[i]) ** number)
         else:
             belief[:, i] = prior * np.array(whole[:, i].tolist(), dtype=object) / (p[i] * number)
-    return Group(counts, prior, belief)
+    return floats.Group(counts, prior, belief)
 
 
 def _concave(worth: Worth, most: float) -> bool:
@@ -124,42 +110,23 @@ def _concave(worth: Worth, most: float) -> bool:
     return True
 
 
-def _bound(chain: Chain, case: Any, tables: tuple, m: np.ndarray, y: np.ndarray, w: np.ndarray) -> float:
-    small = _smaller(chain, case)
-    if small is None:
-        return -np.inf
-    group, of_target = chain.group, tables[1]
-    at = group.counts @ m
-    prices, kept = balls(y), balls(w)
-    weights = np.array([(row * prices).sum() for row in group.belief], dtype=object)
-    if of_target is None:
-        weights = weights + group.probability
-    total, by_m = -(kept * balls(chain.due)).sum(), -prices * chain.costs
-    parts = [(VALUE, tables[0], weights)] + (
-        [] if of_target is None else [(TARGET, of_target, group.probability)]
-    )
-    for kind, table, each in parts:
-        intercept, slope = _lines(chain, kind, table, at, small)
-        total = total + (each * intercept).sum()
-        sloped = each * balls(slope)
-        by_m = by_m + np.array([(sloped * balls(column)).sum() for column in group.counts.T], dtype=object)
-    return upper(total + _linear_program(chain, by_m, kept - prices, small))
-
-
-def _lines(chain: Chain, kind: str, table: Any, at: np.ndarray, case: Any) -> tuple[np.ndarray, np.ndarray]:
+def _lines(
+    worth: Worth, concave: bool, kind: str, table: Any, at: np.ndarray, lowest: np.ndarray, highest: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Intercepts (balls, proved) and slopes (floats) of lines above the curve where outcomes may lie."""
-    lowest, highest = chain.group.counts @ case.low, chain.group.counts @ case.high
-    lowest, highest = lowest * (1.0 - 1e-14), highest * (1.0 + 1e-14)
-    _, slope = floats._line(table, at, lowest, highest)
-    place, _ = floats._peak(table, slope, lowest, highest)
-    found = [_intercept(chain, kind, *each) for each in zip(slope, lowest, highest, place, strict=True)]
+    lowest, highest = lowest / WIDER, highest * WIDER
+    _, slope = floats.line(table, at, lowest, highest)
+    place, _ = floats.peak(table, slope, lowest, highest)
+    found = [_intercept(worth, concave, kind, *each) for each in zip(slope, lowest, highest, place, strict=True)]
     return balls(found), slope
 
 
-def _intercept(chain: Chain, kind: str, slope: float, low: float, high: float, place: float) -> float:
+def _intercept(
+    worth: Worth, concave: bool, kind: str, slope: float, low: float, high: float, place: float
+) -> float:
     """A float that the curve less the line's rise nowhere exceeds on [low, high]."""
-    worth, floor = chain.worth, chain.worth.floor_high
-    if not chain.concave:
+    floor = worth.floor_high
+    if not concave:
         return peak(worth, kind, arb(slope), low, high, tolerance=CLOSE)[1]
     start = max(low, floor)
     best = -np.inf
@@ -182,54 +149,3 @@ def _intercept(chain: Chain, kind: str, slope: float, low: float, high: float, p
         return peak(worth, kind, arb(slope), low, high, tolerance=CLOSE)[1]
     off = largest([steep * (arb(high) - arb(c)), steep * (arb(start) - arb(c))], 0)
     return max(best, upper(level - arb(slope) * arb(c) + off))
-
-
-def _smaller(chain: Chain, case: Any) -> Any | None:
-    """The case less what no contract in it can be: contributions rise, and nobody pays more than it can get."""
-    top, group, costs = chain.top, chain.group, np.array([lower(c) for c in chain.costs])
-    low = np.maximum.accumulate(case.low)
-    high = np.minimum.accumulate(case.high[::-1])[::-1]
-    for _ in range(SHRINKS):
-        if (high < low - 1e-12 * top / costs).any():
-            return None
-        totals = (group.counts @ high) * (1.0 + 1e-14)
-        most = np.array([chain.worth.at(VALUE, arb(total)).upper() for total in totals.tolist()], dtype=object)
-        utility = [arb(chain.due[0])]
-        for i, step in enumerate(chain.costs[:-1] - chain.costs[1:]):
-            utility.append(arb.max(arb(chain.due[i + 1]), utility[i] + step * arb(low[i])))
-        paid = [
-            upper(((most * group.belief[:, i]).sum() - utility[i] + 1e-12 * top) / chain.costs[i])
-            for i in range(low.size)
-        ]
-        new = np.minimum.accumulate(np.minimum(high, paid)[::-1])[::-1]
-        if (new < low).any():
-            return None
-        if (high - new <= 1e-5 * (high - low)).all():
-            return floats.Case(low, new)
-        high = new
-    return floats.Case(low, high)
-
-
-def _linear_program(chain: Chain, by_m: np.ndarray, by_u: np.ndarray, case: Any) -> Any:
-    """The largest by_m·m + by_u·u over the case, as in `contracts.proof.tree_check`."""
-    later = np.cumsum(by_u[::-1])[::-1]
-    slopes = by_m.copy()
-    for i, step in enumerate(chain.costs[:-1] - chain.costs[1:]):
-        gain = step * later[i + 1]
-        if gain < 0:
-            slopes[i] = slopes[i] + gain
-        else:
-            slopes[i + 1] = slopes[i + 1] + arb.max(gain, arb(0))
-    first = arb.max(later[0] * arb(chain.due[0]), later[0] * arb(chain.top))
-    ends = np.unique(np.concatenate([case.low, case.high]))
-    best: list[Any] = [arb(0)] * ends.size
-    for slope, low, high in zip(slopes, case.low, case.high, strict=True):
-        reached: Any = None
-        after: list[Any] = []
-        for end, before in zip(ends, best, strict=True):
-            if low <= end <= high and before is not None:
-                here = before + slope * arb(end)
-                reached = here if reached is None else arb.max(reached, here)
-            after.append(reached)
-        best = after
-    return first + best[-1] if best[-1] is not None else arb.neg_inf()

@@ -50,6 +50,11 @@ class Worth:
         """What unlimited data would give."""
         return self.top_value if kind == VALUE else self.top_target
 
+    @property
+    def tops(self) -> tuple[Any, Any]:
+        """The largest target and the largest value."""
+        return self.top_target, self.top_value
+
     def accuracy(self, x: Any) -> Any:
         """Above the baseline, for data (a ball or a series) above the floor."""
         return self.smooth.accuracy(x) - self.baseline

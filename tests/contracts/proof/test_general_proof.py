@@ -13,9 +13,9 @@ from contracts.problem.reservation import reservation
 from contracts.problem.standard_form import standard_form
 from contracts.proof.certify import certify
 from contracts.proof.evidence import BOUNDS, LEAF, LINK, SERVICE, Cases, Mixtures, Proof
+from contracts.proof.gaps import REFUTED, positive_gap
 from contracts.proof.general_proof import asked_of
 from contracts.proof.leaves import in_lots, leaves_of, too_many_options
-from contracts.proof.plain_proof import REFUTED, positive_gap
 from contracts.proof.reached import unit_of
 from contracts.proof.soundness import ProofRefused
 

@@ -8,7 +8,7 @@ from contracts.problem.outcomes import Law
 from contracts.problem.participants import Binomial, as_turnout
 from contracts.problem.standard_form import standard_form
 from contracts.proof.expectations import _on_lattice, combined, crowds, expected
-from contracts.proof.losses import Crowd, expected_losses, idle_chances
+from contracts.proof.losses import Crowd, expected_losses
 from contracts.proof.mixture_check import Exponentials, below, mixture_error
 from contracts.proof.outside_options import outside_utilities, reservation_by_zooming
 
@@ -125,7 +125,7 @@ def test_whoever_brings_nothing_for_certain_leaves_nothing_at_times(crowd_and_pr
     form = standard_form(problem)
     amounts, chances = outcomes(problem, x, form.worlds[0])
     came = 0.0 if not crowd.laws else float(np.prod([law.generating(0.0) for law in crowd.laws]))
-    idle, each = idle_chances(crowd, nothing)
+    idle, each = crowd.idle(nothing)
     assert idle == pytest.approx(chances[amounts == 0.0].sum(), abs=1e-9)
     assert found.target == pytest.approx(
         plain.target - (idle - came) * (TARGET.sum() - crowd.plain.largest_target), abs=1e-9
@@ -142,12 +142,12 @@ def test_whoever_brings_nothing_for_certain_leaves_nothing_at_times(crowd_and_pr
 def test_idle_of_rare_types_is_the_limit(crowd_and_problem):
     population = Population(costs=[0.2, 0.1, 0.05], probabilities=[1e-13, 0.3, 0.7 - 1e-13], participants=4)
     crowd, _ = crowd_of(population, "ex-ante")
-    _, each = idle_chances(crowd, np.array([True, True, False]))
+    _, each = crowd.idle(np.array([True, True, False]))
     assert each[0] == pytest.approx(0.3**3, rel=1e-9)
     usual, _ = crowd_of(
         Population(costs=[0.2, 0.1, 0.05], probabilities=[1e-5, 0.3, 0.7 - 1e-5], participants=4), "ex-ante"
     )
-    assert idle_chances(usual, np.array([True, True, False]))[1][0] == pytest.approx(0.3**3, rel=1e-3)
+    assert usual.idle(np.array([True, True, False]))[1][0] == pytest.approx(0.3**3, rel=1e-3)
 
 
 def test_a_poisson_group_is_as_many_observed_groups():
