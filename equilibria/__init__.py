@@ -9,6 +9,7 @@ from equilibria.extremal import ExtremalEquilibrium, extremal_equilibrium
 from equilibria.game import BestResponses, Game, NashCertificate
 from equilibria.guarantee import Guarantee
 from equilibria.menu import ContractMenu, MenuCertificate, contract_menu
+from equilibria.menu_equilibria import MenuEquilibria, MenuEquilibrium, menu_equilibria
 from equilibria.mixed import MixedEquilibrium, mixed_gains, mixed_profile, symmetric_equilibria
 from equilibria.nfg import from_nfg, to_nfg
 from equilibria.normal_form import NormalFormGame, tabulate
@@ -37,6 +38,8 @@ __all__ = [
     "Game",
     "Guarantee",
     "MenuCertificate",
+    "MenuEquilibria",
+    "MenuEquilibrium",
     "MixedEquilibrium",
     "NashCertificate",
     "NormalFormGame",
@@ -60,6 +63,7 @@ __all__ = [
     "correlated_equilibrium",
     "extremal_equilibrium",
     "from_nfg",
+    "menu_equilibria",
     "mixed_gains",
     "mixed_profile",
     "phase_diagram",

@@ -49,7 +49,12 @@ class Law:
 
 
 def total_data(
-    contribution: Any, probabilities: Any, draws: int | Turnout, *, present: int | None = None
+    contribution: Any,
+    probabilities: Any,
+    draws: int | Turnout,
+    *,
+    present: int | None = None,
+    cells: int = LATTICE,
 ) -> Law:
     """The law of the sum of `draws` independent contributions.
 
@@ -58,6 +63,7 @@ def total_data(
         probabilities: probability of each type, shape (types,).
         draws: number of participants, >= 0, or the law of their number.
         present: a type of positive probability that is known to occur at least once.
+        cells: of the lattice where outcomes of a known number are too many, a power of two; fewer are faster.
 
     >>> law = total_data([0.0, 10.0], [0.5, 0.5], 2)
     >>> law.data, law.probabilities
@@ -76,7 +82,7 @@ def total_data(
         return _of_many(levels, mass, mass_without if present is not None else None, draws)
     outcomes = comb(draws + levels.size - 1, levels.size - 1) if levels.size < 60 else MOST_OUTCOMES + 1
     if levels.size > 2 and outcomes > MOST_OUTCOMES:
-        return _lattice(levels, mass, mass_without if present is not None else None, draws)
+        return _lattice(levels, mass, mass_without if present is not None else None, draws, cells)
     everybody = _exact(levels, mass, draws)
     if present is None or without.sum() <= 0.0:
         return everybody
@@ -163,7 +169,9 @@ def _sorted(data: np.ndarray, mass: np.ndarray) -> Law:
     return Law(data=values[kept], probabilities=probabilities[kept], step=0.0)
 
 
-def _lattice(levels: np.ndarray, mass: np.ndarray, mass_without: np.ndarray | None, draws: int) -> Law:
+def _lattice(
+    levels: np.ndarray, mass: np.ndarray, mass_without: np.ndarray | None, draws: int, cells: int
+) -> Law:
     excess = levels - levels[0]
     mean = float(mass @ excess)
     deviation = float(np.sqrt(mass @ (excess - mean) ** 2 * draws))
@@ -171,15 +179,15 @@ def _lattice(levels: np.ndarray, mass: np.ndarray, mass_without: np.ndarray | No
     width = min(most, 2.0 * TAIL * deviation)
     # Splitting spreads every outcome by about sqrt(draws)/2 cells, also beyond the largest: leave room for it,
     # or it would wrap around to the other end.
-    margin = min(int(TAIL * 0.5 * np.sqrt(draws)) + 2, LATTICE // 4)
-    step = width / (LATTICE - 2 * margin)
+    margin = min(int(TAIL * 0.5 * np.sqrt(draws)) + 2, cells // 4)
+    step = width / (cells - 2 * margin)
     low = min(max(0.0, draws * mean - 0.5 * width), most - width)
-    power = _transform(excess / step, mass) ** draws
+    power = _transform(excess / step, mass, cells) ** draws
     if mass_without is not None:
-        power = power - _transform(excess / step, mass_without) ** draws
-    wrapped: Any = fft.irfft(power, LATTICE)
-    index = int(np.floor(low / step)) - margin + np.arange(LATTICE)
-    probabilities = np.maximum(wrapped[index % LATTICE], 0.0)
+        power = power - _transform(excess / step, mass_without, cells) ** draws
+    wrapped: Any = fft.irfft(power, cells)
+    index = int(np.floor(low / step)) - margin + np.arange(cells)
+    probabilities = np.maximum(wrapped[index % cells], 0.0)
     kept = probabilities > 1e-18
     total = probabilities[kept].sum()
     data = draws * levels[0] + step * np.maximum(index[kept], 0)
@@ -265,10 +273,10 @@ def _generated(z: np.ndarray, counts: np.ndarray, chances: np.ndarray) -> np.nda
     return total
 
 
-def _transform(place: np.ndarray, mass: np.ndarray) -> Any:
+def _transform(place: np.ndarray, mass: np.ndarray, cells: int = LATTICE) -> Any:
     cell = np.floor(place)
     share, cell = place - cell, cell.astype(np.int64)
-    single = np.zeros(LATTICE)
-    np.add.at(single, cell % LATTICE, mass * (1.0 - share))
-    np.add.at(single, (cell + 1) % LATTICE, mass * share)
+    single = np.zeros(cells)
+    np.add.at(single, cell % cells, mass * (1.0 - share))
+    np.add.at(single, (cell + 1) % cells, mass * share)
     return fft.rfft(single)

@@ -1,0 +1,143 @@
+"""Settling a launch clause: whether a menu is launched, what each option then delivers, and what it receives.
+
+- An insured menu: options below the top deliver fixed amounts, S in all; the n signatories of the top option
+  deliver equal amounts M, where M = (V(x) - b) / c for the largest x = S + n M. For concave V Newton's method from
+  the right finds it monotonically.
+- A cut menu: m_k(x) = min(m_k, (min(V(x), cap_k) - due_k) / c_k), for the largest x = sum n_k m_k(x); the
+  iteration from the right is monotone.
+
+Source: ours.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from contracts.numeric import compiled, filled
+from contracts.problem.clause import Clause
+from contracts.problem.problem import Problem
+from contracts.problem.standard_form import StandardForm, World
+from contracts.records import frozen
+
+NEWTON, TURNS = 60, 20_000
+CLOSE = 1e-13  # relative: data that differ by less are the same
+
+
+@frozen
+class Outcome:
+    """What becomes of signatures, profile by profile.
+
+    Attributes:
+        launched: whether each option is, shape (profiles, options): of a count for all or none, of a cut clause
+            options are released one by one.
+        data: effective data that each option delivers, 0 where it is released, shape (profiles, options).
+        worth: value of the model that it receives, in units of rows, 0 where it is released, the same shape.
+        total: effective data trained on, shape (profiles,).
+    """
+
+    launched: np.ndarray
+    data: np.ndarray
+    worth: np.ndarray
+    total: np.ndarray
+
+
+def launched(clause: Clause, form: StandardForm, world: World, counts: np.ndarray) -> Outcome:
+    """What becomes of signatures under a clause; `counts` of each row's option, shape (profiles, rows)."""
+    if clause.kind == "cut":
+        return _cut(clause, form, world.plain, counts)
+    place = clause.menu_at(counts.sum(axis=1))
+    data, worth = np.zeros(counts.shape), np.zeros(counts.shape)
+    total = np.zeros(counts.shape[0])
+    for menu in np.unique(place[place >= 0]):
+        here = np.flatnonzero(place == menu)
+        terms = clause.contribution[menu], clause.cap[menu], clause.guarantee[menu]
+        found = (_insured if clause.insured else _fixed)(terms, form, world.plain, counts[here])
+        data[here], worth[here], total[here] = found
+    there = np.broadcast_to((place >= 0)[:, None], counts.shape)
+    return Outcome(launched=there, data=data, worth=worth, total=total)
+
+
+def _fixed(terms: Any, form: StandardForm, plain: Problem, counts: np.ndarray) -> tuple[Any, Any, Any]:  # noqa: ARG001
+    contribution, cap, _ = terms
+    total = counts @ contribution
+    return contribution, np.minimum(plain.value(total)[:, None], cap), total
+
+
+def _insured(terms: Any, form: StandardForm, plain: Problem, counts: np.ndarray) -> tuple[Any, Any, Any]:
+    contribution, cap, guarantee = terms
+    fixed, top = counts[:, :-1] @ contribution[:-1], counts[:, -1]
+    total = insured_total(plain, fixed, top, float(guarantee[-1]), float(form.costs[-1]))
+    value = plain.value(total)
+    data = np.broadcast_to(contribution, counts.shape).copy()
+    data[:, -1] = (value - guarantee[-1]) / form.costs[-1]
+    worth = np.minimum(value[:, None], np.r_[cap[:-1], np.inf])
+    return data, worth, total
+
+
+def insured_total(plain: Problem, fixed: np.ndarray, top: np.ndarray, guarantee: float, cost: float) -> np.ndarray:
+    """The largest x with x = fixed + top (V(x) - guarantee) / cost, shape (profiles,).
+
+    Args:
+        plain: whose value V is.
+        fixed: what the other options deliver, shape (profiles,).
+        top: how many signed the top option, shape (profiles,).
+        guarantee: what it leaves to those for whom it was made.
+        cost: of their data.
+    """
+    x = fixed + top * (plain.largest_value - guarantee) / cost
+    for _ in range(NEWTON):
+        value, slope = value_and_slope(plain, x)
+        step = (x - fixed - top * (value - guarantee) / cost) / (1.0 - top * slope / cost)
+        step = np.where(np.isfinite(step), step, 0.0)
+        # from the right it only goes left: a step back is rounding
+        x = np.where(top > 0.0, np.maximum(x - np.maximum(step, 0.0), fixed), fixed)
+        if (np.abs(step) <= CLOSE * np.maximum(x, 1e-300)).all():
+            break
+    return x
+
+
+def _cut(clause: Clause, form: StandardForm, plain: Problem, counts: np.ndarray) -> Outcome:
+    most, cap, due = clause.contribution[0], clause.cap[0], clause.guarantee[0]
+
+    def delivered(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        worth = np.minimum(plain.value(x)[:, None], cap)
+        return np.clip((worth - due) / form.costs, 0.0, most), worth
+
+    total = counts @ most
+    going = np.arange(total.size)
+    for _ in range(TURNS):
+        better = np.einsum("nk,nk->n", counts[going], delivered(total[going])[0])
+        moved = total[going] - better > CLOSE * total[going]
+        total[going] = np.minimum(better, total[going])
+        going = going[moved]
+        if not going.size:
+            break
+    total[going] = 0.0  # not known to have a root
+    data, worth = delivered(total)
+    there = (total > 0.0)[:, None] & (worth >= due) & (most > 0.0)
+    return Outcome(
+        launched=there, data=np.where(there, data, 0.0), worth=np.where(there, worth, 0.0), total=total
+    )
+
+
+def value_and_slope(plain: Problem, data: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Value of a model trained on `data`, in units of rows, and its derivative, of the same shape."""
+    curve, valuation = plain.worth
+    with jax.enable_x64(True):
+        value, slope = _slopes(curve)(curve, valuation, jnp.asarray(filled(data, 16)))
+        return np.asarray(value)[: data.size], np.asarray(slope)[: data.size]
+
+
+def _worth(curve, valuation, data):
+    return valuation.formula(curve.formula(data, jnp), jnp)
+
+
+def _each(curve, valuation, data):
+    return jax.vmap(jax.value_and_grad(_worth, argnums=2), (None, None, 0))(curve, valuation, data)
+
+
+_slopes = compiled(_each)
