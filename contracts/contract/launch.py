@@ -1,8 +1,7 @@
 """Settling a launch clause: whether a menu is launched, what each option then delivers, and what it receives.
 
 - An insured menu: options below the top deliver fixed amounts, S in all; the n signatories of the top option
-  deliver equal amounts M, where M = (V(x) - b) / c for the largest x = S + n M. For concave V Newton's method from
-  the right finds it monotonically.
+  deliver equal amounts M, where M = (V(x) - b) / c for the largest x = S + n M.
 - A cut menu: m_k(x) = min(m_k, (min(V(x), cap_k) - due_k) / c_k), for the largest x = sum n_k m_k(x); the
   iteration from the right is monotone.
 
@@ -13,17 +12,15 @@ from __future__ import annotations
 
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
-from contracts.numeric import compiled, filled
 from contracts.problem.clause import Clause
 from contracts.problem.problem import Problem
 from contracts.problem.standard_form import StandardForm, World
+from contracts.program.insured_total import insured_total
 from contracts.records import frozen
 
-NEWTON, TURNS = 60, 20_000
+TURNS = 20_000
 CLOSE = 1e-13  # relative: data that differ by less are the same
 
 
@@ -78,28 +75,6 @@ def _insured(terms: Any, form: StandardForm, plain: Problem, counts: np.ndarray)
     return data, worth, total
 
 
-def insured_total(plain: Problem, fixed: np.ndarray, top: np.ndarray, guarantee: float, cost: float) -> np.ndarray:
-    """The largest x with x = fixed + top (V(x) - guarantee) / cost, shape (profiles,).
-
-    Args:
-        plain: whose value V is.
-        fixed: what the other options deliver, shape (profiles,).
-        top: how many signed the top option, shape (profiles,).
-        guarantee: what it leaves to those for whom it was made.
-        cost: of their data.
-    """
-    x = fixed + top * (plain.largest_value - guarantee) / cost
-    for _ in range(NEWTON):
-        value, slope = value_and_slope(plain, x)
-        step = (x - fixed - top * (value - guarantee) / cost) / (1.0 - top * slope / cost)
-        step = np.where(np.isfinite(step), step, 0.0)
-        # from the right it only goes left: a step back is rounding
-        x = np.where(top > 0.0, np.maximum(x - np.maximum(step, 0.0), fixed), fixed)
-        if (np.abs(step) <= CLOSE * np.maximum(x, 1e-300)).all():
-            break
-    return x
-
-
 def _cut(clause: Clause, form: StandardForm, plain: Problem, counts: np.ndarray) -> Outcome:
     most, cap, due = clause.contribution[0], clause.cap[0], clause.guarantee[0]
 
@@ -122,22 +97,3 @@ def _cut(clause: Clause, form: StandardForm, plain: Problem, counts: np.ndarray)
     return Outcome(
         launched=there, data=np.where(there, data, 0.0), worth=np.where(there, worth, 0.0), total=total
     )
-
-
-def value_and_slope(plain: Problem, data: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Value of a model trained on `data`, in units of rows, and its derivative, of the same shape."""
-    curve, valuation = plain.worth
-    with jax.enable_x64(True):
-        value, slope = _slopes(curve)(curve, valuation, jnp.asarray(filled(data, 16)))
-        return np.asarray(value)[: data.size], np.asarray(slope)[: data.size]
-
-
-def _worth(curve, valuation, data):
-    return valuation.formula(curve.formula(data, jnp), jnp)
-
-
-def _each(curve, valuation, data):
-    return jax.vmap(jax.value_and_grad(_worth, argnums=2), (None, None, 0))(curve, valuation, data)
-
-
-_slopes = compiled(_each)

@@ -57,7 +57,7 @@ class Terms:
 
         >>> from contracts.testing import example_contract
         >>> terms = Terms.of(example_contract())
-        >>> terms.own.tolist(), terms.outcome([[2, 2, 2, 2, 2]]).launched.all()
+        >>> terms.own.tolist(), bool(terms.outcome([[2, 2, 2, 2, 2]]).launched.all())
         ([0, 1, 2, 3, 4], True)
         """
         form, clause = contract.form, contract.clause
