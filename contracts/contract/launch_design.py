@@ -170,11 +170,18 @@ def _program(form: StandardForm, number: int) -> InsuredProgram:
         plain=world.plain,
         costs=form.costs,
         due=form.due(outside),
-        margin=float(form.problem.menu.preference_margin) / float(form.relative.min()),
+        margin=preference_margins(form),
         counts=counts.astype(float),
         chances=likely,
         launch=number,
     )
+
+
+def preference_margins(form: StandardForm) -> np.ndarray:
+    """What each row is to lose at least by another option: the most of its types', in units of rows."""
+    found = np.zeros(form.rows)
+    np.maximum.at(found, form.row, form.problem.menu.preference_margin / form.relative)
+    return found
 
 
 def _clause(kind: str, counts: list[int], program: InsuredProgram, found: list[Found]) -> Clause:

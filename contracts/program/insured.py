@@ -1,13 +1,13 @@
 r"""The best insured menu for one number of signatures.
 
-Rows by falling cost c_1 > ... > c_I, with guarantees b (variables), delta_i = c_i - c_(i+1), a margin eta >= 0:
+Rows by falling cost c_1 > ... > c_I, with guarantees b (variables), delta_i = c_i - c_(i+1), margins eta_i >= 0:
 
-- options below the top ask for m_i = (b_(i+1) - b_i - eta) / delta_i and give a model up to b_i + c_i m_i;
-- the top option asks for M, at least M_0 = (b_I - b_(I-1) + eta) / delta_(I-1), and gives the whole model;
-- chain: m_(i+1) >= (b_(i+1) - b_i + eta) / delta_i for i + 1 < I;
+- options below the top ask for m_i = (b_(i+1) - b_i - eta_(i+1)) / delta_i and give a model up to b_i + c_i m_i;
+- the top option asks for M, at least M_0 = (b_I - b_(I-1) + eta_(I-1)) / delta_(I-1), and gives the whole model;
+- chain: m_(i+1) >= (b_(i+1) - b_i + eta_i) / delta_i for i + 1 < I;
 - cover: V(K m_1) >= b_(I-1) + c_(I-1) m_(I-1) and >= b_I + c_I M_0, the launch level.
 
-Then in every launch, whoever signs, everybody gets b_i by its own option and at most b_i - eta by another. The
+Then in every launch, whoever signs, everybody gets b_i by its own option and at most b_i - eta_i by another. The
 total x(b) is concave in b, so the expected target is; chain is linear and cover concave: a convex program. Its
 prices come from its linearisation at the answer.
 
@@ -37,7 +37,7 @@ class InsuredProgram:
         plain: whose curve and value these are.
         costs: of the rows, falling, shape (rows,), at least two.
         due: what each row is due at least, shape (rows,).
-        margin: eta.
+        margin: what each row loses at least by another option, shape (rows,).
         counts: how many may sign each option, each row so many in all, shape (profiles, rows).
         chances: how likely that is, shape (profiles,).
         launch: K, the number of signatures that must cover.
@@ -46,7 +46,7 @@ class InsuredProgram:
     plain: Problem
     costs: np.ndarray
     due: np.ndarray
-    margin: float
+    margin: np.ndarray
     counts: np.ndarray
     chances: np.ndarray
     launch: int
@@ -64,7 +64,7 @@ class InsuredProgram:
     def amounts(self, guarantee: np.ndarray) -> np.ndarray:
         """What options below the top ask for, and the least of the top, shape (rows,)."""
         rise = np.diff(guarantee)
-        return np.r_[(rise - self.margin) / self.steps, (rise[-1] + self.margin) / self.steps[-1]]
+        return np.r_[(rise - self.margin[1:]) / self.steps, (rise[-1] + self.margin[-2]) / self.steps[-1]]
 
     def linear(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Amounts and levels as linear functions of b: matrix (rows + 2, rows) and constants; and the chain.
@@ -74,14 +74,16 @@ class InsuredProgram:
         rows = self.costs.size
         matrix, constant = np.zeros((rows + 2, rows)), np.zeros(rows + 2)
         for i, step in enumerate(self.steps):
-            matrix[i, i], matrix[i, i + 1], constant[i] = -1.0 / step, 1.0 / step, -self.margin / step
-        matrix[rows - 1], constant[rows - 1] = matrix[rows - 2], self.margin / self.steps[-1]
+            matrix[i, i], matrix[i, i + 1], constant[i] = -1.0 / step, 1.0 / step, -self.margin[i + 1] / step
+        matrix[rows - 1], constant[rows - 1] = matrix[rows - 2], self.margin[-2] / self.steps[-1]
         for level, row in ((rows, rows - 2), (rows + 1, rows - 1)):
             matrix[level] = self.costs[row] * matrix[row]
             matrix[level, row] += 1.0
             constant[level] = self.costs[row] * constant[row]
-        chain = [np.r_[matrix[i + 1] - matrix[i], constant[i + 1] - constant[i] - 2.0 * self.margin / self.steps[i]]
-                 for i in range(rows - 2)]  # fmt: skip
+        apart = (self.margin[:-1] + self.margin[1:]) / self.steps
+        chain = [
+            np.r_[matrix[i + 1] - matrix[i], constant[i + 1] - constant[i] - apart[i]] for i in range(rows - 2)
+        ]
         return matrix, constant, np.array(chain).reshape(rows - 2, rows + 1)
 
 
