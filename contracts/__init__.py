@@ -1,12 +1,14 @@
 """What a contract is, which one is best, and the proof."""
 
 from contracts.contract import Contract, Settlement
+from contracts.contract.attendance import Attendance, attendance
 from contracts.contract.batch import attempt_contracts, design_contracts
 from contracts.contract.choice import Choice, choose, design_for_choice, sufficient_margin
 from contracts.contract.continuous import ContinuousContract
 from contracts.contract.continuous_design import design_continuous
 from contracts.contract.design import design_contract
 from contracts.contract.full_information import FullInformation, full_information, full_informations
+from contracts.contract.launch_design import launch_from
 from contracts.contract.rewards import Rewards, rewards
 from contracts.contract.verify import verify
 from contracts.errors import BackendMissing, Infeasible, InvalidInput, ModelpactError, NotConverged
@@ -26,6 +28,7 @@ from contracts.problem.accuracy import (
     PowerLaw,
     Tabulated,
 )
+from contracts.problem.clause import Clause
 from contracts.problem.continuous import ContinuousProblem, EmpiricalCosts
 from contracts.problem.doubt import Doubt
 from contracts.problem.generating_functions import generated_turnout
@@ -50,10 +53,12 @@ from contracts.pytrees import register
 __all__ = [
     "AccuracyCurve",
     "Arctan",
+    "Attendance",
     "BackendMissing",
     "Binomial",
     "Certificate",
     "Choice",
+    "Clause",
     "ConfidenceRegion",
     "ContinuousContract",
     "ContinuousProblem",
@@ -97,6 +102,7 @@ __all__ = [
     "Valuation",
     "Welfare",
     "attempt_contracts",
+    "attendance",
     "bootstrap_covariance",
     "choose",
     "compare_families",
@@ -109,6 +115,7 @@ __all__ = [
     "full_information",
     "full_informations",
     "generated_turnout",
+    "launch_from",
     "read_measurements",
     "register",
     "reservation",

@@ -18,6 +18,7 @@ from equilibria.phase import PhaseDiagram, phase_diagram
 from equilibria.pooled import ClubRule, EqualShareRule, FixedShareRule, PooledRule
 from equilibria.pure import PureEquilibria, PureEquilibrium, pure_equilibria
 from equilibria.rule import Rule
+from equilibria.signing import SigningOutcome, sign_in_turn
 from equilibria.unravelling import Unravelling, UnravellingStep, unravel
 from equilibria.verification_trial import VerificationTrial, verification_trial
 from equilibria.verified import VerifiedRule
@@ -50,6 +51,7 @@ __all__ = [
     "PureEquilibrium",
     "ReportingGame",
     "Rule",
+    "SigningOutcome",
     "StandardFederatedRule",
     "ThresholdEquilibrium",
     "Unravelling",
@@ -68,6 +70,7 @@ __all__ = [
     "mixed_profile",
     "phase_diagram",
     "pure_equilibria",
+    "sign_in_turn",
     "symmetric_equilibria",
     "tabulate",
     "to_nfg",

@@ -144,7 +144,7 @@ def settle(
         A file written by `modelpact design --output`.
     counts
         How many participants of each type came, in the order of the types: 3,2,2,2,1; or by name, those left out
-        being none: Aachen=1,rural=3.
+        being none: Aachen=1,rural=3. Of a contract with a launch clause, how many signed which option.
     policy
         The reward policy that was announced: any model up to a cap, a share of the trained model's value, or
         a lottery for the whole model.
@@ -170,7 +170,10 @@ def settle(
         return 0
     out = tables.console()
     out.print(checked(certificate), markup=False)
-    out.print(tables.settlement(settled, agreed.contribution))
+    out.print(tables.settlement(settled))
+    if not settled.launched:
+        out.print("\nReleased: too few signed; nothing is delivered, and no model is given.", markup=False)
+        return 0
     out.print(
         f"\nThe model is trained on {settled.total_data:,.6g} data: accuracy {settled.trained_accuracy:.6g}"
         f"{_worth(agreed, settled.total_data)}.",

@@ -93,6 +93,30 @@ class Contract:
         return self.utility - self.reservation_utility
 
     @property
+    def guarantee(self) -> np.ndarray | None:
+        """With a clause, what each type gets by its own option in every launch at least, shape (types,).
+
+        In own units, with all signatures; None without a clause.
+        """
+        if self.clause is None:
+            return None
+        worth = self.clause.guarantee[-1][self.form.row] * self.form.relative
+        return worth - self.problem.outside.joining_cost
+
+    @property
+    def launch_count(self) -> int | None:
+        """The least number of signatures with which anything is launched; None without a clause."""
+        return None if self.clause is None else self.clause.launch_count
+
+    @property
+    def launch_level(self) -> float | None:
+        """The value (mean scale) that every launched model reaches; None but for insured menus."""
+        if self.clause is None or not self.clause.insured:
+            return None
+        asked, guarantee = self.clause.contribution[0], self.clause.guarantee[0]
+        return float((guarantee + self.form.costs * asked).max())
+
+    @property
     def delivered(self) -> np.ndarray:
         """Data delivered at least for each row of the standard form, shape (rows,)."""
         return self.form.contribution(self.contribution)

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from contracts import checks
+from contracts.errors import InvalidInput
 from contracts.problem.laws import believed
 from contracts.problem.outcomes import Law
 from contracts.problem.standard_form import StandardForm
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from contracts.contract import Contract
 
 POLICIES = ("capped", "proportional", "lottery")
+NEARLY = 1e-9  # what solvers may miss of the whole expected value
 WHOLE = 1e-12  # relative rounding of an expectation: who is promised the whole model has no cap
 
 
@@ -128,6 +130,8 @@ def rewards(contract: Contract, policy: str = "capped", *, scenario: int = 0) ->
     """
     checks.choice("policy", policy, POLICIES)
     form = contract.form
+    if contract.clause is not None:
+        return _launched(contract, policy)
     world = form.worlds[checks.integer("scenario", scenario, high=len(form.worlds) - 1)]
     laws = believed(form, world, contract.delivered)
     worth = [world.plain.value(law.data) for law in laws]
@@ -146,6 +150,31 @@ def rewards(contract: Contract, policy: str = "capped", *, scenario: int = 0) ->
         probabilities=tuple(probabilities),
         step=max(law.step for law in laws),
     )
+
+
+def _launched(contract: Contract, policy: str) -> Rewards:
+    """Of a menu with a launch clause, whose models are capped."""
+    from contracts.contract.launch_settlement import rewards_by_type
+
+    if policy != "capped":
+        raise InvalidInput(f"policy = {policy!r}: expected 'capped': a launch clause says which models are given")
+    levels, values, probabilities = rewards_by_type(contract)
+    return Rewards(
+        policy=policy,
+        form=contract.form,
+        scenario=0,
+        levels=levels,
+        values=values,
+        probabilities=probabilities,
+        step=0.0,
+    )
+
+
+def whole_model(contract: Contract, *, scenario: int = 0) -> np.ndarray:
+    """Whether each type receives whatever is trained, shape (types,): it is promised the whole expected value."""
+    if contract.clause is not None:
+        return np.isinf(contract.rewards("capped").levels)
+    return contract.rewards("proportional", scenario=scenario).levels > 1.0 - NEARLY
 
 
 def _reward(policy: str, law: Law, trained: np.ndarray, promised: float) -> tuple[float, np.ndarray, np.ndarray]:
