@@ -87,6 +87,7 @@ def design(
             markup=False,
         )
     out.print(str(certificate), markup=False)
+    _print_attendance(contract)
     for path in (output, plot):
         if path:
             out.print(f"Wrote {path}", markup=False)
@@ -121,6 +122,8 @@ def verify(contract: Path, /, *, promises: Flag = False, rigorous: Flag = False,
         print(document("certificate", certificate), end="")
     else:
         tables.console().print(str(certificate), markup=False)
+        if certificate.holds:
+            _print_attendance(agreed)
     return verdict(certificate, promises=promises)
 
 
@@ -180,6 +183,20 @@ def settle(
         markup=False,
     )
     return 0
+
+
+def _print_attendance(contract: Contract) -> None:
+    """What if not everybody comes, in a line, where that is asked of a contract that does something."""
+    from contracts.errors import InvalidInput
+
+    if not contract.contribution.any():
+        return
+    try:
+        with working("looking at who may not come"):
+            found = str(contract.attendance())
+    except InvalidInput:  # too many profiles of signatures
+        return
+    tables.console().print(found, markup=False)
 
 
 def _print_contract(contract: Contract) -> None:

@@ -12,13 +12,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy import optimize
 
 from contracts import checks
 from contracts.contract.profiles import MOST_PROFILES, chances, profiles
 from contracts.contract.terms import Terms
-from contracts.problem.laws import sum_of
-from contracts.problem.outcomes import Law, total_data
+from contracts.problem.laws import gathered, sum_of
+from contracts.problem.outcomes import LATTICE, Law, total_data
 from contracts.problem.participants import FixedTurnout, Turnout
 from contracts.records import frozen
 
@@ -26,7 +25,10 @@ if TYPE_CHECKING:
     from contracts.contract.contract import Contract
 
 TOLERANCE = 1e-6  # of the largest value: smaller losses count as none
-CLOSE = 1e-4  # of a probability
+CLOSE = 1e-3  # of a probability
+COARSE, FINE = 9, 33  # attendances at which gains are looked at, first; all, where there are many types
+FEW = 8  # types, each of which has an answer of its own looked for
+ATOMS = 4096  # of laws where gains are looked at
 SURE = 0.995  # said as "sure"
 CELLS = 2**15  # of lattices: fewer than promises are checked with, many enough for the tolerance
 
@@ -42,7 +44,8 @@ class Attendance:
             would be safe to sign: a launch clause from so many signatures on costs nothing.
         critical: the least probability with which each other participant must come for joining to pay, by type,
             shape (types,), in [0, 1]: 0 where signing never loses, NaN for who is to stay out, or loses even
-            where everybody comes. Losses of less than a millionth of the largest value count as none.
+            where everybody comes. Losses of less than a millionth of the largest value count as none; to 0.001,
+            where there are more than 8 types interpolated between 33 attendances.
         terms: what the options ask for and give.
     """
 
@@ -116,13 +119,14 @@ def attendance(contract: Contract, *, scenario: int = 0) -> Attendance:
 
 def own_gains(terms: Terms, attendance: float) -> np.ndarray:
     """What each type gains over staying out by its own option, NaN for who is to stay out, shape (types,)."""
-    gains = terms.gain(*expected(terms, terms.own, attendance))
-    found = gains[np.arange(terms.own.size), np.arange(terms.own.size), terms.own]
+    launch, worth, data = expected(terms, terms.own, attendance, quick=True)
+    types, own = np.arange(terms.own.size), np.maximum(terms.own, 0)
+    found = terms.gain_of(launch[types, own], worth[types, own], data[types, own])
     return np.where(terms.own >= 0, found, np.nan)
 
 
 def expected(
-    terms: Terms, choices: np.ndarray, attendance: float = 1.0
+    terms: Terms, choices: np.ndarray, attendance: float = 1.0, *, quick: bool = False
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Launch, worth and data of each option, as somebody of each type expects where others choose as stated.
 
@@ -130,6 +134,7 @@ def expected(
         terms: of the menu.
         choices: the option that each type takes, -1 for none, shape (types,).
         attendance: probability with which each other comes.
+        quick: whether laws of many outcomes may be coarse.
 
     Returns:
         Probability of a launch, expected worth and expected data (0 where released), shape (types, options).
@@ -140,10 +145,15 @@ def expected(
         return tuple(np.broadcast_to(row, (groups.size, row.size)) for row in found)  # type: ignore[return-value]
     data = np.where(choices >= 0, terms.data[choices], 0.0)
     worth = np.empty((many, terms.options))
-    everybody = [_of_group(terms, data, g, law, attendance) for g, law in enumerate(terms.world.laws) if many > 1]
+
+    def law_of(law: Turnout, g: int) -> Law:
+        return _of_group(terms, data, g, law, attendance, CELLS if quick else LATTICE)
+
+    everybody = [law_of(law, g) for g, law in enumerate(terms.world.laws) if many > 1]
     for g, law in enumerate(terms.world.laws):
-        own = _of_group(terms, data, g, law.others(), attendance)
+        own = law_of(law.others(), g)
         total = sum_of([own, *(one for h, one in enumerate(everybody) if h != g)])
+        total = gathered(total, ATOMS) if quick else total
         for k in np.flatnonzero(terms.group == g):
             value = terms.world.plain.value(total.data + terms.data[k])
             worth[g, k] = np.minimum(value, terms.cap[k]) @ total.probabilities
@@ -172,35 +182,43 @@ def _by_counts(terms: Terms, probability: np.ndarray) -> tuple[np.ndarray, np.nd
     return launch, worth, data
 
 
-def _of_group(terms: Terms, data: np.ndarray, group: int, law: Turnout, attendance: float) -> Law:
+def _of_group(terms: Terms, data: np.ndarray, group: int, law: Turnout, attendance: float, cells: int) -> Law:
     members = terms.form.problem.population.group_of == group
     draws = law.count if isinstance(law, FixedTurnout) else law
     present, absent = attendance * terms.chance[members], 1.0 - attendance
-    return total_data(np.r_[data[members], 0.0], np.r_[present, absent], draws, cells=CELLS)
+    return total_data(np.r_[data[members], 0.0], np.r_[present, absent], draws, cells=cells)
 
 
 def _critical(terms: Terms) -> np.ndarray:
-    """The root of each type's gain, which rises with attendance; what one root needs serves the next."""
+    """From where on each type gains, which rises with attendance; what one root needs serves the next."""
     tolerated = TOLERANCE * terms.form.relative * terms.world.plain.largest_value
     if terms.clause is not None and (worst_gains(terms) >= -tolerated)[terms.own >= 0].all():
         return np.where(terms.own >= 0, 0.0, np.nan)
-    known = {q: own_gains(terms, q) + tolerated for q in (0.0, 1.0)}
-
-    def gain(q: float, i: int) -> float:
-        if q not in known:
-            known[q] = own_gains(terms, q) + tolerated
-        return float(known[q][i])
-
+    grid = np.linspace(0.0, 1.0, COARSE if terms.own.size <= FEW else FINE)
+    known = {q: own_gains(terms, q) + tolerated for q in grid.tolist()}
     found = np.full(terms.own.size, np.nan)
     for i in np.flatnonzero(known[1.0] >= 0.0):
-        low = max((q for q in known if known[q][i] < 0.0), default=None)
-        if low is None:
-            found[i] = 0.0
-            continue
-        high = min(q for q in known if q > low and known[q][i] >= 0.0)
-        root: Any = optimize.brentq(gain, low, high, args=(i,), xtol=CLOSE) if gain(high, i) > 0.0 else high
-        found[i] = root
+        gains = {q: float(each[i]) for q, each in known.items()}
+        low, high = max((q for q in gains if gains[q] < 0.0), default=None), 1.0
+        while low is not None:
+            high = min(q for q in gains if q > low and gains[q] >= 0.0)
+            q = _between(low, high, gains)
+            if high - low <= CLOSE:
+                break
+            if terms.own.size > FEW:
+                high = q
+                break
+            known[q] = own_gains(terms, q) + tolerated
+            gains[q] = float(known[q][i])
+            low = max(q for q in gains if gains[q] < 0.0)
+        found[i] = 0.0 if low is None else high
     return found
+
+
+def _between(low: float, high: float, gains: dict[float, float]) -> float:
+    """Where a line through the ends crosses zero, but well inside."""
+    share = gains[low] / (gains[low] - gains[high]) if gains[high] > gains[low] else 0.5
+    return low + (high - low) * min(max(share, 0.05), 0.95)
 
 
 def worst_gains(terms: Terms) -> np.ndarray:

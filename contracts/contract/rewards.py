@@ -20,7 +20,7 @@ import numpy as np
 
 from contracts import checks
 from contracts.errors import InvalidInput
-from contracts.problem.laws import believed
+from contracts.problem.laws import believed, gathered
 from contracts.problem.outcomes import Law
 from contracts.problem.standard_form import StandardForm
 from contracts.records import frozen
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from contracts.contract import Contract
 
 POLICIES = ("capped", "proportional", "lottery")
+ATOMS = 2**14  # of laws on lattices, which are approximate anyhow
 NEARLY = 1e-9  # what solvers may miss of the whole expected value
 WHOLE = 1e-12  # relative rounding of an expectation: who is promised the whole model has no cap
 
@@ -150,6 +151,16 @@ def rewards(contract: Contract, policy: str = "capped", *, scenario: int = 0) ->
         probabilities=tuple(probabilities),
         step=max(law.step for law in laws),
     )
+
+
+def caps(contract: Contract, *, scenario: int = 0) -> np.ndarray:
+    """The levels of the capped policy alone, shape (types,): faster where outcomes are many."""
+    form = contract.form
+    world = form.worlds[checks.integer("scenario", scenario, high=len(form.worlds) - 1)]
+    laws = [law if law.step == 0.0 else gathered(law, ATOMS) for law in believed(form, world, contract.delivered)]
+    worth = [world.plain.value(law.data) for law in laws]
+    rows = zip(form.row, form.relative, contract.expected_reward, strict=True)
+    return np.array([_cap(scale * worth[row], laws[row], float(promised)) for row, scale, promised in rows])
 
 
 def _launched(contract: Contract, policy: str) -> Rewards:

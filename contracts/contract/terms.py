@@ -13,6 +13,7 @@ import numpy as np
 from contracts import checks
 from contracts.contract.launch import Outcome, launched
 from contracts.contract.options import DELIVERABLE
+from contracts.contract.rewards import caps
 from contracts.problem.clause import Clause
 from contracts.problem.standard_form import StandardForm, World
 from contracts.records import frozen
@@ -136,14 +137,20 @@ class Terms:
         each = self.form.relative[:, None] * worth[..., None, :] - cost[:, None] * data[..., None, :]
         return each - due[:, None] * launched[..., None, :]
 
+    def gain_of(self, launched: np.ndarray, worth: np.ndarray, data: np.ndarray) -> np.ndarray:
+        """The same for one option of each type, shape (types,)."""
+        problem = self.form.problem
+        cost = problem.population.costs / self.form.effective
+        due = self.outside + problem.outside.joining_cost
+        return self.form.relative * worth - cost * data - due * launched
+
 
 def _of_types(contract: Contract, scenario: int) -> tuple[np.ndarray, np.ndarray]:
     """Effective data and caps of each type's option."""
     form, clause = contract.form, contract.clause
     if clause is not None:
         return clause.contribution[-1][form.row], clause.cap[-1][form.row]
-    capped = contract.rewards("capped", scenario=scenario)
-    return contract.contribution * form.effective, capped.levels / form.relative
+    return contract.contribution * form.effective, caps(contract, scenario=scenario) / form.relative
 
 
 def _chances(form: StandardForm, world: World) -> np.ndarray:
