@@ -56,12 +56,13 @@ class Menu:
     @property
     def plain(self) -> bool:
         """Whether nothing is asked."""
-        return self.free and self.participation_margin == 0.0 and self.assurance is None
+        return self.free and self.participation_margin == 0.0
 
     @property
     def free(self) -> bool:
-        """Whether the menu may have any options: neither their number, lots nor preferences are limited."""
-        return self.options is None and self.lot is None and self.preference_margin == 0.0
+        """Whether the menu may have any options: no limit of number, lots or preferences, and no launch clause."""
+        limited = self.options is not None or self.lot is not None or self.preference_margin != 0.0
+        return not limited and self.assurance is None
 
     def parameters(self) -> dict[str, Any]:
         """As files hold it: what is asked, and nothing else."""

@@ -50,13 +50,16 @@ def gap_of(terms: Terms, prices: np.ndarray | None, reached: float) -> tuple[flo
         if menu < 0:  # how good a menu with fewer signatures could be is not known
             released += float(chance)
             continue
-        total += float(chance) * _bound(terms, menu, int(number), np.asarray(prices[menu], dtype=float))
+        limit = _bound(terms, menu, int(number), np.asarray(prices[menu], dtype=float))
+        if not np.isfinite(limit):
+            return None, "at this menu's guarantees, options as large as honesty allows are not covered"
+        total += float(chance) * limit
     bound = total + released * plain.largest_target
     return max(bound - reached, 0.0), ""
 
 
 def _bound(terms: Terms, menu: int, number: int, prices: np.ndarray) -> float:
-    """What no insured menu for so many signatures exceeds."""
+    """What no insured menu for so many signatures exceeds; NaN where the menu with these guarantees is none."""
     form, b = terms.form, terms.clause.guarantee[menu]
     plain, cost, rows = form.worlds[0].plain, form.costs, form.rows
     step, margin = -np.diff(cost), np.zeros(rows)
@@ -69,7 +72,17 @@ def _bound(terms: Terms, menu: int, number: int, prices: np.ndarray) -> float:
     fixed = np.r_[-margin[1:] / step, margin[-2] / step[-1]]
     amounts = by @ b + fixed
     counts, likely = _of_number(form, number)
-    total = played(form, terms.clause, counts, 0).total
+    # The menu of these guarantees whose options are as large as honesty allows, whatever the contract's are.
+    full = Clause(
+        kind="count",
+        counts=np.array([number]),
+        contribution=np.maximum(amounts, 0.0)[None],
+        cap=np.maximum(b + cost * amounts, 0.0)[None],
+        guarantee=b[None],
+    )
+    total = played(form, full, counts, 0).total
+    if not (amounts > 0.0).all() or not (total > plain.accuracy.floor).all():
+        return np.nan
     target = plain.value(total) if plain.target_is_value else plain.accuracy(total)
     by_x = _slope(plain.value if plain.target_is_value else plain.accuracy, total)
     rise = _slope(plain.value, total)

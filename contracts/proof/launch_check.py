@@ -103,8 +103,8 @@ def _unfit(form: StandardForm, clause: Clause) -> str:
     if len(form.worlds) > 1 or len(form.worlds[0].laws) > 1:
         return "clause: it is for one group in one scenario"
     most = form.worlds[0].laws[0].most
-    if clause.launch_count > most or (clause.kind != "cut" and clause.launch_count < 2):
-        return f"clause: launched from {clause.launch_count} signatures: expected 2 to {most}"
+    if clause.launch_count > most:
+        return f"clause: launched from {clause.launch_count} signatures: expected at most {most}"
     if not np.isfinite(clause.cap[:, :-1] if clause.insured else 0.0).all():
         return "clause: an option below the top of an insured menu has no cap"
     return ""
@@ -193,6 +193,10 @@ def _broken(
     ]
     if (clause.guarantee < form.due(outside) - tolerance).any():
         said.append("guarantee: less than what is due")
+    if clause.insured:
+        kept = (clause.cap - form.costs * clause.contribution)[:, :-1]
+        if not (np.abs(clause.guarantee[:, :-1] - kept) <= tolerance).all():
+            said.append("guarantee: not what the caps and contributions of the options leave")
     return said
 
 

@@ -27,8 +27,15 @@ class Played(NamedTuple):
 
 
 def others(form: StandardForm) -> tuple[np.ndarray, np.ndarray]:
-    """All counts of options among the others of a participant, all signing as meant, and their probabilities."""
-    return listed(form, form.worlds[0].laws[0].others())
+    """All counts of options that others of a participant may sign, any number of them, with probabilities.
+
+    Those are of everybody signing as meant: zero for profiles in which somebody who would come does not sign.
+    """
+    law = form.worlds[0].laws[0].others()
+    counts, likely = listed(form, law)
+    signers = np.unique(counts.sum(axis=1))
+    fewer = [_compositions(n, form.rows) for n in range(law.most) if n not in signers]
+    return np.concatenate([counts, *fewer]), np.r_[likely, np.zeros(sum(map(len, fewer)))]
 
 
 def everybody(form: StandardForm, clause: Clause) -> tuple[float, float]:
