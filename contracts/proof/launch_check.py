@@ -46,7 +46,7 @@ class Found(NamedTuple):
     """What was found of a menu's promises, by type and in own units."""
 
     slack: np.ndarray
-    envy: np.ndarray
+    other: np.ndarray
     envied: np.ndarray
     room: np.ndarray
     contribution: np.ndarray
@@ -81,8 +81,8 @@ def certify_launch(problem: Problem, clause: Clause, stated: Stated, proof: Proo
         scope="",
         missing="a promise is broken" if violations else "",
         participation_slack=found.slack,
-        envy=found.envy,
-        envied=found.envied,
+        envy=np.maximum(found.other, 0.0),
+        envied=np.where(found.other > 0.0, found.envied, np.arange(found.envied.size)),
         feasibility_slack=found.room,
         independent_check="every profile of signatures, its total by bisection",
         violations=tuple(violations),
@@ -136,7 +136,7 @@ def _played_out(form: StandardForm, clause: Clause, outside: np.ndarray) -> Foun
     cost = problem.population.costs / form.effective
     due = outside + problem.outside.joining_cost
     each = [played(form, clause, rest + (np.arange(form.rows) == k), k) for k in range(form.rows)]
-    slack, envy, envied = np.full(types, np.inf), np.zeros(types), np.arange(types)
+    slack, other, envied = np.full(types, np.inf), np.full(types, -np.inf), np.arange(types)
     room, contribution, reward = np.full(types, np.inf), np.zeros(types), np.zeros(types)
     for i in range(types):
         own = each[form.row[i]]
@@ -148,16 +148,17 @@ def _played_out(form: StandardForm, clause: Clause, outside: np.ndarray) -> Foun
         slack[i] = mine[own.launched].min(initial=np.inf)
         if not own.launched.any() or (mine < 0.0).any():
             slack[i] = min(slack[i], mine.min())
-        better = (gains - mine).max(axis=1) if clause.insured else (gains - mine) @ likely
-        better[~_served(clause)] = 0.0
-        better[form.row[i]] = 0.0
+        more = gains - mine
+        better = more[:, own.launched].max(axis=1, initial=-np.inf) if clause.insured else more @ likely
+        better[~_served(clause)] = better[form.row[i]] = -np.inf
         k = int(np.argmax(better))
-        envy[i], envied[i] = better[k], int(np.flatnonzero(form.row == k)[0])
+        if better[k] > -np.inf:
+            other[i], envied[i] = better[k], int(np.flatnonzero(form.row == k)[0])
         room[i] = form.relative[i] * (own.trained - own.worth)[own.launched].min(initial=np.inf)
         contribution[i] = likely @ own.data / form.effective[i]
         reward[i] = likely @ np.where(own.launched, form.relative[i] * own.worth, due[i])
     value, accuracy = everybody(form, clause)
-    return Found(slack, envy, envied, room, contribution, reward, value, accuracy)
+    return Found(slack, other, envied, room, contribution, reward, value, accuracy)
 
 
 def _served(clause: Clause) -> np.ndarray:
@@ -181,11 +182,10 @@ def _broken(
         for i in np.flatnonzero(~(found.slack >= least - allowed) & _served(clause)[form.row])
     ]
     wanted = problem.menu.preference_margin
-    same = np.array([form.row[i] == form.row[found.envied[i]] for i in range(form.row.size)])
     said += [
-        f"incentive compatibility: {names[i]} gains {found.envy[i]:.9g} by the option of {names[found.envied[i]]}:"
-        f" expected at most {-wanted:.3g}"
-        for i in np.flatnonzero(~(found.envy <= allowed - np.where(same, 0.0, wanted)))
+        f"incentive compatibility: {names[i]} gains {found.other[i]:.9g} by the option of {names[found.envied[i]]}:"
+        f" expected at most {0.0 - wanted:.3g}"
+        for i in np.flatnonzero(~(found.other <= allowed - wanted))
     ]
     said += [
         f"feasibility: {names[i]} would be given {-found.room[i]:.3g} more than is trained"

@@ -1,6 +1,7 @@
 """Launch clauses: the numbers of their study, the theorems on random instances, forgeries, files and settlement."""
 
 import dataclasses
+from functools import cache
 from math import comb
 
 import numpy as np
@@ -39,6 +40,18 @@ def problem(costs, chances, participants=10, **menu):
     )
 
 
+@cache
+def _designed(stated):
+    costs, chances, participants, menu = stated
+    return design_contract(problem(list(costs), list(chances), participants, **dict(menu)))
+
+
+def designed(case, participants=10, **menu):
+    """The best contract of a case, made once."""
+    costs, chances = case
+    return _designed((tuple(costs), tuple(chances), participants, tuple(sorted(menu.items()))))
+
+
 TWO = [0.02, 0.01], [0.5, 0.5]
 THREE = [0.3, 0.1, 0.03], [0.3, 0.4, 0.3]
 FIVE = [0.2, 0.16, 0.12, 0.08, 0.04], [0.2] * 5
@@ -59,9 +72,9 @@ FIVE = [0.2, 0.16, 0.12, 0.08, 0.04], [0.2] * 5
     ],
 )
 def test_the_price_of_an_insured_menu(case, margin, price, count):
-    plain = design_contract(problem(*case))
+    plain = designed(case)
     margins = {"participation_margin": margin, "preference_margin": margin}
-    found = design_contract(problem(*case, assurance="count", **margins))
+    found = designed(case, assurance="count", **margins)
     lost = plain.objective - found.objective
     assert lost == pytest.approx(price, rel=0.04, abs=3e-7)
     assert found.launch_count == count
@@ -76,7 +89,7 @@ def test_the_price_of_an_insured_menu(case, margin, price, count):
 def test_more_participants_pay_less():
     prices = []
     for number in (10, 20):
-        plain, found = (design_contract(problem(*THREE, number, **menu)) for menu in ({}, {"assurance": "count"}))
+        plain, found = (designed(THREE, number, **menu) for menu in ({}, {"assurance": "count"}))
         prices.append(plain.objective - found.objective)
         assert found.launch_count == 4
     assert np.allclose(prices, [0.049, 0.014], atol=6e-4)
@@ -84,8 +97,8 @@ def test_more_participants_pay_less():
 
 def test_a_cut_menu_costs_what_it_does():
     for case, price in ((TWO, 0.0), (THREE, 0.080)):
-        found = design_contract(problem(*case, assurance="cut"))
-        assert design_contract(problem(*case)).objective - found.objective == pytest.approx(price, abs=6e-4)
+        found = designed(case, assurance="cut")
+        assert designed(case).objective - found.objective == pytest.approx(price, abs=6e-4)
         certificate = verify(found)
         assert certificate.holds
         assert certificate.gap is None
@@ -96,8 +109,8 @@ def test_a_cut_menu_costs_what_it_does():
 def test_where_no_menu_covers_a_cut_one_serves():
     dear = [0.5, 0.1, 0.05, 0.01, 0.001], [0.2] * 5
     with pytest.raises(Infeasible, match='no insured menu covers: all 10 signing .* expected assurance = "cut"'):
-        design_contract(problem(*dear, assurance="count"))
-    assert verify(design_contract(problem(*dear, assurance="cut"))).holds
+        designed(dear, assurance="count")
+    assert verify(designed(dear, assurance="cut")).holds
 
 
 @st.composite
@@ -146,7 +159,7 @@ def test_signing_ones_own_option_never_loses(stated, data):
 
 def test_the_table_follows_who_comes():
     expected = {0.9: (92.02, 93.20), 0.7: (60.2, 92.10)}
-    count, table = (design_contract(problem(*TWO, assurance=kind)) for kind in ("count", "table"))
+    count, table = (designed(TWO, assurance=kind) for kind in ("count", "table"))
     assert count.launch_count == 7
     assert table.launch_count == 2
     for attendance, values in expected.items():
@@ -178,7 +191,7 @@ def test_an_uncertain_number_signs_by_the_table():
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_files_keep_everything(kind):
-    contract = design_contract(problem(*TWO, assurance=kind, participation_margin=0.02))
+    contract = designed(TWO, assurance=kind, participation_margin=0.02)
     again = Contract.from_json(contract.to_json())
     assert again.to_json() == contract.to_json()
     assert str(verify(again)) == str(verify(contract))
@@ -199,7 +212,7 @@ CHANGES = {
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("change", CHANGES)
 def test_forged_clauses_are_found_out(kind, change):
-    contract = design_contract(problem(*TWO, assurance=kind, participation_margin=0.02, preference_margin=0.0))
+    contract = designed(TWO, assurance=kind, participation_margin=0.02, preference_margin=0.0)
     changed = CHANGES[change](contract.clause)
     if change == "kind" and kind == "table":
         changed = {name: getattr(contract.clause, name)[-1:] for name in ("contribution", "cap", "guarantee")} | {
@@ -214,7 +227,7 @@ def test_forged_clauses_are_found_out(kind, change):
 
 
 def test_prices_prove_no_more_than_they_can():
-    contract = design_contract(problem(*THREE, assurance="count", preference_margin=0.02))
+    contract = designed(THREE, assurance="count", preference_margin=0.02)
     proved = verify(contract)
     for launch in (None, np.ones((2, 3)), np.full((1, 3), np.nan), -np.ones((1, 3))):
         forged = dataclasses.replace(contract, proof=dataclasses.replace(contract.proof, launch=launch))
@@ -229,9 +242,9 @@ def test_prices_prove_no_more_than_they_can():
 
 
 def test_a_worse_insured_menu_is_no_optimum():
-    good = design_contract(problem(*THREE, assurance="count", preference_margin=0.02, participation_margin=0.02))
+    good = designed(THREE, assurance="count", preference_margin=0.02, participation_margin=0.02)
     # A menu made for wider margins keeps these, and its own prices leave open how much is lost.
-    wide = design_contract(problem(*THREE, assurance="count", preference_margin=1.0, participation_margin=1.0))
+    wide = designed(THREE, assurance="count", preference_margin=1.0, participation_margin=1.0)
     worse = dataclasses.replace(wide, problem=good.problem)
     certificate = verify(worse)
     lost = good.objective - wide.objective
@@ -286,14 +299,14 @@ def test_batches_and_bad_signatures():
     with pytest.raises(InvalidInput, match="launch_from"):
         design_contract(problem([0.02, 0.02], [0.5, 0.5], assurance="count"))
     with pytest.raises(Infeasible, match="no insured menu covers"):
-        design_contract(problem(*THREE, 2, assurance="table", participation_margin=30.0))
+        designed(THREE, 2, assurance="table", participation_margin=30.0)
 
 
 def test_the_words():
-    count = agreement(design_contract(problem(*THREE, assurance="count")))
+    count = agreement(designed(THREE, assurance="count"))
     assert "If fewer than 4 sign, all are released" in count
     assert "deliver equal amounts M" in count
-    table = agreement(design_contract(problem(*TWO, assurance="table")))
+    table = agreement(designed(TWO, assurance="table"))
     assert "With 2 signatures" in table
     assert "If fewer than 2 sign" in table
-    assert "Contributions are cut" in agreement(design_contract(problem(*TWO, assurance="cut")))
+    assert "Contributions are cut" in agreement(designed(TWO, assurance="cut"))
