@@ -78,6 +78,13 @@ def _limited(problem: Problem) -> bool:
     return not problem.menu.free
 
 
+def _alike(problem: Problem) -> bool:
+    """Whether data cost everybody the same, by what they are worth to it."""
+    population = problem.population
+    quality = 1.0 if population.qualities is None else population.qualities
+    return np.unique(population.costs / (quality * problem.scales)).size < 2
+
+
 def _clause(problem: Problem, *kinds: str) -> bool:
     return problem.menu.assurance in (kinds or ("count", "table", "cut"))
 
@@ -223,9 +230,9 @@ TABLE: tuple[Refused, ...] = (
     ),
     Refused(
         "an insured menu",
-        "a single type",
+        "types that all act alike",
         "its menu has one option, for which contracts.launch_from counts signatures",
-        lambda p: _clause(p, "count", "table") and p.population.types < 2,
+        lambda p: _clause(p, "count", "table") and _alike(p),
     ),
     Refused(
         "a launch count",

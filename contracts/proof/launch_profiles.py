@@ -59,8 +59,8 @@ def listed(form: StandardForm, law: Turnout) -> tuple[np.ndarray, np.ndarray]:
 
 def _compositions(number: int, parts: int) -> np.ndarray:
     """All ways to write a number as an ordered sum of so many, by the places of bars among stars."""
-    bars = np.array(list(itertools.combinations(range(number + parts - 1), parts - 1)), dtype=int)
-    bars = bars.reshape(-1, parts - 1)
+    places = list(itertools.combinations(range(number + parts - 1), parts - 1))
+    bars = np.array(places, dtype=int).reshape(len(places), parts - 1)
     edges = np.c_[np.full(len(bars), -1), bars, np.full(len(bars), number + parts - 1)]
     return np.diff(edges, axis=1) - 1
 

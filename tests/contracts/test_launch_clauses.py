@@ -296,8 +296,8 @@ def test_batches_and_bad_signatures():
         found.settle([5, 5], "lottery", seed=1)
     with pytest.raises(InvalidInput, match="without a launch clause"):
         verify(found, rigorous=True)
-    with pytest.raises(InvalidInput, match="launch_from"):
-        design_contract(problem([0.02, 0.02], [0.5, 0.5], assurance="count"))
+    with pytest.raises(InvalidInput, match="an insured menu and types that all act alike"):
+        problem([0.02, 0.02], [0.5, 0.5], assurance="count")
     with pytest.raises(Infeasible, match="no insured menu covers"):
         designed(THREE, 2, assurance="table", participation_margin=30.0)
 
