@@ -25,6 +25,7 @@ from contracts.program.insured import Found, InsuredProgram, launch_count, solve
 
 MOST_SIGNERS, MOST_PROFILES = 60, 60_000
 ATTEMPTS = 5  # at margins with which choices of a cut menu are right
+JUST = 1e-7  # of the largest value: what a cut menu leaves beyond what is due
 MARGIN = 1e-4  # of the largest value: the first of them
 
 Design = Callable[[Problem], Contract]
@@ -208,7 +209,8 @@ def _cut(problem: Problem, plain: Contract, design: Design) -> Contract:
             counts=np.array([1]),
             contribution=plain.delivered[None],
             cap=np.where(nothing, 0.0, (plain.rewards("capped").levels / form.relative)[first])[None],
-            guarantee=form.due(plain.reservation_utility)[None],
+            # a little more than is due: where it would just be met, at one amount alone, nobody cares
+            guarantee=(form.due(plain.reservation_utility) + JUST * problem.largest_value)[None],
         )
         made = _made(problem, plain, clause, None)
         worst = _most_gained(made) + menu.preference_margin
