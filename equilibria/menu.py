@@ -148,7 +148,6 @@ class ContractMenu:
             tolerance=accepted,
         )
 
-
     def equilibria(
         self, *, scenario: int = 0, asymmetric: bool = False, tolerance: Any = None
     ) -> MenuEquilibria:
@@ -159,7 +158,9 @@ class ContractMenu:
                 known; or there are too many strategies to look at each.
         """
         if self.contract is None:
-            raise InvalidInput("equilibria: expected the menu of a contract, as contract_menu(contract) makes it")
+            raise InvalidInput(
+                "equilibria: expected the menu of a contract, as contract_menu(contract) makes it"
+            )
         return menu_equilibria(self.contract, scenario=scenario, asymmetric=asymmetric, tolerance=tolerance)
 
 

@@ -38,7 +38,8 @@ class MenuEquilibrium:
     """What everybody chooses, such that nobody would rather choose otherwise.
 
     Attributes:
-        choices: for each type the type for which the option that it takes was made, itself where that is its own,
+        choices: for each type the type for which the option that it takes was made, itself where that is its
+            own,
             -1 for staying out, shape (types,); of asymmetric equilibria one row for each participant.
         names: of the types.
         truthful: whether everybody takes the option meant for it.
@@ -144,7 +145,7 @@ def menu_equilibria(
         found, everything = _by_counts(terms, strategies, accepted)
     else:
         found, everything = _by_law(terms, strategies, accepted)
-    return _answer(terms, [made for made in found], everything, accepted)
+    return _answer(terms, found, everything, accepted)
 
 
 def list_strategies(terms: Terms) -> np.ndarray:
@@ -181,9 +182,7 @@ class Listed:
         self.terms = terms
         self.others, self.everybody = terms.world.laws[0].others(), terms.world.laws[0]
         self.profiles = profiles(terms.options, self.others.most)
-        outcomes = [
-            terms.outcome(self.profiles + (np.arange(terms.options) == k)) for k in range(terms.options)
-        ]
+        outcomes = [terms.outcome(self.profiles + (np.arange(terms.options) == k)) for k in range(terms.options)]
 
         def columns(name: str) -> np.ndarray:
             found = [getattr(outcome, name)[:, k] for k, outcome in enumerate(outcomes)]
@@ -237,7 +236,9 @@ def _mean_value(terms: Terms, choices: np.ndarray) -> float:
 
     data, groups = np.where(choices >= 0, terms.data[choices], 0.0), terms.form.problem.population.group_of
     laws = [
-        total_data(data[groups == g], terms.chance[groups == g], law.count if isinstance(law, FixedTurnout) else law)
+        total_data(
+            data[groups == g], terms.chance[groups == g], law.count if isinstance(law, FixedTurnout) else law
+        )
         for g, law in enumerate(terms.world.laws)
     ]
     return sum_of(laws).expectation(terms.world.plain.value)
@@ -251,7 +252,9 @@ def _tolerated(terms: Terms, launch: np.ndarray, tolerance: float) -> np.ndarray
 
 def _best_other(terms: Terms, choices: np.ndarray, gains: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """What each type gains over staying out by its choice, and by the best other one, shape (..., types)."""
-    with_out = np.concatenate([np.where(terms.available(), gains, -np.inf), np.zeros((*gains.shape[:-1], 1))], -1)
+    with_out = np.concatenate(
+        [np.where(terms.available(), gains, -np.inf), np.zeros((*gains.shape[:-1], 1))], -1
+    )
     own = np.take_along_axis(with_out, choices[..., None], axis=-1)  # -1 is the last: staying out
     others = with_out.copy()
     np.put_along_axis(others, np.where(choices >= 0, choices, with_out.shape[-1] - 1)[..., None], -np.inf, -1)
@@ -272,7 +275,9 @@ def _made(
     slack = own - other
     meant = np.array([int(np.flatnonzero(terms.own == k)[0]) if (terms.own == k).any() else OUT for k in range(
         terms.options)] + [OUT])  # fmt: skip
-    named = np.where(choices == terms.own, np.where(choices == OUT, OUT, np.arange(terms.own.size)), meant[choices])
+    named = np.where(
+        choices == terms.own, np.where(choices == OUT, OUT, np.arange(terms.own.size)), meant[choices]
+    )
     return MenuEquilibrium(
         choices=named,
         names=tuple(terms.form.problem.population.names or ()),

@@ -1,9 +1,9 @@
 """Signing in turn: publicly, irrevocably, one participant after the other.
 
-Everybody sees who signed what before it decides, knows its own type, and expects those who follow to be drawn from
-the types and to choose as well as they can. Backward induction gives the subgame-perfect outcome. With an insured
-launch clause it is that all sign truthfully, whatever the order: whoever could make a launch impossible by leaving
-would lose by that.
+Everybody sees who signed what before it decides, knows its own type, and expects those who follow to be drawn
+from the types and to choose as well as they can. Backward induction gives the subgame-perfect outcome. With an
+insured launch clause it is that all sign truthfully, whatever the order: whoever could make a launch impossible
+by leaving would lose by that.
 
 Source: ours.
 """
@@ -94,7 +94,7 @@ def _solved(terms: Terms, number: int, ties: str) -> SigningOutcome:
     after = np.array([[place.get(_with(counts, k), 0) for k in range(options)] for counts in place])
     total, everybody = listed.sum(axis=1), listed.sum(axis=1) == number
     outcome = terms.outcome(listed)
-    # What is expected in the end at each position: launch, worth and data of each option, value, signatures, truth.
+    # Expected in the end at each position: launch, worth, data of each option, value, signatures, truth.
     ahead = np.c_[
         outcome.launched, outcome.worth, outcome.data, terms.world.plain.value(outcome.total), total, everybody
     ].astype(float)

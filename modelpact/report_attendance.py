@@ -51,19 +51,24 @@ def absence(found: Facts) -> dict[str, Any]:
 def _sentence(known: Attendance) -> str:
     count, clause = known.covering_count, known.terms.clause
     if clause is not None and clause.kind == "cut":
-        return "Nobody who signs its own option can lose by that, whoever else signs: contributions are cut until it pays."
+        return (
+            "Nobody who signs its own option can lose, whoever else signs: contributions are cut until it pays."
+        )
     if clause is not None:
         return (
-            f"Nobody who signs its own option can lose by that, whoever else signs: with fewer than {count} signatures"
+            f"Nobody who signs its own option can lose by that, whoever else signs: with fewer than {count}"
+            f" signatures"
             " all are released."
         )
     if count is None:
         return (
-            "Whoever signs may lose if too few others come, or other kinds than expected: no number of signatures makes"
+            "Whoever signs may lose if too few others come, or other kinds than expected: no number of"
+            " signatures makes"
             " this menu safe. A menu with a launch clause would be."
         )
     return (
-        f"With {count} or more signatures, whoever they are, nobody who signed its own option loses. Released with"
+        f"With {count} or more signatures, whoever they are, nobody who signed its own option loses."
+        f" Released with"
         f" fewer, this menu would be safe to sign: such a launch clause costs nothing."
     )
 

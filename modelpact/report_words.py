@@ -16,8 +16,10 @@ from modelpact.plain_numbers import amount, percent
 
 CLAUSES = {
     "count": "Nobody who signs may lose by it, whoever else signs: with too few signatures all are released.",
-    "table": "Nobody who signs may lose by it, whoever else signs: there is a menu for each number of signatures.",
-    "cut": "Nobody who signs may lose by it, whoever else signs: contributions are cut until the model pays for them.",
+    "table": "Nobody who signs may lose by it, whoever else signs: there is a menu for each number of"
+    " signatures.",
+    "cut": "Nobody who signs may lose by it, whoever else signs: contributions are cut until the model pays"
+    " for them.",
 }
 MANY = 8  # names that are listed
 

@@ -40,7 +40,8 @@ def agreement(contract: Contract) -> str:
         "Each signatory names one option; signatures are tied to identities, one for each.",
         *_options(contract, terms),
         *_clause(contract),
-        "The joint model is trained on all data delivered. A signatory whose option has a limit receives a model up"
+        "The joint model is trained on all data delivered. A signatory whose option has a limit receives a"
+        " model up"
         " to that accuracy, the others the whole model; nobody receives a better one than is trained.",
         "Amounts follow from the published curve alone, not from the accuracy that is measured afterwards.",
     ]
@@ -87,12 +88,14 @@ def _clause(contract: Contract) -> list[str]:
         return ["Amounts are owed whoever else signs."]
     if clause.kind == "cut":
         return [
-            "Contributions are cut, never raised, until the model pays for them: each delivers no more than makes the"
+            "Contributions are cut, never raised, until the model pays for them: each delivers no more than"
+            " makes the"
             f" model that it receives worth its data by what it is due: {_dues(contract)}.",
             "An option whose model would be worth less than that is released. If nothing is left, all are.",
         ]
     found = [
-        f"If fewer than {clause.launch_count} sign, all are released and nothing is delivered. There is no second"
+        f"If fewer than {clause.launch_count} sign, all are released and nothing is delivered. There is no"
+        f" second"
         " call."
     ]
     if clause.insured:
@@ -101,9 +104,11 @@ def _clause(contract: Contract) -> list[str]:
         cost = float(contract.form.costs[-1])
         guarantees = _by_menu(clause, clause.guarantee[:, -1])
         found.append(
-            f"Signatories of option “{top}” deliver equal amounts M. M and all data x follow from the published curve:"
+            f"Signatories of option “{top}” deliver equal amounts M. M and all data x follow from the"
+            f" published curve:"
             f" M = (V(x) - b) / {cost:.6g}, with V the value of a model by the published curve and b ="
-            f" {guarantees}; x is what the other options deliver, plus M for each of these signatories; of several"
+            f" {guarantees}; x is what the other options deliver, plus M for each of these signatories; of"
+            f" several"
             " solutions the largest holds. Fixed amounts are delivered first, M last."
         )
     return found

@@ -84,7 +84,9 @@ class Attendance:
             return f"what if not everybody comes: {covered}; signing never loses"
         worst = int(np.nanargmax(self.critical))
         sure = "each other is sure to come"
-        often = sure if known.max() > SURE else f"each other comes with a probability of {known.max():.2f} or more"
+        often = (
+            sure if known.max() > SURE else f"each other comes with a probability of {known.max():.2f} or more"
+        )
         return (
             f"what if not everybody comes: {covered}; joining pays for all only if {often} ({self.names[worst]}"
             " needs that)"
@@ -241,7 +243,9 @@ def covering_count(terms: Terms) -> int | None:
     if not signs.size:
         return None
     asked = terms.data[terms.own]
-    least = [asked[signs[population.group_of[signs] == g]].min(initial=np.inf) for g in range(len(terms.world.laws))]
+    least = [
+        asked[signs[population.group_of[signs] == g]].min(initial=np.inf) for g in range(len(terms.world.laws))
+    ]
     tolerated = TOLERANCE * terms.form.relative * terms.world.plain.largest_value
     joining = np.broadcast_to(terms.form.problem.outside.joining_cost, terms.own.shape)
     counts = []

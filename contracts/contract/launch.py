@@ -95,7 +95,7 @@ def _cut(clause: Clause, form: StandardForm, plain: Problem, counts: np.ndarray)
 
 
 def _less(clause: Clause, form: StandardForm, plain: Problem, counts: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """A smaller amount, not below the largest root: Newton's, where the same options stay, else what x pays for."""
+    """A smaller amount, not below the largest root: Newton's where the same options stay, else what x pays."""
     most, cap, due = clause.contribution[0], clause.cap[0], clause.guarantee[0]
     value, slope = value_and_slope(plain, x)
     free = (np.minimum(value[:, None], cap) - due) / form.costs

@@ -1,4 +1,4 @@
-"""Designing menus with a launch clause: insured menus (count, table), and any menu whose contributions are cut."""
+"""Designing menus with a launch clause: insured ones (count, table), and menus whose contributions are cut."""
 
 from __future__ import annotations
 
@@ -48,10 +48,8 @@ def design_launch(problem: Problem, design: Design) -> Contract:
         if problem.menu.participation_margin > 0.0:
             raise Infeasible(f"{plain.reason}; expected a smaller participation_margin")
         return dataclasses.replace(plain, problem=problem)
-    if problem.menu.assurance == "cut":
-        found = _cut(problem, plain, design)
-    else:
-        found = _insured(problem, plain)
+    cut = problem.menu.assurance == "cut"
+    found = _cut(problem, plain, design) if cut else _insured(problem, plain)
     seconds = time.perf_counter() - began
     return dataclasses.replace(found, provenance=dataclasses.replace(found.provenance, seconds=seconds))
 
@@ -59,8 +57,8 @@ def design_launch(problem: Problem, design: Design) -> Contract:
 def launch_from(contract: Contract, count: int | None = None) -> Contract:
     """The same menu with a count clause: released with fewer than so many signatures.
 
-    Free where the menu covers: whoever signs, signatories of their own option then gain nothing by staying out, in
-    every profile, and nothing else changes as everybody expected signs.
+    Free where the menu covers: whoever signs, signatories of their own option then gain nothing by staying out,
+    in every profile, and nothing else changes as everybody expected signs.
 
     Args:
         contract: a contract without a clause, for one group of a known number, all of whom contribute.
@@ -101,7 +99,7 @@ def launch_from(contract: Contract, count: int | None = None) -> Contract:
 
 
 def _margin_of(problem: Problem) -> float:
-    """Insured menus are compared with the best menu without any margin; a cut menu keeps that of participation."""
+    """Insured menus are compared with the best menu without margins; a cut menu keeps that of participation."""
     return problem.menu.participation_margin if problem.menu.assurance == "cut" else 0.0
 
 
@@ -126,8 +124,8 @@ def _insured(problem: Problem, plain: Contract) -> Contract:
         found = solve(program, start)
         if found is None:
             raise Infeasible(_uncovered(law.count))
-        return _made(problem, plain, _clause("count", [launch_count(program, found.guarantee)], program, [found]),
-                     np.array([found.prices]))  # fmt: skip
+        counts = [launch_count(program, found.guarantee)]
+        return _made(problem, plain, _clause("count", counts, program, [found]), np.array([found.prices]))
     if law.most > MOST_SIGNERS:
         raise InvalidInput(f'assurance = "table": up to {law.most:,} may sign: expected at most {MOST_SIGNERS}')
     menus: list[tuple[int, Found]] = []
@@ -159,7 +157,8 @@ def _program(form: StandardForm, number: int) -> InsuredProgram:
     size = comb(number + form.rows - 1, form.rows - 1)
     if size > MOST_PROFILES:
         raise InvalidInput(
-            f"assurance: {number} participants of {form.rows} kinds make {size:,} profiles of signatures: expected"
+            f"assurance: {number} participants of {form.rows} kinds make {size:,} profiles of signatures:"
+            f" expected"
             f" at most {MOST_PROFILES:,}"
         )
     listed = profiles(form.rows - 1, number)
@@ -195,10 +194,12 @@ def _clause(kind: str, counts: list[int], program: InsuredProgram, found: list[F
 
 def _cut(problem: Problem, plain: Contract, design: Design) -> Contract:
     """The best menu without a clause, cut; with margins where choices would otherwise be wrong."""
-    menu, margin = problem.menu, 0.0
+    menu, margin, worst = problem.menu, 0.0, 0.0
     for attempt in range(ATTEMPTS):
         if attempt:
-            margin = max(2.0 * margin, 1.5 * worst, MARGIN * problem.largest_value * float(plain.form.relative.min()))
+            margin = max(
+                2.0 * margin, 1.5 * worst, MARGIN * problem.largest_value * float(plain.form.relative.min())
+            )
             wider = Menu(participation_margin=menu.participation_margin, preference_margin=margin)
             plain = design(_without_clause(problem, wider))
         form = standard_form(problem)
@@ -217,7 +218,8 @@ def _cut(problem: Problem, plain: Contract, design: Design) -> Contract:
         if worst <= 1e-9 * problem.largest_value:
             return made
     raise Infeasible(
-        f"cut, the menu leaves somebody {worst:.3g} better off by another's option at every margin tried: expected"
+        f"cut, the menu leaves somebody {worst:.3g} better off by another's option at every margin tried:"
+        f" expected"
         ' assurance = "count" or "table"'
     )
 

@@ -30,7 +30,8 @@ class Settlement:
         utility: value less the cost of the data contributed and of joining, shape (types,).
         names: the types' names.
         contribution: raw data that each delivered, shape (types,).
-        launched: whether the contract is launched; with too few signatures it is released, and nothing is delivered.
+        launched: whether the contract is launched; with too few signatures it is released, and nothing is
+            delivered.
         released: whose signatures are released, shape (types,).
     """
 
@@ -124,9 +125,13 @@ def _launched(contract: Contract, signed: np.ndarray, policy: str, delivered: An
     from contracts.contract.launch_settlement import settle_signatures
 
     if policy != "capped":
-        raise InvalidInput(f"policy = {policy!r}: expected 'capped': a launch clause says which models are given")
+        raise InvalidInput(
+            f"policy = {policy!r}: expected 'capped': a launch clause says which models are given"
+        )
     if np.any(np.asarray(delivered) != 1.0):
-        raise InvalidInput("delivered: expected 1: what the top option owes follows from what the others delivered")
+        raise InvalidInput(
+            "delivered: expected 1: what the top option owes follows from what the others delivered"
+        )
     problem, form = contract.problem, contract.form
     settled, plain = settle_signatures(contract, signed), form.worlds[0].plain
     trained = float(plain.accuracy(settled.total))

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from contracts import checks
+from contracts.contract.caps import caps
 from contracts.contract.launch import Outcome, launched
 from contracts.contract.options import DELIVERABLE
-from contracts.contract.rewards import caps
 from contracts.problem.clause import Clause
 from contracts.problem.standard_form import StandardForm, World
 from contracts.records import frozen

@@ -21,7 +21,8 @@ class Clause:
     """What a menu with a launch clause offers, by the number of signatures.
 
     Attributes:
-        kind: "fixed": the menu as it is, released with fewer than counts[0] signatures. "count": an insured menu,
+        kind: "fixed": the menu as it is, released with fewer than counts[0] signatures. "count": an insured
+            menu,
             released with fewer than counts[0] signatures. "table": an insured menu for each number of signatures
             from counts[0] on, released with fewer. "cut": contributions are cut, never raised, until the model
             pays for them.

@@ -24,7 +24,8 @@ class Menu:
         participation_margin: least gain of every type over staying out, >= 0, in units of its cost.
         preference_margin: least loss of every type by choosing another option than its own (of its group), >= 0,
             in units of its cost; types that share an option are exempt.
-        assurance: the launch clause, with which signing never loses, whoever else signs. "count": an insured menu,
+        assurance: the launch clause, with which signing never loses, whoever else signs. "count": an insured
+            menu,
             released with fewer than a number of signatures; "table": one insured menu for each number of
             signatures; "cut": contributions are cut, never raised, until the model pays for them; None: promises
             are made to those who expect everybody to sign. With a clause, margins are kept in every launch.
@@ -60,7 +61,7 @@ class Menu:
 
     @property
     def free(self) -> bool:
-        """Whether the menu may have any options: no limit of number, lots or preferences, and no launch clause."""
+        """Whether the menu may have any options: no limit of number, lots, preferences, no launch clause."""
         limited = self.options is not None or self.lot is not None or self.preference_margin != 0.0
         return not limited and self.assurance is None
 

@@ -25,7 +25,9 @@ from contracts.problem.problem import Problem
 from contracts.program.insured_total import insured_total, target_and_slope, value_and_slope
 from contracts.records import frozen
 
-INSIDE = 1e-9  # of the largest value: how far inside its constraints a menu is kept, so that rounding breaks none
+INSIDE = (
+    1e-9  # of the largest value: how far inside its constraints a menu is kept, so that rounding breaks none
+)
 EVALUATIONS = 400
 
 
@@ -130,7 +132,9 @@ def feasible(program: InsuredProgram, guarantee: np.ndarray) -> bool:
     levels = (matrix @ guarantee + constant)[-2:]
     amounts = program.amounts(guarantee)
     covered = amounts[0] > 0.0 and float(program.plain.value(program.launch * amounts[0])) >= levels.max()
-    return bool(covered and (guarantee >= program.due).all() and (chain[:, :-1] @ guarantee + chain[:, -1] >= 0).all())
+    return bool(
+        covered and (guarantee >= program.due).all() and (chain[:, :-1] @ guarantee + chain[:, -1] >= 0).all()
+    )
 
 
 def launch_count(program: InsuredProgram, guarantee: np.ndarray) -> int:
@@ -232,7 +236,7 @@ def _widest(program: InsuredProgram, start: np.ndarray) -> np.ndarray:
     found = optimize.minimize(
         lambda z: -z[-1],
         np.r_[np.maximum(start, program.due) / unit, -1.0],
-        jac=lambda z: np.r_[np.zeros(rows), -1.0],
+        jac=lambda _: np.r_[np.zeros(rows), -1.0],
         method="SLSQP",
         bounds=[*[(low / unit + INSIDE, 1.0) for low in program.due], (-10.0, 1.0)],
         constraints=constraints,

@@ -19,7 +19,9 @@ NEWTON = 60
 CLOSE = 1e-13  # relative: data that differ by less are the same
 
 
-def insured_total(plain: Problem, fixed: np.ndarray, top: np.ndarray, guarantee: float, cost: float) -> np.ndarray:
+def insured_total(
+    plain: Problem, fixed: np.ndarray, top: np.ndarray, guarantee: float, cost: float
+) -> np.ndarray:
     """The largest x with x = fixed + top (V(x) - guarantee) / cost, shape (profiles,).
 
     Args:

@@ -101,7 +101,9 @@ def _bound(terms: Terms, menu: int, number: int, prices: np.ndarray) -> float:
         held = float(plain.value(first)) + lift * number * (fixed[0] - amounts[0]) - cost[row] * fixed[row]
         covers.append((lift * number * by[0] - level, held))
     constraints = [*chain, *covers]
-    linear = slope + sum((price * row for price, (row, _) in zip(prices, constraints, strict=True)), np.zeros(rows))
+    linear = slope + sum(
+        (price * row for price, (row, _) in zip(prices, constraints, strict=True)), np.zeros(rows)
+    )
     constant = sum(price * least for price, (_, least) in zip(prices, constraints, strict=True))
     top = np.full(rows, plain.largest_value)
     most = float(np.maximum(linear * terms.due, linear * top).sum())

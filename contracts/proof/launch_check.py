@@ -1,12 +1,15 @@
-"""The certificate of a contract with a launch clause: what holds in every profile of signatures, and how good it is.
+"""The certificate of a contract with a launch clause: what holds in every profile of signatures, and how good
+it is.
 
 Every profile is looked at, its total found by bisection. Nothing of how the menu was found is used.
 
 - Individual rationality: whoever signs its own option has at least what is due in every launch, and what staying
   out gives in every release.
-- Incentive compatibility: of insured menus in every launch; of the others on average over those who sign as meant.
+- Incentive compatibility: of insured menus in every launch; of the others on average over those who sign as
+  meant.
 - Feasibility: nobody is given a model above the one that is trained.
-- Optimality, of insured menus: the expected target is concave in the guarantees, its slope at the menu and prices
+- Optimality, of insured menus: the expected target is concave in the guarantees, its slope at the menu and
+  prices
   of the constraints bound every other insured menu's (weak duality); a curve with inflections proves nothing.
 """
 
@@ -177,13 +180,15 @@ def _broken(
     allowed, margin = tolerance * form.relative, problem.menu.participation_margin
     least = 0.0 if clause.kind == "fixed" else margin
     said = [
-        f"individual rationality: {names[i]} would gain {found.slack[i]:.9g} over staying out in some launch: short"
+        f"individual rationality: {names[i]} would gain {found.slack[i]:.9g} over staying out in some"
+        f" launch: short"
         f" by {least - found.slack[i]:.3g}"
         for i in np.flatnonzero(~(found.slack >= least - allowed) & _served(clause)[form.row])
     ]
     wanted = problem.menu.preference_margin
     said += [
-        f"incentive compatibility: {names[i]} gains {found.other[i]:.9g} by the option of {names[found.envied[i]]}:"
+        f"incentive compatibility: {names[i]} gains {found.other[i]:.9g} by the option of"
+        f" {names[found.envied[i]]}:"
         f" expected at most {0.0 - wanted:.3g}"
         for i in np.flatnonzero(~(found.other <= allowed - wanted))
     ]
@@ -237,7 +242,8 @@ def _about(clause: Clause) -> tuple[str, ...]:
         launch,
         "in every launch everybody gets the same by its own option, and no more by another, whoever else signs; "
         "what varies is borne by the top option's amounts and by the model",
-        "other menus, in what is proved, are insured ones, with options as large as honesty allows, launched from"
+        "other menus, in what is proved, are insured ones, with options as large as honesty allows,"
+        " launched from"
         " any number of signatures",
     )
 
@@ -266,7 +272,9 @@ def _judged(
         bounded, missing = None, "nothing is known of other menus that are cut"
     optimal = bounded is not None and bounded <= gap * plain.largest_target
     if bounded is not None and not optimal:
-        missing = f"another contract may be better by {bounded:.3g} (asked for: {gap * plain.largest_target:.3g})"
+        missing = (
+            f"another contract may be better by {bounded:.3g} (asked for: {gap * plain.largest_target:.3g})"
+        )
     return dataclasses.replace(
         certificate,
         optimal=optimal,

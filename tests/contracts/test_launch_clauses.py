@@ -1,4 +1,4 @@
-"""Launch clauses: the numbers of their study, the theorems on random instances, forgeries, files and settlement."""
+"""Launch clauses: the numbers of their study, theorems on random instances, forgeries, files, settlement."""
 
 import dataclasses
 from functools import cache
@@ -108,7 +108,9 @@ def test_a_cut_menu_costs_what_it_does():
 @pytest.mark.slow
 def test_where_no_menu_covers_a_cut_one_serves():
     dear = [0.5, 0.1, 0.05, 0.01, 0.001], [0.2] * 5
-    with pytest.raises(Infeasible, match='no insured menu covers: all 10 signing .* expected assurance = "cut"'):
+    with pytest.raises(
+        Infeasible, match=r'no insured menu covers: all 10 signing .* expected assurance = "cut"'
+    ):
         designed(dear, assurance="count")
     assert verify(designed(dear, assurance="cut")).holds
 
@@ -130,7 +132,7 @@ def test_signing_ones_own_option_never_loses(stated, data):
     try:
         contract = design_contract(stated, time_limit=0.0)
     except Infeasible as error:
-        assert "\n" not in str(error)
+        assert "\n" not in str(error)  # noqa: PT017
         return
     terms = Terms.of(contract)
     counts = np.array(data.draw(st.lists(st.integers(0, 4), min_size=terms.options, max_size=terms.options)))
@@ -204,7 +206,7 @@ CHANGES = {
     "counts": lambda clause: {"counts": [2]} if clause.kind == "count" else {},
     "contribution": lambda clause: {"contribution": clause.contribution * [[0.999, 1.0]]},
     "cap": lambda clause: {"cap": clause.cap * [[1.001, 1.0]]},
-    "guarantee": lambda clause: {"guarantee": clause.guarantee + [[0.5, 0.0]]},
+    "guarantee": lambda clause: {"guarantee": clause.guarantee + np.array([[0.5, 0.0]])},
     "kind": lambda clause: {"kind": "cut" if clause.kind == "count" else "count", "counts": [4]},
 }
 
@@ -215,7 +217,9 @@ def test_forged_clauses_are_found_out(kind, change):
     contract = designed(TWO, assurance=kind, participation_margin=0.02, preference_margin=0.0)
     changed = CHANGES[change](contract.clause)
     if change == "kind" and kind == "table":
-        changed = {name: getattr(contract.clause, name)[-1:] for name in ("contribution", "cap", "guarantee")} | {
+        changed = {
+            name: getattr(contract.clause, name)[-1:] for name in ("contribution", "cap", "guarantee")
+        } | {
             "kind": "count",
             "counts": contract.clause.counts[-1:],
         }

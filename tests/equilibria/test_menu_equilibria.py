@@ -1,4 +1,4 @@
-"""All equilibria of a menu: against brute force over strategies and profiles, with and without launch clauses."""
+"""All equilibria of a menu: against brute force over strategies and profiles, with and without clauses."""
 
 import dataclasses
 import itertools
@@ -43,7 +43,7 @@ def outcome(contract, signed, who, option):
 
 
 def brute(contract):
-    """Symmetric pure equilibria by the definition: every strategy, every deviation, every profile of the others."""
+    """Symmetric pure equilibria by definition: every strategy, every deviation, every profile of the others."""
     population = contract.problem.population
     types, others = population.types, population.participants - 1
     found = []
