@@ -13,6 +13,7 @@ from equilibria.fixed_amounts import FixedAmountsRule
 from equilibria.game import BestResponses, Game, NashCertificate
 from equilibria.guarantee import Guarantee
 from equilibria.menu import ContractMenu, MenuCertificate, contract_menu
+from equilibria.menu_equilibria import MenuEquilibria, MenuEquilibrium, menu_equilibria
 from equilibria.mixed import MixedEquilibrium, mixed_gains, mixed_profile, symmetric_equilibria
 from equilibria.mixed_strategies import MixedStrategies, certify_mixed, mixed_equilibria
 from equilibria.nfg import from_nfg, to_nfg
@@ -23,6 +24,7 @@ from equilibria.phase import PhaseDiagram, phase_diagram
 from equilibria.pooled import ClubRule, EqualShareRule, FixedShareRule, PooledRule
 from equilibria.pure import PureEquilibria, PureEquilibrium, pure_equilibria
 from equilibria.rule import Rule
+from equilibria.signing import SigningOutcome, sign_in_turn
 from equilibria.unravelling import Unravelling, UnravellingStep, unravel
 from equilibria.verification_trial import VerificationTrial, verification_trial
 from equilibria.verified import VerifiedRule
@@ -47,6 +49,8 @@ __all__ = [
     "Game",
     "Guarantee",
     "MenuCertificate",
+    "MenuEquilibria",
+    "MenuEquilibrium",
     "MixedEquilibrium",
     "MixedStrategies",
     "NashCertificate",
@@ -58,6 +62,7 @@ __all__ = [
     "PureEquilibrium",
     "ReportingGame",
     "Rule",
+    "SigningOutcome",
     "StablePartition",
     "StandardFederatedRule",
     "ThresholdEquilibrium",
@@ -75,11 +80,13 @@ __all__ = [
     "correlated_strategies",
     "extremal_equilibrium",
     "from_nfg",
+    "menu_equilibria",
     "mixed_equilibria",
     "mixed_gains",
     "mixed_profile",
     "phase_diagram",
     "pure_equilibria",
+    "sign_in_turn",
     "symmetric_equilibria",
     "tabulate",
     "to_nfg",

@@ -3,7 +3,8 @@
 A menu offers option k: give contributions[k], get a reward worth values[k] in expectation, when all others
 choose the options meant for them. A participant of type i, cost c_i, picks the best option or trains alone.
 Truthful choice is a Bayesian equilibrium when no type gains by another option (incentive compatibility) or by
-leaving (individual rationality).
+leaving (individual rationality). Others need not choose truthfully: `ContractMenu.equilibria` finds all
+equilibria.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from contracts.checks import array, number, probabilities
 from contracts.contract import Contract
 from contracts.contract.options import options_of
 from contracts.errors import InvalidInput
+from equilibria.menu_equilibria import MenuEquilibria, menu_equilibria
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -74,6 +76,7 @@ class ContractMenu:
         reservation_utilities: what each type gets alone, shape (types,).
         probabilities: of the types, shape (types,); only for the expected gain.
         available: which options each type can take, shape (types, types); all when omitted.
+        contract: whose menu it is; None for one made by hand, of which no more is known than these values.
 
     Raises:
         InvalidInput: lengths that do not fit, or values outside their range.
@@ -91,6 +94,7 @@ class ContractMenu:
     reservation_utilities: Any
     probabilities: Any = None
     available: Any = None
+    contract: Contract | None = None
 
     def __post_init__(self):
         costs = array("costs", self.costs, low=0.0, open_low=True)
@@ -144,6 +148,21 @@ class ContractMenu:
             tolerance=accepted,
         )
 
+    def equilibria(
+        self, *, scenario: int = 0, asymmetric: bool = False, tolerance: Any = None
+    ) -> MenuEquilibria:
+        """All pure Bayesian equilibria, not the truthful one alone; see `menu_equilibria`.
+
+        Raises:
+            InvalidInput: the menu was made by hand: what options are worth when others choose otherwise is not
+                known; or there are too many strategies to look at each.
+        """
+        if self.contract is None:
+            raise InvalidInput(
+                "equilibria: expected the menu of a contract, as contract_menu(contract) makes it"
+            )
+        return menu_equilibria(self.contract, scenario=scenario, asymmetric=asymmetric, tolerance=tolerance)
+
 
 def _by_option(name: str, value: Any, types: int, **interval: Any) -> np.ndarray:
     """Numbers by option, or by type and option."""
@@ -169,7 +188,8 @@ def contract_menu(contract: Contract) -> ContractMenu:
         InvalidInput: something that is no contract.
 
     >>> from contracts.testing import example_contract
-    >>> contract_menu(example_contract()).certificate().holds
+    >>> menu = contract_menu(example_contract())
+    >>> menu.certificate().holds
     True
     """
     if not isinstance(contract, Contract):
@@ -182,4 +202,5 @@ def contract_menu(contract: Contract) -> ContractMenu:
         reservation_utilities=contract.reservation_utility,
         probabilities=population.shares,
         available=offered.available,
+        contract=contract,
     )

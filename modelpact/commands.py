@@ -88,6 +88,7 @@ def design(
             markup=False,
         )
     out.print(str(certificate), markup=False)
+    _print_attendance(contract)
     for path in (output, plot):
         if path:
             out.print(f"Wrote {path}", markup=False)
@@ -122,6 +123,8 @@ def verify(contract: Path, /, *, promises: Flag = False, rigorous: Flag = False,
         print(document("certificate", certificate), end="")
     else:
         tables.console().print(str(certificate), markup=False)
+        if certificate.holds:
+            _print_attendance(agreed)
     return verdict(certificate, promises=promises)
 
 
@@ -145,7 +148,7 @@ def settle(
         A file written by `modelpact design --output`.
     counts
         How many participants of each type came, in the order of the types: 3,2,2,2,1; or by name, those left out
-        being none: Aachen=1,rural=3.
+        being none: Aachen=1,rural=3. Of a contract with a launch clause, how many signed which option.
     policy
         The reward policy that was announced: any model up to a cap, a share of the trained model's value, or
         a lottery for the whole model.
@@ -171,13 +174,30 @@ def settle(
         return 0
     out = tables.console()
     out.print(checked(certificate), markup=False)
-    out.print(tables.settlement(settled, agreed.contribution))
+    out.print(tables.settlement(settled))
+    if not settled.launched:
+        out.print("\nReleased: too few signed; nothing is delivered, and no model is given.", markup=False)
+        return 0
     out.print(
         f"\nThe model is trained on {settled.total_data:,.6g} data: accuracy {settled.trained_accuracy:.6g}"
         f"{_worth(agreed, settled.total_data)}.",
         markup=False,
     )
     return 0
+
+
+def _print_attendance(contract: Contract) -> None:
+    """What if not everybody comes, in a line, where that is asked of a contract that does something."""
+    from contracts.errors import InvalidInput
+
+    if not contract.contribution.any():
+        return
+    try:
+        with working("looking at who may not come"):
+            found = str(contract.attendance())
+    except InvalidInput:  # too many profiles of signatures
+        return
+    tables.console().print(found, markup=False)
 
 
 def _print_contract(contract: Contract) -> None:

@@ -9,10 +9,10 @@ import numpy as np
 
 from contracts.contract import Contract
 from contracts.contract.full_information import full_information, is_benchmark
+from contracts.contract.launch_settlement import trained_law
 from contracts.contract.options import options_of
-from contracts.contract.rewards import Rewards
+from contracts.contract.rewards import Rewards, whole_model
 from contracts.errors import InvalidInput
-from contracts.problem.laws import trained
 from contracts.problem.reservation import outside_option
 from contracts.problem.standard_form import StandardForm
 from contracts.proof.certificate import Certificate
@@ -224,7 +224,7 @@ def _kinds(contract: Contract, certificate: Certificate) -> tuple[Kind, ...]:
     # stated outside utilities may be wrong; those that the certificate recomputed are what it compares with
     stays = _stays(contract, alone.utility)
     received = _received(contract, certificate, stays)
-    outside = np.where(stays, alone.utility, contract.utility - certificate.participation_slack)
+    outside = np.where(stays, alone.utility, _outside(contract, certificate))
     gain, other = np.where(stays, alone.utility, contract.utility), _other_gains(contract, stays)
     groups = population.groups or ("",) * population.types
     own = form.effective / (1.0 - population.shading)
@@ -254,6 +254,13 @@ def _kinds(contract: Contract, certificate: Certificate) -> tuple[Kind, ...]:
         )
     order = {name: place for place, name in enumerate(dict.fromkeys(groups))}
     return tuple(sorted(found, key=lambda kind: (order[kind.group], -kind.cost)))
+
+
+def _outside(contract: Contract, certificate: Certificate) -> np.ndarray:
+    """What staying out gives each type, as the certificate recomputed it."""
+    if contract.clause is not None:  # its slacks are the least over all launches
+        return contract.reservation_utility
+    return contract.utility - certificate.participation_slack
 
 
 def _accuracy(form: StandardForm, data: float) -> float:
@@ -325,6 +332,8 @@ def _received_in(
 
 def _whole(contract: Contract, certificate: Certificate, scenario: int) -> np.ndarray:
     """Which share of the whole model's expected value each type is promised."""
+    if contract.clause is not None:
+        return whole_model(contract) * 1.0
     if len(contract.form.worlds) > 1:
         return contract.rewards("proportional", scenario=scenario).levels
     whole = contract.expected_reward + np.maximum(certificate.feasibility_slack, 0.0)
@@ -333,7 +342,7 @@ def _whole(contract: Contract, certificate: Certificate, scenario: int) -> np.nd
 
 def _worse(contract: Contract, certificate: Certificate, capped: Rewards) -> np.ndarray:
     """Probability that a type gets less than by staying out, once it is known who takes part."""
-    outside = contract.utility - certificate.participation_slack
+    outside = _outside(contract, certificate)
     paid = contract.expected_reward - contract.utility
     needed = outside + paid - 100.0 * certificate.tolerance * contract.form.relative
     pairs = zip(capped.values, capped.probabilities, needed, strict=True)
@@ -376,8 +385,8 @@ def _joint(contract: Contract) -> tuple[Joint, ...]:
     if not sensible(contract) or not contract.contribution.any():
         return ()
     form, baseline, found = contract.form, contract.problem.baseline, []
-    for world in form.worlds:
-        law = trained(form, world, contract.delivered)
+    for scenario, world in enumerate(form.worlds):
+        law = trained_law(contract, scenario)
         reached = np.cumsum(law.probabilities)
         places = [min(int(np.searchsorted(reached, level)), law.data.size - 1) for level in OFTEN]
         low, middle, high = (baseline + float(world.plain.accuracy(law.data[place])) for place in places)

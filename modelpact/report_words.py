@@ -14,6 +14,13 @@ from contracts.problem.accuracy import AccuracyCurve
 from contracts.problem.population import Population
 from modelpact.plain_numbers import amount, percent
 
+CLAUSES = {
+    "count": "Nobody who signs may lose by it, whoever else signs: with too few signatures all are released.",
+    "table": "Nobody who signs may lose by it, whoever else signs: there is a menu for each number of"
+    " signatures.",
+    "cut": "Nobody who signs may lose by it, whoever else signs: contributions are cut until the model pays"
+    " for them.",
+}
 MANY = 8  # names that are listed
 
 BELIEFS = {
@@ -199,6 +206,8 @@ def _of_menu(problem: Problem, currency: str) -> list[str]:
     if menu.preference_margin:
         least = money(menu.preference_margin, currency)
         found.append(f"Everybody would lose at least {least} by another option than its own.")
+    if menu.assurance is not None:
+        found.append(CLAUSES[menu.assurance])
     if len(problem.scenarios) > 1:
         found.append(
             f"One of {len(problem.scenarios)} scenarios will turn out true: the menu is best on average over"

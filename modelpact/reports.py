@@ -29,6 +29,7 @@ from contracts.proof.reached import unit_of
 from contracts.records import frozen
 from modelpact import report_pictures, report_words
 from modelpact.plain_numbers import amount, percent
+from modelpact.report_attendance import absence
 from modelpact.report_audit import Audit, read_audit
 from modelpact.report_facts import Check, Facts, facts, sensible
 from modelpact.terminal import Flag, document, working, writable
@@ -167,6 +168,7 @@ def _context(found: Facts, stored: bytes | None, currency: str) -> dict[str, Any
         **_optimum(found, currency),
         **_words(found, currency),
         **_settled(problem),
+        **absence(found),
     }
 
 

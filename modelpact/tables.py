@@ -61,14 +61,14 @@ def menu(contract: Contract) -> Table:
     )
 
 
-def settlement(settled: Settlement, contribution: np.ndarray) -> Table:
+def settlement(settled: Settlement) -> Table:
     """Who receives which model, one row per type."""
     return by_name(
         "type",
         settled.names,
         {
             "participants": [str(int(count)) for count in settled.counts],
-            "contributed each": numbers(contribution),
+            "contributed each": numbers(settled.contribution),
             "model's accuracy": numbers(settled.accuracy),
             "model's value": numbers(settled.value),
             "net value": numbers(settled.utility),
@@ -100,10 +100,12 @@ def cleared(values: np.ndarray, beside: np.ndarray) -> np.ndarray:
 
 
 def _caps(contract: Contract) -> list[str]:
+    from contracts.contract.rewards import whole_model
+
     capped = contract.rewards("capped")
     accuracy = numbers(capped.accuracy_cap)
     # Whoever is promised the whole model's expected value, up to rounding, receives whatever is trained.
-    whole = contract.rewards("proportional").levels > 1.0 - 1e-9
+    whole = whole_model(contract)
     return [
         "none" if reward == 0.0 else "all trained" if everything else text
         for text, everything, reward in zip(accuracy, whole, contract.expected_reward, strict=True)

@@ -113,6 +113,10 @@ def choose(contract: Contract, *, scale: float, scenario: int = 0) -> Choice:
     """
     if not isinstance(contract, Contract):
         raise InvalidInput(f"contract = {contract!r:.60}: expected a Contract")
+    if contract.clause is not None:
+        raise InvalidInput(
+            "contract: it has a launch clause: choices with errors are known for fixed terms only"
+        )
     level = checks.number("scale", scale, low=0.0, open_low=True)
     form, offered = contract.form, options_of(contract)
     world = form.worlds[checks.integer("scenario", scenario, high=len(form.worlds) - 1)]

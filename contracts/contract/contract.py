@@ -10,12 +10,14 @@ import numpy as np
 
 from contracts.contract.provenance import Provenance
 from contracts.problem import Problem
+from contracts.problem.clause import Clause
 from contracts.problem.standard_form import StandardForm, standard_form
 from contracts.proof.evidence import Proof
 from contracts.proof.witness import Tree, Witness
 from contracts.records import frozen
 
 if TYPE_CHECKING:
+    from contracts.contract.attendance import Attendance
     from contracts.contract.rewards import Rewards
     from contracts.contract.settlement import Settlement
     from contracts.proof.certificate import Certificate
@@ -41,6 +43,8 @@ class Contract:
         reason: why types were left out, nobody takes part, or something is unproved; empty otherwise.
         provenance: how it was found.
         proof: the numbers that prove its optimality.
+        clause: what becomes of the menu by how many sign it; None where promises are made whoever signs. With a
+            clause, contributions and rewards are expected ones where everybody signs as meant.
     """
 
     problem: Problem
@@ -53,6 +57,7 @@ class Contract:
     reason: str
     provenance: Provenance
     proof: Proof = Proof()
+    clause: Clause | None = None
 
     @cached_property
     def form(self) -> StandardForm:
@@ -86,6 +91,30 @@ class Contract:
     def information_rent(self) -> np.ndarray:
         """u_i - f_i, what each type gains over staying out, shape (types,)."""
         return self.utility - self.reservation_utility
+
+    @property
+    def guarantee(self) -> np.ndarray | None:
+        """With a clause, what each type gets by its own option in every launch at least, shape (types,).
+
+        In own units, with all signatures; None without a clause.
+        """
+        if self.clause is None:
+            return None
+        worth = self.clause.guarantee[-1][self.form.row] * self.form.relative
+        return worth - self.problem.outside.joining_cost
+
+    @property
+    def launch_count(self) -> int | None:
+        """The least number of signatures with which anything is launched; None without a clause."""
+        return None if self.clause is None else self.clause.launch_count
+
+    @property
+    def launch_level(self) -> float | None:
+        """The value (mean scale) that every launched model reaches; None but for insured menus."""
+        if self.clause is None or not self.clause.insured:
+            return None
+        asked, guarantee = self.clause.contribution[0], self.clause.guarantee[0]
+        return float((guarantee + self.form.costs * asked).max())
 
     @property
     def delivered(self) -> np.ndarray:
@@ -126,6 +155,12 @@ class Contract:
         from contracts.contract.settlement import settle
 
         return settle(self, counts, policy, seed=seed, scenario=scenario, delivered=delivered)
+
+    def attendance(self, *, scenario: int = 0) -> Attendance:
+        """What if not everybody comes; see `contracts.contract.attendance.attendance`."""
+        from contracts.contract.attendance import attendance
+
+        return attendance(self, scenario=scenario)
 
     def to_json(self, certificate: Certificate | None = None) -> str:
         """The contract, its problem, its proof and its certificate as JSON text; loses nothing.

@@ -10,6 +10,7 @@ from contracts import checks
 from contracts.contract.contract import Contract
 from contracts.contract.divergence_design import design_within_divergence
 from contracts.contract.general_design import design_general
+from contracts.contract.launch_design import design_launch
 from contracts.contract.plain_design import SOLVERS, design_due
 from contracts.contract.region_design import design_within_region
 from contracts.contract.stated import Stated
@@ -67,6 +68,10 @@ def design_contract(
     if not isinstance(problem, Problem):
         raise InvalidInput(f"problem = {problem!r:.60}: expected a Problem")
     limits: dict[str, Any] = {"solver": solver, "global_gap": global_gap, "time_limit": time_limit}
+    if problem.menu.assurance is not None:
+        # margins of choice are tried one after the other: no search for a proof that nobody needs
+        quick = limits | {"time_limit": min(time_limit, 1.0)}
+        return design_launch(problem, lambda one: design_contract(one, **(limits if one.menu.free else quick)))
     if problem.plain:
         _refuse_batch(problem)
         try:

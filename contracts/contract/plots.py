@@ -29,7 +29,7 @@ POLICIES = {"capped": BLUE, "proportional": ORANGE, "lottery": GREEN}
 
 def draw_contract(contract: Contract) -> Figure:
     """The contract at a glance: contributions, rewards, and the menu in the (data, value) plane."""
-    figure = _figure(16.0)
+    figure = figure_of(16.0)
     panels = figure.subplots(1, 3, width_ratios=[1.0, 1.0, 1.25])
     _contributions(panels[0], contract)
     _rewards(panels[1], contract, ("capped",))
@@ -50,14 +50,14 @@ def draw_rewards(contract: Contract) -> Figure:
     Bars span the 1 % to 99 % quantiles of the value of the model received, thick ones 25 % to 75 %, as the
     type believes them; black lines are the expected rewards that all policies share.
     """
-    figure = _figure(9.0)
-    _rewards(figure.subplots(), contract, tuple(POLICIES))
+    figure = figure_of(9.0)
+    _rewards(figure.subplots(), contract, tuple(POLICIES) if contract.clause is None else ("capped",))
     return figure
 
 
 def draw_contributions(contract: Contract) -> Figure:
     """What each type contributes, beside the data it would collect alone."""
-    figure = _figure(7.0)
+    figure = figure_of(7.0)
     _contributions(figure.subplots(), contract)
     return figure
 
@@ -68,7 +68,7 @@ def draw_menu(contract: Contract) -> Figure:
     Each type's line joins what is as good to it as its own option: options above it would be envied. The
     curve is the value of a model trained alone.
     """
-    figure = _figure(8.0)
+    figure = figure_of(8.0)
     _menu(figure.subplots(), contract)
     return figure
 
@@ -89,7 +89,12 @@ def encode(figure: Figure, suffix: str = ".png") -> bytes:
     return stream.getvalue()
 
 
-def _figure(width: float) -> Figure:
+def figure_of(width: float) -> Figure:
+    """An empty figure of a width, in inches.
+
+    Raises:
+        BackendMissing: matplotlib is not installed.
+    """
     try:
         from matplotlib.figure import Figure
     except ImportError as error:

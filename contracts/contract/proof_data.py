@@ -56,6 +56,8 @@ def proof_from_data(table: dict[str, Any], form: StandardForm) -> Proof:
         found["curves"] = tuple(
             checks.array(f"curves[{k}]", direction, empty=True) for k, direction in enumerate(table["curves"])
         )
+    if "launch" in table:
+        found["launch"] = checks.array("launch", table["launch"], ndim=2, low=0.0)
     return Proof(**found)
 
 

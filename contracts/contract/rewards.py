@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from contracts import checks
+from contracts.contract.caps import cap_of
+from contracts.errors import InvalidInput
 from contracts.problem.laws import believed
 from contracts.problem.outcomes import Law
 from contracts.problem.standard_form import StandardForm
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     from contracts.contract import Contract
 
 POLICIES = ("capped", "proportional", "lottery")
-WHOLE = 1e-12  # relative rounding of an expectation: who is promised the whole model has no cap
+NEARLY = 1e-9  # what solvers may miss of the whole expected value
 
 
 @frozen
@@ -128,6 +130,8 @@ def rewards(contract: Contract, policy: str = "capped", *, scenario: int = 0) ->
     """
     checks.choice("policy", policy, POLICIES)
     form = contract.form
+    if contract.clause is not None:
+        return _launched(contract, policy)
     world = form.worlds[checks.integer("scenario", scenario, high=len(form.worlds) - 1)]
     laws = believed(form, world, contract.delivered)
     worth = [world.plain.value(law.data) for law in laws]
@@ -148,28 +152,43 @@ def rewards(contract: Contract, policy: str = "capped", *, scenario: int = 0) ->
     )
 
 
+def _launched(contract: Contract, policy: str) -> Rewards:
+    """Of a menu with a launch clause, whose models are capped."""
+    from contracts.contract.launch_settlement import rewards_by_type
+
+    if policy != "capped":
+        raise InvalidInput(
+            f"policy = {policy!r}: expected 'capped': a launch clause says which models are given"
+        )
+    levels, values, probabilities = rewards_by_type(contract)
+    return Rewards(
+        policy=policy,
+        form=contract.form,
+        scenario=0,
+        levels=levels,
+        values=values,
+        probabilities=probabilities,
+        step=0.0,
+    )
+
+
+def whole_model(contract: Contract, *, scenario: int = 0) -> np.ndarray:
+    """Whether each type receives whatever is trained, shape (types,): promised the whole expected value."""
+    if contract.clause is not None:
+        return np.isinf(contract.rewards("capped").levels)
+    return contract.rewards("proportional", scenario=scenario).levels > 1.0 - NEARLY
+
+
 def _reward(policy: str, law: Law, trained: np.ndarray, promised: float) -> tuple[float, np.ndarray, np.ndarray]:
     """What the policy fixes, and the law of the reward."""
     if policy == "capped":
-        level = _cap(trained, law, promised)
+        level = cap_of(trained, law, promised)
         return level, *_merged(np.minimum(trained, level), law.probabilities)
     level = _share(trained, law, promised)
     if policy == "proportional":
         return level, *_merged(trained * level, law.probabilities)
     mass = np.r_[1.0 - level, level * law.probabilities]
     return level, *_merged(np.r_[0.0, trained], mass)
-
-
-def _cap(trained: np.ndarray, law: Law, promised: float) -> float:
-    """The cap with E min(trained, cap) = promised: piecewise linear in the cap, solved exactly."""
-    p = law.probabilities
-    below = np.concatenate([[0.0], np.cumsum(trained * p)])
-    above = np.concatenate([np.cumsum(p[::-1])[::-1], [0.0]])
-    reached = below[1:] + trained * above[1:]
-    if promised >= reached[-1] * (1.0 - WHOLE):
-        return float("inf")
-    cell = int(np.searchsorted(reached, promised))
-    return float((promised - below[cell]) / above[cell])
 
 
 def _share(trained: np.ndarray, law: Law, promised: float) -> float:

@@ -29,6 +29,10 @@ class Settlement:
         value: its value to that type, shape (types,), in its own units of cost.
         utility: value less the cost of the data contributed and of joining, shape (types,).
         names: the types' names.
+        contribution: raw data that each delivered, shape (types,).
+        launched: whether the contract is launched; with too few signatures it is released, and nothing is
+            delivered.
+        released: whose signatures are released, shape (types,).
     """
 
     counts: np.ndarray
@@ -38,6 +42,9 @@ class Settlement:
     value: np.ndarray
     utility: np.ndarray
     names: tuple[str, ...]
+    contribution: np.ndarray
+    launched: bool
+    released: np.ndarray
 
     def __str__(self) -> str:
         rows = [f"{'type':<16}{'count':>7}{'accuracy':>11}{'value':>11}{'utility':>11}"]
@@ -46,6 +53,8 @@ class Settlement:
                 f"{name:<16}{self.counts[i]:>7d}{self.accuracy[i]:>11.4f}{self.value[i]:>11.4f}"
                 f"{self.utility[i]:>11.4f}"
             )
+        if not self.launched:
+            return "\n".join([*rows, "released: too few signed, nothing is delivered"])
         rows.append(f"trained on {self.total_data:g} data: accuracy {self.trained_accuracy:.4f}")
         return "\n".join(rows)
 
@@ -64,7 +73,7 @@ def settle(
     Args:
         contract: the contract.
         counts: participants of each type, in the order of the types, or by name (types left out: none); of each
-            group as many as its law allows.
+            group as many as its law allows; of a contract with a launch clause signatures, any number.
         policy: the reward policy that was announced.
         seed: for the lottery only, which is drawn here.
         scenario: which scenario turned out true, from 0.
@@ -82,6 +91,8 @@ def settle(
     problem, form = contract.problem, contract.form
     population = problem.population
     come = _counted(population, counts)
+    if contract.clause is not None:
+        return _launched(contract, come, policy, delivered)
     _expected(contract, come, scenario)
     least = 1.0 - population.shading
     share = checks.array(
@@ -103,6 +114,39 @@ def settle(
         value=value,
         utility=value - paid,
         names=tuple(population.names or ()),
+        contribution=contract.contribution * share,
+        launched=True,
+        released=np.zeros(population.types, dtype=bool),
+    )
+
+
+def _launched(contract: Contract, signed: np.ndarray, policy: str, delivered: Any) -> Settlement:
+    """Of a contract with a launch clause: launched or released, and what then follows from the counts."""
+    from contracts.contract.launch_settlement import settle_signatures
+
+    if policy != "capped":
+        raise InvalidInput(
+            f"policy = {policy!r}: expected 'capped': a launch clause says which models are given"
+        )
+    if np.any(np.asarray(delivered) != 1.0):
+        raise InvalidInput(
+            "delivered: expected 1: what the top option owes follows from what the others delivered"
+        )
+    problem, form = contract.problem, contract.form
+    settled, plain = settle_signatures(contract, signed), form.worlds[0].plain
+    trained = float(plain.accuracy(settled.total))
+    accuracy = np.minimum(plain.valuation.inverse(np.maximum(settled.value / form.relative, 0.0)), trained)
+    return Settlement(
+        counts=signed.astype(int),
+        total_data=settled.total,
+        trained_accuracy=problem.baseline + trained,
+        accuracy=problem.baseline + np.where(settled.released, 0.0, accuracy),
+        value=settled.value,
+        utility=settled.utility,
+        names=tuple(problem.population.names or ()),
+        contribution=settled.contribution,
+        launched=settled.launched,
+        released=settled.released,
     )
 
 

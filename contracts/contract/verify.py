@@ -22,6 +22,7 @@ def verify(contract: Contract, *, gap: float = GAP, rigorous: bool = False) -> C
             named.
 
     Raises:
+        InvalidInput: something that is no contract; `rigorous`, and it has a launch clause.
         BackendMissing: `rigorous`, and python-flint is not installed.
 
     Returns:
@@ -39,6 +40,10 @@ def verify(contract: Contract, *, gap: float = GAP, rigorous: bool = False) -> C
     """
     if not isinstance(contract, Contract):
         raise InvalidInput(f"contract = {contract!r:.60}: expected a Contract")
+    if rigorous and contract.clause is not None:
+        raise InvalidInput(
+            "rigorous = True: expected a contract without a launch clause, which balls do not know yet"
+        )
     certificate = certificate_of(contract, gap=gap)
     return _rigorously(contract, certificate, gap) if rigorous else certificate
 

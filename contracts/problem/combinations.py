@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from contracts.errors import InvalidInput
+from contracts.problem.participants import Turnout
 
 if TYPE_CHECKING:
     from contracts.problem.problem import Problem
@@ -78,6 +79,18 @@ def _limited(problem: Problem) -> bool:
 
 
 NO_MIXTURES = ("arctan", "tabulated", "monotone-tabulated")
+
+
+def _alike(problem: Problem) -> bool:
+    """Whether data cost everybody the same, by what they are worth to it."""
+    population = problem.population
+    quality = 1.0 if population.qualities is None else population.qualities
+    return np.unique(population.costs / (quality * problem.scales)).size < 2
+
+
+def _clause(problem: Problem, *kinds: str) -> bool:
+    return problem.menu.assurance in (kinds or ("count", "table", "cut"))
+
 
 TABLE: tuple[Refused, ...] = (
     Refused(
@@ -175,6 +188,72 @@ TABLE: tuple[Refused, ...] = (
         "scenarios",
         "types that choose alike cannot be offered one option without loss",
         lambda p: _objective(p, "distribution-cost") and _several(p),
+    ),
+    Refused(
+        "a launch clause",
+        "groups",
+        "the theorems count the signatures of one group, whose members nobody can tell apart",
+        lambda p: _clause(p) and p.population.groups is not None,
+    ),
+    Refused(
+        "a launch clause",
+        "scenarios",
+        "what is delivered follows from one published curve",
+        lambda p: _clause(p) and _several(p),
+    ),
+    Refused(
+        "a launch clause",
+        "a curve that is not known for certain",
+        "what is delivered follows from one published curve",
+        lambda p: _clause(p) and getattr(p.accuracy, "region", None) is not None,
+    ),
+    Refused(
+        "a launch clause",
+        "doubt",
+        "its promises hold for any probabilities; those stated are what the objective is averaged over",
+        lambda p: _clause(p) and p.population.doubt is not None,
+    ),
+    Refused(
+        "a launch clause",
+        "shading",
+        "what some owe follows from what the others delivered",
+        lambda p: _clause(p) and p.population.shading > 0.0,
+    ),
+    Refused(
+        "a launch clause",
+        "another objective than the coordinator's target",
+        "the program of guarantees is convex for the target only",
+        lambda p: _clause(p) and p.objective is not None,
+    ),
+    Refused(
+        "a launch clause",
+        "lots or a limit of options",
+        "what is owed follows from the signatures, in any amount",
+        lambda p: _clause(p) and (p.menu.lot is not None or p.menu.options is not None),
+    ),
+    Refused(
+        "an insured menu",
+        "capacities",
+        "what the top option owes is known only when all have signed, and may be more than somebody has",
+        lambda p: _clause(p, "count", "table") and p.population.capacities is not None,
+    ),
+    Refused(
+        "an insured menu",
+        "types that all act alike",
+        "its menu has one option, for which contracts.launch_from counts signatures",
+        lambda p: _clause(p, "count", "table") and _alike(p),
+    ),
+    Refused(
+        "a launch count",
+        "an uncertain number of participants",
+        "no one number of signatures fits all that may come; a table has a menu for each",
+        lambda p: _clause(p, "count") and isinstance(p.population.participants, Turnout),
+    ),
+    Refused(
+        "a cut clause",
+        "the ex-ante belief",
+        "its choices are checked by Bayes' rule",
+        lambda p: _clause(p, "cut") and _ex_ante(p),
     ),
 )
 

@@ -50,7 +50,7 @@ def sum_of(laws: list[Law]) -> Law:
     total = laws[0]
     for law in laws[1:]:
         few = MOST_ATOMS // max(min(total.data.size, law.data.size), 1)
-        total, law = _gathered(total, few), _gathered(law, few)
+        total, law = gathered(total, few), gathered(law, few)
         data = np.add.outer(total.data, law.data).ravel()
         mass = np.multiply.outer(total.probabilities, law.probabilities).ravel()
         data, mass = merge(data, mass)
@@ -58,7 +58,7 @@ def sum_of(laws: list[Law]) -> Law:
     return total
 
 
-def _gathered(law: Law, most: int) -> Law:
+def gathered(law: Law, most: int) -> Law:
     """A law of many atoms gathered in cells at their means, which errs to second order in the cells."""
     if law.data.size <= most:
         return law

@@ -6,8 +6,9 @@ import dataclasses
 from typing import Any
 
 from contracts import checks
-from contracts.errors import InvalidInput
 from contracts.records import frozen
+
+CLAUSES = ("count", "table", "cut")
 
 
 @frozen
@@ -23,7 +24,11 @@ class Menu:
         participation_margin: least gain of every type over staying out, >= 0, in units of its cost.
         preference_margin: least loss of every type by choosing another option than its own (of its group), >= 0,
             in units of its cost; types that share an option are exempt.
-        assurance: the launch clause; None (promises are made whoever signs) is all there is yet.
+        assurance: the launch clause, with which signing never loses, whoever else signs. "count": an insured
+            menu,
+            released with fewer than a number of signatures; "table": one insured menu for each number of
+            signatures; "cut": contributions are cut, never raised, until the model pays for them; None: promises
+            are made to those who expect everybody to sign. With a clause, margins are kept in every launch.
 
     Raises:
         InvalidInput: naming the argument, the value and what is accepted.
@@ -47,7 +52,7 @@ class Menu:
         for name in ("participation_margin", "preference_margin"):
             set_field(self, name, checks.number(name, getattr(self, name), low=0.0))
         if self.assurance is not None:
-            raise InvalidInput(f"assurance = {self.assurance!r:.60}: launch clauses are not available yet")
+            checks.choice("assurance", self.assurance, CLAUSES)
 
     @property
     def plain(self) -> bool:
@@ -56,8 +61,9 @@ class Menu:
 
     @property
     def free(self) -> bool:
-        """Whether the menu may have any options: neither their number, lots nor preferences are limited."""
-        return self.options is None and self.lot is None and self.preference_margin == 0.0
+        """Whether the menu may have any options: no limit of number, lots, preferences, no launch clause."""
+        limited = self.options is not None or self.lot is not None or self.preference_margin != 0.0
+        return not limited and self.assurance is None
 
     def parameters(self) -> dict[str, Any]:
         """As files hold it: what is asked, and nothing else."""

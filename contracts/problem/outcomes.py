@@ -49,7 +49,12 @@ class Law:
 
 
 def total_data(
-    contribution: Any, probabilities: Any, draws: int | Turnout, *, present: int | None = None
+    contribution: Any,
+    probabilities: Any,
+    draws: int | Turnout,
+    *,
+    present: int | None = None,
+    cells: int = LATTICE,
 ) -> Law:
     """The law of the sum of `draws` independent contributions.
 
@@ -58,6 +63,7 @@ def total_data(
         probabilities: probability of each type, shape (types,).
         draws: number of participants, >= 0, or the law of their number.
         present: a type of positive probability that is known to occur at least once.
+        cells: of the lattice where outcomes of a known number are too many, a power of two; fewer are faster.
 
     >>> law = total_data([0.0, 10.0], [0.5, 0.5], 2)
     >>> law.data, law.probabilities
@@ -73,10 +79,10 @@ def total_data(
     mass, mass_without = (np.bincount(place, weights=w, minlength=levels.size) for w in (p, without))
     levels, mass, mass_without = levels[mass > 0], mass[mass > 0], mass_without[mass > 0]
     if isinstance(draws, Turnout):
-        return _of_many(levels, mass, mass_without if present is not None else None, draws)
+        return _of_many(levels, mass, mass_without if present is not None else None, draws, cells)
     outcomes = comb(draws + levels.size - 1, levels.size - 1) if levels.size < 60 else MOST_OUTCOMES + 1
     if levels.size > 2 and outcomes > MOST_OUTCOMES:
-        return _lattice(levels, mass, mass_without if present is not None else None, draws)
+        return _lattice(levels, mass, mass_without if present is not None else None, draws, cells)
     everybody = _exact(levels, mass, draws)
     if present is None or without.sum() <= 0.0:
         return everybody
@@ -181,7 +187,9 @@ def _sorted(data: np.ndarray, mass: np.ndarray) -> Law:
     return Law(data=values[kept], probabilities=probabilities[kept], step=0.0)
 
 
-def _lattice(levels: np.ndarray, mass: np.ndarray, mass_without: np.ndarray | None, draws: int) -> Law:
+def _lattice(
+    levels: np.ndarray, mass: np.ndarray, mass_without: np.ndarray | None, draws: int, cells: int
+) -> Law:
     excess = levels - levels[0]
     mean = float(mass @ excess)
     deviation = float(np.sqrt(mass @ (excess - mean) ** 2 * draws))
@@ -189,22 +197,24 @@ def _lattice(levels: np.ndarray, mass: np.ndarray, mass_without: np.ndarray | No
     width = min(most, 2.0 * TAIL * deviation)
     # Splitting spreads every outcome by about sqrt(draws)/2 cells, also beyond the largest: leave room for it,
     # or it would wrap around to the other end.
-    margin = min(int(TAIL * 0.5 * np.sqrt(draws)) + 2, LATTICE // 4)
-    step = width / (LATTICE - 2 * margin)
+    margin = min(int(TAIL * 0.5 * np.sqrt(draws)) + 2, cells // 4)
+    step = width / (cells - 2 * margin)
     low = min(max(0.0, draws * mean - 0.5 * width), most - width)
-    power = _transform(excess / step, mass) ** draws
+    power = _transform(excess / step, mass, cells) ** draws
     if mass_without is not None:
-        power = power - _transform(excess / step, mass_without) ** draws
-    wrapped: Any = fft.irfft(power, LATTICE)
-    index = int(np.floor(low / step)) - margin + np.arange(LATTICE)
-    probabilities = np.maximum(wrapped[index % LATTICE], 0.0)
+        power = power - _transform(excess / step, mass_without, cells) ** draws
+    wrapped: Any = fft.irfft(power, cells)
+    index = int(np.floor(low / step)) - margin + np.arange(cells)
+    probabilities = np.maximum(wrapped[index % cells], 0.0)
     kept = probabilities > 1e-18
     total = probabilities[kept].sum()
     data = draws * levels[0] + step * np.maximum(index[kept], 0)
     return Law(data=data, probabilities=probabilities[kept] / total, step=step)
 
 
-def _of_many(levels: np.ndarray, mass: np.ndarray, mass_without: np.ndarray | None, turnout: Turnout) -> Law:
+def _of_many(
+    levels: np.ndarray, mass: np.ndarray, mass_without: np.ndarray | None, turnout: Turnout, cells: int
+) -> Law:
     """The law for an uncertain number of draws: exact for few of them, the rest on a lattice.
 
     Where a type is known to occur, the outcomes without it are taken away (`mass_without` is theirs).
@@ -212,7 +222,7 @@ def _of_many(levels: np.ndarray, mass: np.ndarray, mass_without: np.ndarray | No
     counts, chances = turnout.support
     kept = mass_without > 0 if mass_without is not None else np.zeros(levels.size, dtype=bool)
     left = float(mass_without.sum()) if mass_without is not None else 0.0
-    few = _few(counts, levels.size)
+    few = _few(counts, levels.size, min(cells, MOST_OUTCOMES))
     data, signed = [], []
     for count, chance in zip(counts[few], chances[few], strict=True):
         everybody = _exact(levels, mass, int(count))
@@ -225,7 +235,9 @@ def _of_many(levels: np.ndarray, mass: np.ndarray, mass_without: np.ndarray | No
             signed.append(-chance * absent * others.probabilities)
     step = 0.0
     if not few.all():
-        lattice, chance_of_each, step = _lattice_of_many(levels, mass, mass_without, counts[~few], chances[~few])
+        lattice, chance_of_each, step = _lattice_of_many(
+            levels, mass, mass_without, counts[~few], chances[~few], cells
+        )
         data.append(lattice)
         signed.append(chance_of_each)
     values, found = merge(np.concatenate(data), np.concatenate(signed))
@@ -234,12 +246,12 @@ def _of_many(levels: np.ndarray, mass: np.ndarray, mass_without: np.ndarray | No
     return Law(data=values[positive], probabilities=found[positive] / total, step=step)
 
 
-def _few(counts: np.ndarray, levels: int) -> np.ndarray:
+def _few(counts: np.ndarray, levels: int, most: int) -> np.ndarray:
     """Which numbers of draws have so few outcomes, together with all smaller ones, that they are enumerated."""
     if levels == 1:
         return np.ones(counts.size, dtype=bool)
-    outcomes = [comb(int(n) + levels - 1, levels - 1) if levels < 60 else MOST_OUTCOMES + 1 for n in counts]
-    return np.cumsum(np.minimum(outcomes, float(MOST_OUTCOMES + 1))) <= MOST_OUTCOMES
+    outcomes = [comb(int(n) + levels - 1, levels - 1) if levels < 60 else most + 1 for n in counts]
+    return np.cumsum(np.minimum(outcomes, float(most + 1))) <= most
 
 
 def _lattice_of_many(
@@ -248,6 +260,7 @@ def _lattice_of_many(
     mass_without: np.ndarray | None,
     counts: np.ndarray,
     chances: np.ndarray,
+    cells: int,
 ) -> tuple[np.ndarray, np.ndarray, float]:
     """Amounts, their (unnormalised) probabilities and the step, for the given numbers of draws only."""
     share = chances / chances.sum()
@@ -258,14 +271,14 @@ def _lattice_of_many(
     least = float(counts[0]) * float(levels[0])
     low = max(least, centre - TAIL * np.sqrt(variance))
     high = min(most, centre + TAIL * np.sqrt(variance))
-    margin = min(int(TAIL * 0.5 * np.sqrt(counts[-1])) + 2, LATTICE // 4)
-    step = (high - low) / (LATTICE - 2 * margin)
-    power = _generated(_transform(levels / step, mass), counts, chances)
+    margin = min(int(TAIL * 0.5 * np.sqrt(counts[-1])) + 2, cells // 4)
+    step = (high - low) / (cells - 2 * margin)
+    power = _generated(_transform(levels / step, mass, cells), counts, chances)
     if mass_without is not None:
-        power = power - _generated(_transform(levels / step, mass_without), counts, chances)
-    wrapped: Any = fft.irfft(power, LATTICE)
-    index = int(np.floor(low / step)) - margin + np.arange(LATTICE)
-    probabilities = np.maximum(wrapped[index % LATTICE], 0.0)
+        power = power - _generated(_transform(levels / step, mass_without, cells), counts, chances)
+    wrapped: Any = fft.irfft(power, cells)
+    index = int(np.floor(low / step)) - margin + np.arange(cells)
+    probabilities = np.maximum(wrapped[index % cells], 0.0)
     kept = probabilities > 1e-18
     return step * np.maximum(index[kept], 0), probabilities[kept], step
 
@@ -283,10 +296,10 @@ def _generated(z: np.ndarray, counts: np.ndarray, chances: np.ndarray) -> np.nda
     return total
 
 
-def _transform(place: np.ndarray, mass: np.ndarray) -> Any:
+def _transform(place: np.ndarray, mass: np.ndarray, cells: int = LATTICE) -> Any:
     cell = np.floor(place)
     share, cell = place - cell, cell.astype(np.int64)
-    single = np.zeros(LATTICE)
-    np.add.at(single, cell % LATTICE, mass * (1.0 - share))
-    np.add.at(single, (cell + 1) % LATTICE, mass * share)
+    single = np.zeros(cells)
+    np.add.at(single, cell % cells, mass * (1.0 - share))
+    np.add.at(single, (cell + 1) % cells, mass * share)
     return fft.rfft(single)

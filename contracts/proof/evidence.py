@@ -70,6 +70,9 @@ class Proof:
             bound every contract.
         curves: for uncertain curves, one for each world: where in its region is the curve at which the others
             bound every contract, a direction of length <= 1, shape (parameters,); empty where it is known.
+        launch: for insured menus the prices of chain, then cover, one row for each menu, shape (menus, rows);
+            the
+            others are then about menus without a clause.
     """
 
     witness: Witness | None = None
@@ -79,3 +82,4 @@ class Proof:
     global_cases: Cases | None = None
     member: np.ndarray | None = None
     curves: tuple[np.ndarray, ...] | None = None
+    launch: np.ndarray | None = None

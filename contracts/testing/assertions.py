@@ -9,6 +9,8 @@ import numpy as np
 
 from contracts.contract import Contract
 from contracts.contract.design import design_contract
+from contracts.contract.profiles import profiles
+from contracts.contract.terms import Terms
 from contracts.contract.verify import verify
 from contracts.errors import InvalidInput
 from contracts.problem import Problem
@@ -111,6 +113,9 @@ def assert_feasible(contract: Any, *, tolerance: float = TOLERANCE) -> None:
                 f"capacities: {menu.name(i)} owes {menu.contribution[i]:.6g} data"
                 f" but has {population.capacities[i]:.6g}"
             )
+    if getattr(contract, "clause", None) is not None:
+        _assert_launches_feasible(contract, tolerance)
+        return
     for i in np.flatnonzero(~menu.stays):
         whole = min(_whole(menu, world, int(i)) for world in menu.form.worlds)
         if not menu.reward[i] - whole <= tolerance * menu.scale[i]:
@@ -118,6 +123,17 @@ def assert_feasible(contract: Any, *, tolerance: float = TOLERANCE) -> None:
                 f"feasibility: {menu.name(int(i))} is promised {menu.reward[i]:.6g}"
                 f" but the whole model is worth {whole:.6g} in expectation"
             )
+
+
+def _assert_launches_feasible(contract: Contract, tolerance: float) -> None:
+    """Assert that whoever signs, no option is given a better model than is trained."""
+    terms = Terms.of(contract)
+    listed = profiles(terms.options, terms.world.laws[0].most)
+    outcome = terms.outcome(listed)
+    trained = terms.world.plain.value(outcome.total)
+    excess = np.where(listed > 0, outcome.worth - trained[:, None], 0.0).max()
+    if not excess <= tolerance * terms.world.plain.largest_value:
+        raise AssertionError(f"feasibility: in some launch {excess:.6g} more is promised than is trained")
 
 
 def assert_holds(contract: Any, *, optimal: bool = True) -> None:

@@ -49,6 +49,7 @@ KINDS: dict[str, tuple[str, ...]] = {
     "objective": ("welfare", "rawlsian", "nash-bargaining", "distribution-cost"),
     "scenarios": ("scenarios",),
     "belief": ("ex-ante",),
+    "assurance": ("count", "table", "cut"),
 }
 INGREDIENTS = tuple(name for names in KINDS.values() for name in names)
 ANY = "any"
@@ -302,6 +303,9 @@ def _demands(draw: Any, chosen: frozenset[str], base: Problem) -> dict[str, Any]
     for name in ("participation-margin", "preference-margin"):
         if name in chosen:
             menu[name.replace("-", "_")] = top * draw(by_logarithm(1e-4, 0.03))
+    for name in KINDS["assurance"]:
+        if name in chosen:
+            menu["assurance"] = name
     if outside:
         made["outside"] = Outside(**outside)
     if menu:

@@ -18,6 +18,7 @@ import numpy as np
 from contracts import design_contract, verify
 from contracts.contract import Contract
 from contracts.contract.options import options_of
+from contracts.contract.rewards import whole_model
 from contracts.errors import Infeasible, InvalidInput
 from contracts.problem import Problem
 from contracts.problem.accuracy import FAMILIES as CURVES
@@ -184,7 +185,7 @@ def publish(scheme: Scheme, inputs: Mapping[str, Record]) -> Made:  # noqa: ARG0
     population, certificate = problem.population, contract.certificate
     capped = contract.rewards("capped")
     # whoever is promised the trained model's whole expected value has no cap, up to rounding
-    whole = contract.rewards("proportional").levels > 1.0 - 1e-9
+    whole = whole_model(contract)
     caps = np.where(whole, np.inf, capped.accuracy_cap)
     data, alone = contract.contribution * form.effective, outside_option(form)
     joining = np.broadcast_to(problem.outside.joining_cost, data.shape)

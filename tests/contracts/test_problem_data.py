@@ -384,7 +384,7 @@ BAD = [
     (plain(menu={"options": True}), "[menu] options = True: expected a number"),
     (plain(menu={"lot": 0}), "[menu] lot = 0: expected a finite number > 0"),
     (plain(menu={"option": 2}), "[menu] unknown key 'option': did you mean 'options'?"),
-    (plain(menu={"assurance": "table"}), "[menu] assurance = 'table': launch clauses are not available yet"),
+    (plain(menu={"assurance": "tables"}), "[menu] assurance = 'tables': expected one of 'count', 'table'"),
     (plain(population=SPREAD, menu={"lot": 5.0}), "a lot and smaller capacities do not go together: nobody has"),
     (plain(objective={"coordinator": 1.0}), "[objective] no key 'family': expected one of accuracy, value, wel"),
     (plain(objective={"family": "wellfare"}), "[objective] family = 'wellfare': did you mean 'welfare'?"),

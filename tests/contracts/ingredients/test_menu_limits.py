@@ -288,5 +288,5 @@ def test_other_wrong_uses():
         dataclasses.replace(spread(), menu=2)
     with pytest.raises(InvalidInput, match="interior-point"):
         design_contract(spread(options=2), solver="conic")
-    with pytest.raises(InvalidInput, match="assurance = 'table': launch clauses are not available yet"):
-        Menu(assurance="table")
+    with pytest.raises(InvalidInput, match="assurance = 'tables': expected one of 'count', 'table', 'cut'"):
+        Menu(assurance="tables")
