@@ -11,9 +11,12 @@ from contracts.contract.rewards import Rewards, rewards
 from contracts.contract.verify import verify
 from contracts.errors import BackendMissing, Infeasible, InvalidInput, ModelpactError, NotConverged
 from contracts.measured.confidence_region import ConfidenceRegion, bootstrap_covariance, confidence_region
+from contracts.measured.curve_posterior import CurveDraws, CurvePosterior, fit_curve
 from contracts.measured.exponential_mixture import ExponentialMixture
-from contracts.measured.learning_curves import CurveFit, compare_families, fit_curve
-from contracts.measured.measurements import Measurements, read_measurements
+from contracts.measured.learning_curves import CurveFit, compare_families, fit_family
+from contracts.measured.measured_curve import MeasuredCurve
+from contracts.measured.measurements import Measurements
+from contracts.measured.measurements_file import read_measurements
 from contracts.measured.uncertain_curve import UncertainCurve
 from contracts.problem import Problem
 from contracts.problem.accuracy import (
@@ -58,7 +61,9 @@ __all__ = [
     "ContinuousContract",
     "ContinuousProblem",
     "Contract",
+    "CurveDraws",
     "CurveFit",
+    "CurvePosterior",
     "CustomCurve",
     "DistributionCost",
     "Doubt",
@@ -73,6 +78,7 @@ __all__ = [
     "InvalidInput",
     "LinearValuation",
     "LogarithmicValuation",
+    "MeasuredCurve",
     "Measurements",
     "Menu",
     "ModelpactError",
@@ -106,6 +112,7 @@ __all__ = [
     "design_contracts",
     "design_for_choice",
     "fit_curve",
+    "fit_family",
     "full_information",
     "full_informations",
     "generated_turnout",

@@ -19,6 +19,7 @@ from contracts.contract.proof_data import proof_from_data, proof_to_data
 from contracts.contract.provenance import Provenance
 from contracts.errors import InvalidInput
 from contracts.json_text import read_json, write_json
+from contracts.measured.measured_curve import MeasuredCurve
 from contracts.measured.uncertain_curve import UncertainCurve
 from contracts.problem import Problem
 from contracts.problem.data import problem_from_data, problem_to_data
@@ -76,7 +77,7 @@ def decode(text: str) -> dict[str, Any]:
     first = schema == FIRST_SCHEMA
     known("", document, (), (*COMMON, "certificate", *(PROOFS if first else ("reached", "proof"))))
     stated = _table(document, "problem")
-    problem = problem_from_data(stated, _uncertain(stated))
+    problem = problem_from_data(stated, _not_known(stated))
     vectors: dict[str, Any] = {
         name: checks.array(name, _get(document, name), length=problem.population.types) for name in VECTORS
     }
@@ -192,12 +193,14 @@ def _provenance(table: dict[str, Any]) -> Provenance:
     return Provenance(**values)
 
 
-def _uncertain(problem: dict[str, Any]) -> UncertainCurve | None:
-    """A curve that is known up to its fit, which problems do not read themselves."""
+def _not_known(problem: dict[str, Any]) -> UncertainCurve | MeasuredCurve | None:
+    """A curve that is recomputed from its measurements, which problems do not read themselves."""
     table = problem.get("accuracy")
-    if not isinstance(table, dict) or table.get("family") != "uncertain":
+    classes = {cls.family: cls for cls in (UncertainCurve, MeasuredCurve)}
+    if not isinstance(table, dict) or table.get("family") not in classes:
         return None
+    stated = {key: value for key, value in table.items() if key != "baseline"}
     try:
-        return UncertainCurve.from_parameters({key: value for key, value in table.items() if key != "baseline"})
+        return classes[table["family"]].from_parameters(stated)
     except InvalidInput as error:
         raise InvalidInput(f"[accuracy] {error}") from error

@@ -2,7 +2,7 @@
 
 >>> data = [20, 40, 80, 160, 320]
 >>> measured = Measurements(data=data, accuracy=[0.95 - 2.0 * x**-0.7 for x in data])
->>> fit = fit_curve(measured)
+>>> fit = fit_family(measured)
 >>> round(fit.curve.optimum, 6), round(fit.curve.exponent, 6)
 (0.95, 0.7)
 """
@@ -20,11 +20,12 @@ from scipy import optimize, stats
 
 from contracts import checks
 from contracts.errors import InvalidInput, NotConverged
-from contracts.measured.measurements import Measurements, read_measurements
+from contracts.measured.measurements import Measurements
+from contracts.measured.measurements_file import read_measurements
 from contracts.problem.accuracy import AccuracyCurve, Arctan, Exponential, GeneralizationBound, PowerLaw
 from contracts.records import frozen
 
-__all__ = ["FAMILIES", "CurveFit", "Measurements", "compare_families", "fit_curve", "read_measurements"]
+__all__ = ["FAMILIES", "CurveFit", "Measurements", "compare_families", "fit_family", "read_measurements"]
 
 # The parameters of each family; all but the optimum are positive scales, fitted by their logarithm.
 FAMILIES: dict[str, tuple[type[AccuracyCurve], tuple[str, ...]]] = {
@@ -82,7 +83,7 @@ class CurveFit:
         Parameters at a bound count as known.
 
         >>> data = [20, 40, 80, 160]
-        >>> fit = fit_curve(Measurements(data=data, accuracy=[.5, .6, .7, .75], standard_error=[.01] * 4))
+        >>> fit = fit_family(Measurements(data=data, accuracy=[.5, .6, .7, .75], standard_error=[.01] * 4))
         >>> bool(fit.standard_error_at(100.0) < fit.standard_error_at(10_000.0))
         True
         """
@@ -106,7 +107,7 @@ class CurveFit:
     __repr__ = __str__
 
 
-def fit_curve(measurements: Measurements, *, family: str = "power-law") -> CurveFit:
+def fit_family(measurements: Measurements, *, family: str = "power-law") -> CurveFit:
     """Fit one family of curves by weighted least squares.
 
     Residuals are weighted by the standard errors, which are taken as known; without any, all measurements
@@ -169,7 +170,7 @@ def known_fit(
 
     Args:
         measurements: what was fitted.
-        family: as in `fit_curve`.
+        family: as in `fit_family`.
         estimate: of its parameters, shape (parameters,).
         at_bound: names of those that ended at a bound.
 
@@ -195,7 +196,7 @@ def compare_families(measurements: Measurements) -> tuple[CurveFit, ...]:
     >>> compare_families(measured)[0].family
     'exponential'
     """
-    fits = [fit_curve(measurements, family=family) for family in FAMILIES]
+    fits = [fit_family(measurements, family=family) for family in FAMILIES]
     return tuple(sorted(fits, key=lambda fit: (fit.aicc, fit.rmse)))
 
 

@@ -50,7 +50,7 @@ class UncertainCurve(AccuracyCurve):
     exponential and arctan curves by up to 3 %.
 
     Args:
-        fit: the curve fitted to measurements, by `fit_curve`.
+        fit: the curve fitted to measurements, by `fit_family`.
         level: with which confidence promises must be kept, in (0, 1).
         covariance: of the estimates; by default the fit's own (see `confidence_region`).
 
@@ -59,8 +59,8 @@ class UncertainCurve(AccuracyCurve):
 
     Source: ours.
 
-    >>> from contracts import LinearValuation, Population, Problem, design_contract, fit_curve, read_measurements
-    >>> fit = fit_curve(read_measurements("examples/tumour-clinics/curve.csv"))
+    >>> from contracts import LinearValuation, Population, Problem, design_contract, fit_family, read_measurements
+    >>> fit = fit_family(read_measurements("examples/tumour-clinics/curve.csv"))
     >>> problem = Problem(
     ...     population=Population(costs=[150, 70, 30], probabilities=[0.3, 0.4, 0.3], participants=20),
     ...     accuracy=UncertainCurve(fit=fit),
@@ -111,7 +111,7 @@ class UncertainCurve(AccuracyCurve):
         """That of the fitted curve."""
         return self.fit.curve.shortfall(data, xp)
 
-    def promised(self, most_data: float) -> AccuracyCurve:
+    def promised(self, most_data: float, valuation: Any = None) -> AccuracyCurve:  # noqa: ARG002
         """A curve that no curve of the region falls below, up to an amount of data.
 
         Raises:

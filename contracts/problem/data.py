@@ -50,10 +50,9 @@ def problem_to_data(problem: Problem) -> dict[str, Any]:
     Raises:
         InvalidInput: a curve, law or objective is a user's, which has no faithful text.
     """
-    region = problem.accuracy.region is not None
     curve = (
         plain(problem.accuracy.parameters())
-        if region
+        if not problem.accuracy.known
         else of_family("accuracy", problem.accuracy, accuracy.FAMILIES)
     )
     found: dict[str, Any] = {"belief": problem.belief, "maximise": problem.maximise}

@@ -218,7 +218,8 @@ def _world(problem: Problem, scenario: Scenario, unit: float, costs: np.ndarray,
         maximise=problem.maximise,
         currency=problem.currency,
     )
-    lowest, best = curve.promised(plain.most_data), curve.at_best
+    lowest = curve.promised(plain.most_data, plain.valuation)
+    best = lowest if curve.region is None else curve.at_best
     promised = _on(problem, plain, lowest)
     return World(
         weight=float(scenario.weight),

@@ -11,7 +11,7 @@ from contracts.measured.learning_curves import (
     FAMILIES,
     Measurements,
     compare_families,
-    fit_curve,
+    fit_family,
     read_measurements,
 )
 from contracts.problem.accuracy import Arctan, Exponential, GeneralizationBound, PowerLaw
@@ -28,7 +28,7 @@ CURVES = {
 @pytest.mark.parametrize("family", FAMILIES)
 def test_an_exact_curve_is_recovered(family):
     truth = CURVES[family]
-    fit = fit_curve(Measurements(data=DATA, accuracy=truth(DATA)), family=family)
+    fit = fit_family(Measurements(data=DATA, accuracy=truth(DATA)), family=family)
     for name in fit.parameters:
         assert getattr(fit.curve, name) == pytest.approx(getattr(truth, name), rel=1e-7)
     assert fit.rmse < 1e-10
@@ -42,7 +42,7 @@ def test_an_exact_curve_is_recovered(family):
 def test_power_laws_are_recovered_wherever_they_lie(optimum, loss, exponent, start, span):
     data = np.geomspace(start, start * span, 12)
     truth = PowerLaw(optimum=optimum, coefficient=loss * optimum * start**exponent, exponent=exponent)
-    fit = fit_curve(Measurements(data=data, accuracy=truth(data)))
+    fit = fit_family(Measurements(data=data, accuracy=truth(data)))
     assert fit.rmse < 1e-8
     assert fit.curve(data * 1.3) == pytest.approx(truth(data * 1.3), abs=1e-7)
 
@@ -62,7 +62,7 @@ def test_estimates_and_covariance_agree_with_scipys_curve_fit():
     error = rng.uniform(0.002, 0.01, DATA.size)
     accuracy = CURVES["power-law"](DATA) + rng.normal(0.0, error)
     for standard_error in (error, None):
-        fit = fit_curve(Measurements(data=DATA, accuracy=accuracy, standard_error=standard_error))
+        fit = fit_family(Measurements(data=DATA, accuracy=accuracy, standard_error=standard_error))
         estimate, covariance = optimize.curve_fit(
             lambda x, a, b, c: a - b * x**-c, DATA, accuracy, p0=fit.estimate * 1.01,
             sigma=standard_error, absolute_sigma=standard_error is not None, xtol=1e-14, ftol=1e-14,
@@ -80,7 +80,7 @@ def test_standard_errors_cover_the_truth_as_often_as_they_promise():
     inside, band = np.zeros(3), 0
     for _ in range(runs):
         measured = Measurements(data=DATA, accuracy=truth(DATA) + rng.normal(0.0, error), standard_error=error)
-        fit = fit_curve(measured)
+        fit = fit_family(measured)
         inside += np.abs(fit.estimate - actual) < 1.96 * fit.standard_error
         band += abs(fit.curve(700.0) - truth(700.0)) < 1.96 * fit.standard_error_at(700.0)
     # 300 runs of a 95 % interval: standard deviation 1.3 %, so four of them
@@ -95,13 +95,13 @@ def test_chi_square_is_that_of_noise_when_the_family_is_right():
     for _ in range(100):
         accuracy = truth(DATA) + rng.normal(0.0, error)
         measured = Measurements(data=DATA, accuracy=accuracy, standard_error=error)
-        p_values.append(fit_curve(measured, family="arctan").p_value)
+        p_values.append(fit_family(measured, family="arctan").p_value)
     assert 0.4 < np.mean(p_values) < 0.6
 
 
 def test_a_parameter_at_its_bound_has_no_standard_error_but_the_band_remains():
     accuracy = 1.0 - 0.9 * (DATA / 30) ** -0.9 + 0.004
-    fit = fit_curve(Measurements(data=DATA, accuracy=accuracy, standard_error=np.full(DATA.size, 1e-3)))
+    fit = fit_family(Measurements(data=DATA, accuracy=accuracy, standard_error=np.full(DATA.size, 1e-3)))
     assert fit.at_bound == ("optimum",)
     assert np.isnan(fit.standard_error[0])
     assert np.isfinite(fit.standard_error[1:]).all()
@@ -110,7 +110,7 @@ def test_a_parameter_at_its_bound_has_no_standard_error_but_the_band_remains():
 
 
 def test_three_points_leave_no_freedom_for_three_parameters():
-    fit = fit_curve(Measurements(data=[10, 100, 1000], accuracy=[0.3, 0.6, 0.7]))
+    fit = fit_family(Measurements(data=[10, 100, 1000], accuracy=[0.3, 0.6, 0.7]))
     assert fit.degrees_of_freedom == 0
     assert np.isinf(fit.standard_error).all()
     assert fit.aicc == np.inf
@@ -200,6 +200,6 @@ def test_bad_measurements_are_refused(arguments, message):
 
 def test_bad_arguments_of_the_fit_are_refused():
     with pytest.raises(InvalidInput, match="family = 'logistic': expected one of 'power-law'"):
-        fit_curve(Measurements(data=[1, 2, 3], accuracy=[0.1, 0.2, 0.3]), family="logistic")
+        fit_family(Measurements(data=[1, 2, 3], accuracy=[0.1, 0.2, 0.3]), family="logistic")
     with pytest.raises(InvalidInput, match="expected Measurements"):
-        fit_curve([1, 2, 3])  # type: ignore[arg-type]
+        fit_family([1, 2, 3])  # type: ignore[arg-type]
