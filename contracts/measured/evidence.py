@@ -14,7 +14,7 @@ from contracts.records import frozen
 
 REJECTED = 1e-3  # probability of so bad a fit below which the data reject a curve
 NO_RISE, FALLS = 2.0, -3.0  # standard errors of the slope in ln x
-FAR = 10.0  # times beyond the measured range
+FAR, NEAR = 10.0, 3.0  # times beyond the largest size measured, below the smallest
 FEW = 3
 UNKNOWN_ERROR = 0.006  # stands for a standard error that nobody knows, where a curve's misfit is judged
 
@@ -99,15 +99,15 @@ class Evidence:
         return tuple(found)
 
     def reach(self, data: float) -> tuple[str, ...]:
-        """What is to be said where a contract needs a model trained on `data`."""
+        """What is to be said of a model trained on `data`."""
         first, last = self.measurements.data[[0, -1]]
         if data > last:
-            return (f"it needs {data:,.4g} data, {data / last:.3g} times the largest size measured",)
+            return (f"has {data:,.4g} data, {data / last:.3g} times the largest size measured",)
         if 0.0 < data < first:
-            return (f"it needs {data:,.4g} data, {first / data:.3g} times less than the smallest size measured",)
+            return (f"has {data:,.4g} data, {first / data:.3g} times less than the smallest size measured",)
         return ()
 
     def far(self, data: float) -> bool:
         """Whether that is so far out that it belongs into the same line as the verdict."""
         first, last = self.measurements.data[[0, -1]]
-        return bool(data > FAR * last or 0.0 < data < first)
+        return bool(data > FAR * last or 0.0 < data < first / NEAR)

@@ -15,6 +15,7 @@ from scipy import stats
 from contracts.problem.outcomes import Law, believed_total
 from contracts.problem.standard_form import StandardForm, World
 from contracts.proof.expectations import Expected, believed_law, everybody_law
+from contracts.proof.losses import Crowd
 from contracts.proof.outside_options import own_most
 from contracts.proof.promises import TOLERANCE, Menu, largest_value
 
@@ -63,8 +64,11 @@ def measured_check(form: StandardForm, menu: Menu, worlds: list[Expected]) -> Me
     if evidence is None:
         return Measured((), (), {}, "")
     total = max(float(everybody_law(one.crowd, menu.data).expectation(lambda data: data)) for one in worlds)
-    caution = [*evidence.objections, *(evidence.reach(total) if evidence.far(total) else ())]
-    about = [*evidence.statements, *(() if evidence.far(total) else evidence.reach(total))]
+    caution, about = list(evidence.objections), list(evidence.statements)
+    least = float(menu.data[menu.data > 0.0].min(initial=np.inf))
+    for what, data in (("the joint model", total), ("the smallest contribution", least)):
+        said = [f"{what} {words}" for words in evidence.reach(data)] if np.isfinite(data) else []
+        (caution if said and evidence.far(data) else about).extend(said)
     violations, extended = [], {}
     if getattr(curve, "possible", None) is not None and curve.promise != "value":
         each = _on_average if curve.promise == "average" else _model
@@ -137,19 +141,25 @@ def drawn_utilities(form: StandardForm, menu: Menu, worlds: list[Expected], curv
     return Drawn(*(sum(w * one for w, one in zip(weight, column, strict=True)) for column in zip(*parts, strict=True)))
 
 
-def _of_world(form: StandardForm, world: World, menu: Menu, found: Expected, curves: Any) -> tuple:
+def values_of(form: StandardForm, world: World, curves: Any) -> Any:
+    """data -> values above the baseline under each curve, in units of rows, shape (curves, data)."""
     baseline, valuation = form.problem.baseline, world.plain.valuation
 
     def value(data: np.ndarray) -> np.ndarray:
         accuracy = curves(data) if world.curve is form.problem.accuracy else world.curve(data)[None]
         return np.asarray(valuation(np.maximum(accuracy - baseline, 0.0)))
 
+    return value
+
+
+def _of_world(form: StandardForm, world: World, menu: Menu, found: Expected, curves: Any) -> tuple:
+    value = values_of(form, world, curves)
     data, share = menu.data, shares(menu, found)
-    received = np.stack([share[i] * _expected(value, _law(found, data, i)) for i in range(data.size)], axis=1)
+    received = np.stack([share[i] * expected_values(value, law_of(found.crowd, data, i)) for i in range(data.size)], axis=1)
     paid = (form.problem.population.costs * menu.raw + menu.joining) / form.relative
     together = received - paid
     outside = menu.outside / form.relative
-    alone, usual = _alone(form, world, value)
+    alone, usual = utilities_alone(form, world, value)
     if form.problem.outside.utility is not None:
         alone = usual = np.broadcast_to(outside, together.shape)
     costs = form.problem.population.costs / (form.effective * form.relative)
@@ -172,14 +182,14 @@ def shares(menu: Menu, found: Expected) -> np.ndarray:
     return np.clip(np.where(menu.stays, 0.0, share), 0.0, 1.0)
 
 
-def _law(found: Expected, data: np.ndarray, i: int) -> Law:
-    crowd = found.crowd
+def law_of(crowd: Crowd, data: np.ndarray, i: int) -> Law:
+    """The law of the total data as type i believes it, its own among them."""
     if crowd.ex_ante:
         return believed_total(crowd.plain, data, i)
     return believed_law(crowd, data, int(crowd.group[i])).shifted(float(data[i]))
 
 
-def _expected(value: Any, law: Law) -> np.ndarray:
+def expected_values(value: Any, law: Law) -> np.ndarray:
     """Expected value under each curve, shape (curves,); many atoms gathered in cells at their means."""
     if law.data.size <= ATOMS:
         return value(law.data) @ law.probabilities
@@ -190,7 +200,7 @@ def _expected(value: Any, law: Law) -> np.ndarray:
     return value(data[some] / mass[some]) @ mass[some]
 
 
-def _alone(form: StandardForm, world: World, value: Any) -> tuple[np.ndarray, np.ndarray]:
+def utilities_alone(form: StandardForm, world: World, value: Any) -> tuple[np.ndarray, np.ndarray]:
     """The most that each type gets alone under each curve, and by the amount best on average, in units of rows."""
     best, usual = [], []
     for cost, most in zip(form.honest_costs, own_most(form), strict=True):
