@@ -17,6 +17,7 @@ from contracts.measured.learning_curves import CurveFit, compare_families, fit_f
 from contracts.measured.measured_curve import MeasuredCurve
 from contracts.measured.measurements import Measurements
 from contracts.measured.measurements_file import read_measurements
+from contracts.measured.next_measurement import NextMeasurement, next_measurement
 from contracts.measured.uncertain_curve import UncertainCurve
 from contracts.problem import Problem
 from contracts.problem.accuracy import (
@@ -84,6 +85,7 @@ __all__ = [
     "ModelpactError",
     "MonotoneTabulated",
     "NashBargaining",
+    "NextMeasurement",
     "NotConverged",
     "Objective",
     "Outside",
@@ -116,6 +118,7 @@ __all__ = [
     "full_information",
     "full_informations",
     "generated_turnout",
+    "next_measurement",
     "read_measurements",
     "register",
     "reservation",
