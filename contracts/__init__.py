@@ -13,6 +13,7 @@ from contracts.errors import BackendMissing, Infeasible, InvalidInput, Modelpact
 from contracts.measured.confidence_region import ConfidenceRegion, bootstrap_covariance, confidence_region
 from contracts.measured.curve_posterior import CurveDraws, CurvePosterior, fit_curve
 from contracts.measured.exponential_mixture import ExponentialMixture
+from contracts.measured.fitted_population import FittedPopulation, fit_population
 from contracts.measured.learning_curves import CurveFit, compare_families, fit_family
 from contracts.measured.measured_curve import MeasuredCurve
 from contracts.measured.measurements import Measurements
@@ -73,6 +74,7 @@ __all__ = [
     "ExponentialMixture",
     "ExponentialUtility",
     "FiniteTurnout",
+    "FittedPopulation",
     "FullInformation",
     "GeneralizationBound",
     "Infeasible",
@@ -115,6 +117,7 @@ __all__ = [
     "design_for_choice",
     "fit_curve",
     "fit_family",
+    "fit_population",
     "full_information",
     "full_informations",
     "generated_turnout",
