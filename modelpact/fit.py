@@ -96,7 +96,9 @@ def _sizes(text: str) -> list[float]:
     try:
         found = [float(word) for word in text.split(",") if word.strip()]
     except ValueError as error:
-        raise InvalidInput(f"at = {text!r:.60}: expected numbers separated by commas, such as 1000,10000") from error
+        raise InvalidInput(
+            f"at = {text!r:.60}: expected numbers separated by commas, such as 1000,10000"
+        ) from error
     for size in found:
         if not 0.0 < size < float("inf"):
             raise InvalidInput(f"at = {text!r:.60}: expected finite numbers > 0")
@@ -113,7 +115,8 @@ def _rows(posterior: CurvePosterior, sizes: list[float], level: float) -> list[d
     columns = (x, back(posterior.mean(x)), *ends, posterior.extrapolation(x))
     names = ("data", "mean", "low", "high", "extrapolation")
     return [
-        {name: float(value) for name, value in zip(names, row, strict=True)} for row in zip(*columns, strict=True)
+        {name: float(value) for name, value in zip(names, row, strict=True)}
+        for row in zip(*columns, strict=True)
     ]
 
 

@@ -51,6 +51,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+from contracts import checks
 from contracts.errors import InvalidInput
 from contracts.measured import learning_curves
 from contracts.measured.measured_curve import PROMISES, MeasuredCurve
@@ -169,13 +170,14 @@ def _measured(table: dict[str, Any], folder: Path) -> MeasuredCurve:
     except InvalidInput as error:
         raise InvalidInput(f"[accuracy] measurements: {error}") from error
     fit = table.get("fit", "posterior")
+    chance = checks.number("[accuracy] baseline", table.get("baseline", 0.0), low=0.0, high=1.0, open_high=True)
     if fit == "best":
         fit = learning_curves.compare_families(measurements)[0].family
     try:
         return MeasuredCurve(
             measurements=measurements,
             fit=fit,
-            chance=table.get("baseline", 0.0),
+            chance=chance,
             **{key: table[key] for key in ("promise", "level") if key in table},
         )
     except InvalidInput as error:

@@ -168,8 +168,11 @@ def _contract(stated: Stated, search: _Search, menu: _Menu, began: float) -> Con
         reached=reached,
         reason=(
             "shares of the trained model: "
-            + (f"{share:.4g} of its value for the dearest {menu.split} types, all of it for the others"
-               if menu.split else "all of it for everybody")
+            + (
+                f"{share:.4g} of its value for the dearest {menu.split} types, all of it for the others"
+                if menu.split
+                else "all of it for everybody"
+            )
             + f"; kept under {allowed:.3g} of the curves drawn; the best of menus of one and of two options looked at"
         ),
         provenance=Provenance(

@@ -35,7 +35,9 @@ def draw_curve(posterior: CurvePosterior, *, up_to: float | None = None, level: 
     axes.plot(x, posterior.mean(x), label="posterior mean")
     error = measured.standard_error
     bars = None if error is None else 1.96 * error
-    axes.errorbar(measured.data, measured.accuracy, yerr=bars, fmt="ko", markersize=3, label="measured (± 1.96 s.e.)")
+    axes.errorbar(
+        measured.data, measured.accuracy, yerr=bars, fmt="ko", markersize=3, label="measured (± 1.96 s.e.)"
+    )
     if posterior.baseline > 0.0:
         axes.axhline(posterior.baseline, color="0.5", linestyle=":", label="baseline")
     axes.set(xscale="log", xlabel="data", ylabel=measured.score if measured.score != "error" else "accuracy")

@@ -146,7 +146,9 @@ class CurvePosterior:
             f"at {x:g} data {mean:.3f} ({low:.3f} to {high:.3f})"
             for x, mean, low, high in zip(places, means, lows, highs, strict=True)
         ]
-        return f"{self.measurements.size} measurements from {first:g} to {last:g} data; accuracy {', '.join(said)}"
+        return (
+            f"{self.measurements.size} measurements from {first:g} to {last:g} data; accuracy {', '.join(said)}"
+        )
 
     __repr__ = __str__
 

@@ -219,7 +219,9 @@ class MeasuredCurve(AccuracyCurve):
             )
         stated = {key: value for key, value in table.items() if key not in ("digest", "notes")}
         if table["digest"] != digest(stated):
-            raise InvalidInput("digest: it is of other measurements or another promise: expected those agreed upon")
+            raise InvalidInput(
+                "digest: it is of other measurements or another promise: expected those agreed upon"
+            )
         measured = Measurements(
             data=table["data"], accuracy=table["accuracy"], standard_error=table.get("standard_error")
         )
@@ -250,7 +252,9 @@ def concave(data: np.ndarray, accuracy: np.ndarray, chance: float) -> Exponentia
     decades = np.log10(300.0 * x[-1] / x[0])
     rates = np.geomspace(1e-2 / x[-1], 3.0 / x[0], int(RATES_PER_DECADE * decades))
     weigh = 1.0 / (loss + PRECISE)
-    weights, _ = optimize.nnls(np.exp(-np.outer(x, rates)) * weigh[:, None], loss * weigh, maxiter=20 * rates.size)
+    weights, _ = optimize.nnls(
+        np.exp(-np.outer(x, rates)) * weigh[:, None], loss * weigh, maxiter=20 * rates.size
+    )
     if not weights.any():
         weights[-1] = 1e-9
     some = weights > 0.0

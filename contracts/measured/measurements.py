@@ -101,9 +101,7 @@ class Measurements:
         given = checks.reals(self.standard_error)
         missing = np.zeros(0, dtype=bool) if given is None else np.isnan(given) | (given == 0.0)
         filled = self.standard_error if given is None else np.where(missing, 0.5, given)
-        error = checks.array(
-            "standard_error", filled, low=0.0, high=1.0, open_low=True, length=self.data.size
-        )
+        error = checks.array("standard_error", filled, low=0.0, high=1.0, open_low=True, length=self.data.size)
         if missing.all():
             error = None
             note = "all standard errors are zero or missing: taken for unknown"

@@ -13,7 +13,18 @@ from contracts.errors import InvalidInput
 from contracts.measured.measurements import FEWEST_ROWS, Measurements
 from contracts.measured.scores import MAPS, NAMES, RANGES
 
-DATA = ("data", "train_size", "train_sizes", "size", "size_train", "n", "n_train", "samples", "tokens", "examples")
+DATA = (
+    "data",
+    "train_size",
+    "train_sizes",
+    "size",
+    "size_train",
+    "n",
+    "n_train",
+    "samples",
+    "tokens",
+    "examples",
+)
 ERRORS = ("standard_error", "std_err", "stderr", "std_error", "se", "sem", "s.e.")
 DEVIATIONS = ("test_score_std", "std", "sd", "std_test_score")
 SIGNS = ("(%)", "%", "in %", "percent")
@@ -48,7 +59,9 @@ def read_measurements(path: str | os.PathLike[str]) -> Measurements:
     score, percent = columns.pop("score"), columns.pop("percent")
     cells = {
         name: [
-            _cell(where, line, name, rows[0][index].strip(), row[index].strip() if index < len(row) else "", comma)
+            _cell(
+                where, line, name, rows[0][index].strip(), row[index].strip() if index < len(row) else "", comma
+            )
             for line, row in zip(lines[1:], rows[1:], strict=True)
         ]
         for name, index in columns.items()
@@ -60,7 +73,9 @@ def read_measurements(path: str | os.PathLike[str]) -> Measurements:
         notes.append("read as percent")
     _check_values(where, lines[1:], rows[0][columns["value"]].strip(), score, table)
     if "deviation" in table:
-        notes.append("standard deviations over splits stand for standard errors: rather too large than too small")
+        notes.append(
+            "standard deviations over splits stand for standard errors: rather too large than too small"
+        )
         table["error"] = table.pop("deviation")
     lines, table, more = _merged(where, lines[1:], table)
     made = _measurements(where, score, table, [*notes, *more])
@@ -132,7 +147,9 @@ def _cell(where: str, line: int, kind: str, column: str, text: str, comma: bool)
         value = float(words.replace(",", ".") if comma else words)
     except ValueError as error:
         hint = " (decimal commas need semicolons between columns)" if "," in words else ""
-        raise InvalidInput(f"{where}, row {line}, column {column!r}: {text!r}: expected {accepted}{hint}") from error
+        raise InvalidInput(
+            f"{where}, row {line}, column {column!r}: {text!r}: expected {accepted}{hint}"
+        ) from error
     if kind in ("error", "deviation") and not 0.0 <= value < math.inf:
         raise InvalidInput(f"{where}, row {line}, column {column!r}: {text}: expected a finite number >= 0")
     return value, sign

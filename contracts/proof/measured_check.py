@@ -136,9 +136,13 @@ def drawn_utilities(form: StandardForm, menu: Menu, worlds: list[Expected], curv
         curves: data -> accuracies, one curve a row.
     """
     # Curves speak of the problem's own curve; a scenario with another curve has that one for certain.
-    parts = [_of_world(form, world, menu, found, curves) for world, found in zip(form.worlds, worlds, strict=True)]
+    parts = [
+        _of_world(form, world, menu, found, curves) for world, found in zip(form.worlds, worlds, strict=True)
+    ]
     weight = [world.weight for world in form.worlds]
-    return Drawn(*(sum(w * one for w, one in zip(weight, column, strict=True)) for column in zip(*parts, strict=True)))
+    return Drawn(
+        *(sum(w * one for w, one in zip(weight, column, strict=True)) for column in zip(*parts, strict=True))
+    )
 
 
 def values_of(form: StandardForm, world: World, curves: Any) -> Any:
@@ -155,7 +159,9 @@ def values_of(form: StandardForm, world: World, curves: Any) -> Any:
 def _of_world(form: StandardForm, world: World, menu: Menu, found: Expected, curves: Any) -> tuple:
     value = values_of(form, world, curves)
     data, share = menu.data, shares(menu, found)
-    received = np.stack([share[i] * expected_values(value, law_of(found.crowd, data, i)) for i in range(data.size)], axis=1)
+    received = np.stack(
+        [share[i] * expected_values(value, law_of(found.crowd, data, i)) for i in range(data.size)], axis=1
+    )
     paid = (form.problem.population.costs * menu.raw + menu.joining) / form.relative
     together = received - paid
     outside = menu.outside / form.relative

@@ -136,17 +136,21 @@ def test_irregularities_are_reported_with_their_significance():
 
 BAD_FILES = {
     "": "empty",
-    "data,acc\n1,2\n": "no column 'accuracy'",
+    "data,sizes,acts\n1,2,3\n": "no column 'accuracy'",
     "data,accuracy\n10,0.5\n20,x\n30,0.7\n": "row 3, column 'accuracy': 'x'",
     "data,accuracy\n10,0.5\n20\n30,0.7\n": "row 3, column 'accuracy': ''",
     "data,accuracy\n10,0.5\n20,nan\n30,0.7\n": "row 3, column 'accuracy': nan: expected a number in [0, 1]",
     "data,accuracy\n10,0.5\n20,60\n30,0.7\n": "row 3, column 'accuracy': 60",
-    "data,accuracy\n10,0.5\n10,0.6\n30,0.7\n": "row 3, column 'data': 10 follows 10",
     "data,accuracy\n10,0.5\n\n5,0.6\n30,0.7\n": "row 4, column 'data': 5 follows 10",
     "data,accuracy\n-1,0.5\n5,0.6\n30,0.7\n": "row 2, column 'data': -1",
-    "data,accuracy\n1,0.5\n5,0.6\n": "2 rows of measurements: expected at least 3",
+    "data,accuracy\n1,0.5\n": "1 rows of measurements: expected at least 2",
+    "data,accuracy\n1,0.5\n1,0.6\n": "1 different amounts of data: expected at least 2",
+    "data,accuracy\n1,0.5\ninf,0.6\n": "row 3, column 'data': inf: expected a finite number > 0",
+    "data,accuracy\n1,50\n2,60\n": "(percent? name the column 'accuracy (%)')",
     "data,accuracy\n": "0 rows",
-    "data,accuracy,standard_error\n1,.5,0\n5,.6,.1\n9,.7,.1\n": "row 2, column 'standard_error': 0",
+    "data,accuracy,standard_error\n1,.5,2\n5,.6,.1\n9,.7,.1\n": "row 2, column 'error': 2: expected at most 1",
+    "data,accuracy,standard_error\n1,.5,-1\n5,.6,.1\n": "row 2, column 'standard_error': -1",
+    "data,accuracy\n1,.2\n2,.15\n4,.1\n8,.05\n": "if these are error rates, name the column 'error'",
     "data,accuracy,data\n1,.5,0\n5,.6,.1\n9,.7,.1\n": "'data' occurs twice",
 }
 
@@ -182,7 +186,7 @@ def test_files_may_have_other_columns_blank_lines_and_a_byte_order_mark(tmp_path
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"data": [1, 2], "accuracy": [0.1, 0.2]}, "2 measurements: expected at least 3"),
+        ({"data": [1], "accuracy": [0.1]}, "1 measurements: expected at least 2"),
         ({"data": [1, 3, 2], "accuracy": [0.1, 0.2, 0.3]}, "data[2] = 2: expected more than data[1] = 3"),
         ({"data": [1, 2, 3], "accuracy": [0.1, 0.2, 1.3]}, "accuracy[2] = 1.3"),
         ({"data": [1, 2, 3], "accuracy": [0.1, 0.2]}, "accuracy has length 2: expected 3"),
