@@ -113,6 +113,11 @@ class MeasuredCurve(AccuracyCurve):
         x = self.posterior.sizes
         return concave(x, self.posterior.mean(x), self.chance)
 
+    @property
+    def usual(self) -> AccuracyCurve:
+        """The curve that is used on average."""
+        return self.middle
+
     @cached_property
     def possible(self) -> CurveDraws | None:
         """Curves drawn from the posterior; None where a family's curve is taken for the true one."""

@@ -146,8 +146,8 @@ def _around(mean: np.ndarray, precision: np.ndarray, baseline: float, number: in
     """Evenly spaced points of [baseline, 1] where a normal density is not negligible beside its most there."""
     root = np.sqrt(np.maximum(precision, 1e-12))
     mode = np.clip(mean, baseline, 1.0)
-    outside = np.abs(mean - mode) * root
-    reach = (np.sqrt(outside**2 + REACH) - outside) / root
+    outside = np.minimum(np.abs(mean - mode) * root, 1e100)
+    reach = REACH / (np.hypot(outside, np.sqrt(REACH)) + outside) / root
     low, high = np.maximum(mode - reach, baseline), np.minimum(mode + reach, 1.0)
     return low[..., None] + (high - low)[..., None] * (np.arange(number) + 0.5) / number
 

@@ -125,7 +125,8 @@ class Predictor:
                 jitter = ROUNDING * max(float(np.diag(covariance).max()), 1e-12) * np.eye(at.size)
                 value[size == k] += noise[size == k] @ np.linalg.cholesky(covariance + jitter).T
         value = self._surprised(np.clip(value, self.baseline, 1.0), at, seed)[:, :-1]
-        return np.array([optimize.isotonic_regression(row).x for row in value])
+        rising = np.array([optimize.isotonic_regression(row).x for row in value])
+        return np.clip(rising, self.baseline, 1.0)
 
 
 def truncated(grid: PosteriorGrid, chosen: np.ndarray, share: np.ndarray) -> np.ndarray:

@@ -63,6 +63,11 @@ class AccuracyCurve:
         return self.region is None
 
     @property
+    def usual(self) -> AccuracyCurve:
+        """The curve that stands for it where one is enough: itself."""
+        return self
+
+    @property
     def evidence(self) -> Evidence | None:
         """What measurements say for and against it; None where it is stated without any."""
         return None

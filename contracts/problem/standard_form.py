@@ -212,7 +212,7 @@ def _world(problem: Problem, scenario: Scenario, unit: float, costs: np.ndarray,
             participants=alone if one else max(stated.most_participants, 2),
             names=stated.names,
         ),
-        accuracy=curve,
+        accuracy=curve.usual,
         valuation=dataclasses.replace(problem.valuation, scale=unit),  # type: ignore[type-var]
         belief=problem.belief,
         maximise=problem.maximise,

@@ -268,7 +268,7 @@ def test_other_scores_become_numbers_that_rise(tmp_path, column, values, accurac
 
 BAD = {
     "baseline = 0.8: expected less than the best measurement, 0.78": {"baseline": 0.8},
-    "baseline = 1: expected a number in [0, 1)": {"baseline": 1.0},
+    "baseline = 1.0: expected a number in [0, 1)": {"baseline": 1.0},
     "measurements = [1, 2]: expected Measurements": {"measurements": [1, 2]},
 }
 
