@@ -19,6 +19,7 @@ from contracts.measured.measured_curve import MeasuredCurve
 from contracts.measured.measurements import Measurements
 from contracts.measured.measurements_file import read_measurements
 from contracts.measured.next_measurement import NextMeasurement, next_measurement
+from contracts.measured.profile import overdispersion, profile_interval
 from contracts.measured.uncertain_curve import UncertainCurve
 from contracts.problem import Problem
 from contracts.problem.accuracy import (
@@ -122,6 +123,8 @@ __all__ = [
     "full_informations",
     "generated_turnout",
     "next_measurement",
+    "overdispersion",
+    "profile_interval",
     "read_measurements",
     "register",
     "reservation",

@@ -121,14 +121,14 @@ def _rows(posterior: CurvePosterior, sizes: list[float], level: float) -> list[d
 
 
 def _families(posterior: CurvePosterior, sizes: list[float]) -> list[dict[str, Any]]:
-    from contracts import compare_families
+    from contracts import compare_families, overdispersion
 
     found = []
     for one in compare_families(posterior.measurements):
         fitted = np.asarray(one.curve(np.array(sizes)))
         found.append(
             {"family": one.family, "aicc": one.aicc, "p_value": one.p_value, "at_bound": one.at_bound}
-            | {"accuracy": fitted}
+            | {"overdispersion": overdispersion(one), "accuracy": fitted}
         )
     return found
 
