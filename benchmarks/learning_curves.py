@@ -1,12 +1,13 @@
 """How often intervals of learning curves cover what came later, and what contracts on pilots are worth.
 
     python benchmarks/learning_curves.py                        # forty curves that the repository holds
-    python benchmarks/learning_curves.py --lcdb FOLDER          # held-out curves of LCDB 1.0: even OpenML numbers
-    python benchmarks/learning_curves.py --contracts 30         # contracts designed on the first third, judged by all
+    python benchmarks/learning_curves.py --lcdb FOLDER          # held-out curves of LCDB 1.0: even OpenML
+    numbers python benchmarks/learning_curves.py --contracts 30         # contracts designed on the first third,
+    judged by all
 
-FOLDER holds `database-accuracy.csv` of the package `lcdb` 0.1.0 (MIT licence; `pip download --no-deps lcdb==0.1.0`
-and unpack). The priors were learned from curves of odd OpenML numbers alone, of LCDB 1.1 and 1.0; the forty curves
-of the repository are odd, too, and prove nothing about coverage. Results: `results/learning_curves.csv`.
+FOLDER holds `database-accuracy.csv` of the package `lcdb` 0.1.0 (MIT licence; `pip download --no-deps
+lcdb==0.1.0` and unpack). The priors were learned from curves of odd OpenML numbers alone, of LCDB 1.1 and 1.0; the
+forty curves of the repository are odd, too, and prove nothing about coverage. Results: `results/learning_curves.csv`.
 """
 
 from __future__ import annotations
@@ -104,7 +105,7 @@ def power_law(curve: Curve, pilot: Measurements, level: float) -> tuple[float, f
     return mean, mean - z * wide, min(mean + z * wide, 1.0)
 
 
-def last_value(curve: Curve, pilot: Measurements, level: float) -> tuple[float, float, float]:
+def last_value(_: Curve, pilot: Measurements, level: float) -> tuple[float, float, float]:
     """The last accuracy of the pilot with its standard error."""
     z = stats.norm.ppf(0.5 + 0.5 * level) * pilot.standard_error[-1]
     last = float(pilot.accuracy[-1])
@@ -186,7 +187,9 @@ def contracts(curves: list[Curve], source: str, number: int) -> Iterator[dict[st
             "failed": refused,
             "coverage": round(kept / max(designed, 1), 4),
             "mean_gain": round(float(np.mean(gains)) if gains else 0.0, 5),
-            "gain_standard_error": round(float(np.std(gains) / np.sqrt(max(len(gains), 1))) if gains else 0.0, 5),
+            "gain_standard_error": round(
+                float(np.std(gains) / np.sqrt(max(len(gains), 1))) if gains else 0.0, 5
+            ),
             "milliseconds": round(1e3 * (time.perf_counter() - began) / len(chosen), 1),
         }
 
@@ -213,7 +216,7 @@ def _stated(curve: Curve, promise: str, random: np.random.Generator) -> tuple[Pr
 def _judged(contract: Any, truth: Any) -> np.ndarray:
     """What each type gains over training alone with the amount best on average, on the true curve."""
     problem, m = contract.problem, contract.contribution
-    costs, p, n = problem.population.costs, problem.population.probabilities, problem.population.size
+    costs, p, n = problem.population.costs, problem.population.probabilities, problem.population.participants
     random = np.random.default_rng(0)
     others = random.multinomial(n - 1, p, size=2000) @ m
     middle = problem.accuracy.middle
@@ -246,10 +249,24 @@ def main() -> None:
     revision = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"], cwd=HERE, capture_output=True, text=True, check=False
     ).stdout.strip()
-    fields = (
-        "source what measured method level curves failed coverage median_width interval_score mean_error"
-        " mean_gain gain_standard_error milliseconds revision machine"
-    ).split()
+    fields = [
+        "source",
+        "what",
+        "measured",
+        "method",
+        "level",
+        "curves",
+        "failed",
+        "coverage",
+        "median_width",
+        "interval_score",
+        "mean_error",
+        "mean_gain",
+        "gain_standard_error",
+        "milliseconds",
+        "revision",
+        "machine",
+    ]
     new = not chosen.output.exists()
     with chosen.output.open("a", newline="") as stream:
         writer = csv.DictWriter(stream, fields)

@@ -34,8 +34,8 @@ def fit(
     Parameters
     ----------
     curve
-        CSV file with the amounts of data and the accuracies measured there (or errors, losses, AUC, R²), best with
-        standard errors.
+        CSV file with the amounts of data and the accuracies measured there (or errors, losses, AUC, R²), best
+        with standard errors.
     at
         Sizes that matter, separated by commas, such as 10000,100000.
     level

@@ -20,7 +20,7 @@ optimum = 0.95
 coefficient = 2.0
 exponent = 0.5
 baseline = 0.5                      # optional: what everybody has without data
-# family = "measured"               # measurements = "curve.csv"; optional: fit = "posterior", promise = "average"
+# or: family = "measured", measurements = "curve.csv"; optional: fit = "posterior", promise = "average", level
 [valuation]
 family = "linear"
 scale = 100.0                       # or a list, one number per type

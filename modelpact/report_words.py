@@ -125,8 +125,8 @@ def _measured(curve: Any, top: str) -> str:
     measured = curve.measurements
     first, last = measured.data[[0, -1]]
     return (
-        f"it was measured {measured.size} times, between {amount(first)} and {amount(last)} data, and approaches {top};"
-        f" promises are made {PROMISED[curve.promise]}"
+        f"it was measured {measured.size} times, between {amount(first)} and {amount(last)} data, and approaches"
+        f" {top}; promises are made {PROMISED[curve.promise]}"
     )
 
 

@@ -19,8 +19,7 @@ from contracts.contract.proof_data import proof_from_data, proof_to_data
 from contracts.contract.provenance import Provenance
 from contracts.errors import InvalidInput
 from contracts.json_text import read_json, write_json
-from contracts.measured.measured_curve import MeasuredCurve
-from contracts.measured.uncertain_curve import UncertainCurve
+from contracts.measured import measured_curve  # noqa: F401 - says how measured curves are read
 from contracts.problem import Problem
 from contracts.problem.data import problem_from_data, problem_to_data
 from contracts.problem.data_tables import brief, known, table_of
@@ -77,7 +76,7 @@ def decode(text: str) -> dict[str, Any]:
     first = schema == FIRST_SCHEMA
     known("", document, (), (*COMMON, "certificate", *(PROOFS if first else ("reached", "proof"))))
     stated = _table(document, "problem")
-    problem = problem_from_data(stated, _not_known(stated))
+    problem = problem_from_data(stated)
     vectors: dict[str, Any] = {
         name: checks.array(name, _get(document, name), length=problem.population.types) for name in VECTORS
     }
@@ -191,16 +190,3 @@ def _provenance(table: dict[str, Any]) -> Provenance:
             raise InvalidInput(f"provenance.{field.name} = {brief(value)}: expected a {field.type}")
         values[field.name] = kind(value)
     return Provenance(**values)
-
-
-def _not_known(problem: dict[str, Any]) -> UncertainCurve | MeasuredCurve | None:
-    """A curve that is recomputed from its measurements, which problems do not read themselves."""
-    table = problem.get("accuracy")
-    classes = {cls.family: cls for cls in (UncertainCurve, MeasuredCurve)}
-    if not isinstance(table, dict) or table.get("family") not in classes:
-        return None
-    stated = {key: value for key, value in table.items() if key != "baseline"}
-    try:
-        return classes[table["family"]].from_parameters(stated)
-    except InvalidInput as error:
-        raise InvalidInput(f"[accuracy] {error}") from error

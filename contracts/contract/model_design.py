@@ -1,9 +1,9 @@
 """Designing shares of the model itself: promises that move with the curve, and hold under most curves.
 
-What a type receives is a share of the trained model's value, whatever that will be. For given contributions every
-curve drawn from the posterior allows an interval of shares; the share is taken that the most curves allow, so that
-the search is over contributions alone: of menus with one option (the whole model for all) and with two (the dearest
-types give less and receive a share), on a grid that is refined around its best.
+What a type receives is a share of the trained model's value, whatever that will be. For given contributions
+every curve drawn from the posterior allows an interval of shares; the share is taken that the most curves allow,
+so that the search is over contributions alone: of menus with one option (the whole model for all) and with two
+(the dearest types give less and receive a share), on a grid that is refined around its best.
 
 Source: ours.
 """
@@ -144,8 +144,8 @@ def design_model(stated: Stated) -> Contract:
         level = stated.form.problem.accuracy.level  # type: ignore[attr-defined]
         raise Infeasible(
             f"no share of the model keeps its promises under {level:g} of the curves that the measurements leave"
-            f" possible (at best under {max(most for _, most in found):.2g}): expected more measurements, best at"
-            " larger sizes, a lower level, or promise = 'average'"
+            f" possible (at best under {max(most for _, most in found):.2g}): expected more measurements, best"
+            " at larger sizes, a lower level, or promise = 'average'"
         )
     return _contract(stated, search, max(menus, key=lambda menu: menu.target), began)
 
@@ -173,7 +173,8 @@ def _contract(stated: Stated, search: _Search, menu: _Menu, began: float) -> Con
                 if menu.split
                 else "all of it for everybody"
             )
-            + f"; kept under {allowed:.3g} of the curves drawn; the best of menus of one and of two options looked at"
+            + f"; kept under {allowed:.3g} of the curves drawn; the best of menus of one and of two options"
+            " looked at"
         ),
         provenance=Provenance(
             solver="draw by draw",

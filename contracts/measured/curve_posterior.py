@@ -32,9 +32,10 @@ MOST = 1e12  # times the last size: curves are constant beyond
 class CurvePosterior:
     """A posterior over learning curves.
 
-    Shapes are power laws and Weibull curves with a smooth deviation that grows beyond the measurements, weighed by
-    what real curves look like (`curve_prior.toml`: tabular classifiers, 16 to about 100,000 data; of other tasks the
-    intervals are an analogy). One curve in ten is expected to do beyond the measurements what no shape foretells.
+    Shapes are power laws and Weibull curves with a smooth deviation that grows beyond the measurements, weighed
+    by what real curves look like (`curve_prior.toml`: tabular classifiers, 16 to about 100,000 data; of other
+    tasks the intervals are an analogy). One curve in ten is expected to do beyond the measurements what no shape
+    foretells.
 
     Args:
         measurements: what was measured.
@@ -50,7 +51,8 @@ class CurvePosterior:
     def __post_init__(self) -> None:
         if not isinstance(self.measurements, Measurements):
             raise InvalidInput(
-                f"measurements = {checks.brief(self.measurements)}: expected Measurements(data=..., accuracy=...)"
+                f"measurements = {checks.brief(self.measurements)}: expected Measurements(data=...,"
+                " accuracy=...)"
             )
         baseline = checks.number("baseline", self.baseline, low=0.0, high=1.0, open_high=True)
         best = float(self.measurements.accuracy.max())
@@ -113,8 +115,8 @@ class CurvePosterior:
         Args:
             number: how many, from 1 to 10,000.
             seed: of the draws.
-            data: rising sizes at which they are kept, > 0; by default from a hundredth of the first measured to a
-                million times the last.
+            data: rising sizes at which they are kept, > 0; by default from a hundredth of the first measured to
+                a million times the last.
         """
         number = checks.integer("number", number, low=1, high=10_000)
         seed = checks.integer("seed", seed)
@@ -190,8 +192,8 @@ def fit_curve(measurements: Measurements, *, baseline: float = 0.0) -> CurvePost
     """What measurements say of the whole learning curve; nothing that can fail to converge.
 
     Args:
-        measurements: two or more; a plateau, a decline or two points get an answer that says how little is known.
-        baseline: the accuracy that everybody has without data, in [0, 1).
+        measurements: two or more; a plateau, a decline or two points get an answer that says how little is
+        known. baseline: the accuracy that everybody has without data, in [0, 1).
 
     Returns:
         The posterior over curves. For one formula and its parameters see `fit_family`.

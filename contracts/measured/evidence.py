@@ -1,4 +1,4 @@
-"""What measurements say for and against the curve that a contract stands on, in words that follow the evidence."""
+"""What measurements say for and against the curve that a contract stands on."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Evidence:
 
     @property
     def p_value(self) -> float:
-        """Probability of so large a chi-square if the curve is right and not fitted (which favours the curve)."""
+        """Probability of so large a chi-square if the curve is right and not fitted: in the curve's favour."""
         return float(stats.chi2.sf(self.chi_square, self.measurements.size))
 
     @cached_property
@@ -70,15 +70,15 @@ class Evidence:
         measured = self.measurements
         first, last = measured.data[[0, -1]]
         found = [
-            f"the learning curve is {self.name}, from {measured.size} measurements between {first:g} and {last:g}"
-            f" data with accuracies {measured.accuracy.min():.4g} to {measured.accuracy.max():.4g}"
+            f"the learning curve is {self.name}, from {measured.size} measurements between {first:g} and"
+            f" {last:g} data with accuracies {measured.accuracy.min():.4g} to {measured.accuracy.max():.4g}"
         ]
         if measured.standard_error is None:
             found.append("the measurements have no standard errors: a misfit cannot be told from noise")
         else:
             found.append(
-                f"the curve used misses the measurements by chi² {self.chi_square:.1f} on {measured.size}, at worst"
-                f" by {np.abs(self.deviations).max():.1f} standard errors"
+                f"the curve used misses the measurements by chi² {self.chi_square:.1f} on {measured.size}, at"
+                f" worst by {np.abs(self.deviations).max():.1f} standard errors"
             )
         return (*found, *measured.notes)
 

@@ -1,9 +1,9 @@
 r"""Probabilities and costs from observations: who signed up, who said what, who bid how much.
 
-Counts n_i of types have the posterior Dirichlet(n_i + 1/2) (Jeffreys' prior). The population has its mean; the doubt
-is the radius of total variation within which the true probabilities lie with a stated confidence, so that promises
-are kept for all of them. Bids without types are divided into types of about equal counts, each of which has the cost
-of its dearest member: what is worth while for it is worth while for all of them.
+Counts n_i of types have the posterior Dirichlet(n_i + 1/2) (Jeffreys' prior). The population has its mean; the
+doubt is the radius of total variation within which the true probabilities lie with a stated confidence, so that
+promises are kept for all of them. Bids without types are divided into types of about equal counts, each of
+which has the cost of its dearest member: what is worth while for it is worth while for all of them.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ class FittedPopulation:
         counts: observations of each type, shape (types,).
         level: with which probability the true probabilities lie within the doubt.
         low, high: interval of each probability at that level, one by one, shape (types,).
-        cost_error: standard errors of the costs, shape (types,); zero where a cost is stated, NaN where it rests on
+        cost_error: standard errors of the costs, shape (types,); zero where a cost is stated, NaN where it
+        rests on
             one observation.
     """
 
@@ -59,8 +60,8 @@ class FittedPopulation:
         ]
         total = int(self.counts.sum())
         rows.append(
-            f"{total} observations: the true probabilities lie within total variation {self.doubt.radius:.3g} with"
-            f" probability {self.level:g}"
+            f"{total} observations: the true probabilities lie within total variation {self.doubt.radius:.3g}"
+            f" with probability {self.level:g}"
         )
         return "\n".join(rows)
 

@@ -1,12 +1,13 @@
 r"""A learning curve known by its measurements, and three promises that one can make on it.
 
-- **average**: participants share the posterior; what is promised holds on average over curves. Since nobody learns
-  the curve before data are collected, the posterior mean is *the* curve (for a valuation that is not linear the
-  curve of the same expected value), and the certificate says with which probability each type does worse than alone.
+- **average**: participants share the posterior; what is promised holds on average over curves. Since nobody
+  learns the curve before data are collected, the posterior mean is *the* curve (for a valuation that is not linear the
+  curve of the same expected value), and the certificate says with which probability each type does worse than
+  alone.
 - **model**: what is promised is a share of the model's value, which moves with the curve; nobody does worse than
   alone, nor envies anybody, under the curves of a set of posterior mass `level`.
-- **value**: a fixed expected value whatever the curve: what the lowest curves give, and no less than anybody could
-  have alone under the highest.
+- **value**: a fixed expected value whatever the curve: what the lowest curves give, and no less than anybody
+  could have alone under the highest.
 
 Source: ours.
 """
@@ -32,6 +33,7 @@ from contracts.measured.learning_curves import FAMILIES, CurveFit, fit_family
 from contracts.measured.measurements import Measurements
 from contracts.measured.uncertain_curve import UncertainCurve
 from contracts.problem.curve import AccuracyCurve
+from contracts.problem.data import RECOMPUTED
 from contracts.problem.valuation import Valuation
 from contracts.pytrees import register
 from contracts.records import Keyed, frozen, identity
@@ -232,6 +234,9 @@ class MeasuredCurve(AccuracyCurve):
         )
         words = {key: table[key] for key in ("fit", "promise", "level", "chance")}
         return cls(measurements=measured, **words)
+
+
+RECOMPUTED[MeasuredCurve.family] = MeasuredCurve.from_parameters
 
 
 def digest(stated: dict[str, Any]) -> str:

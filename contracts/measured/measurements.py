@@ -64,8 +64,8 @@ class Measurements:
     Args:
         data: amounts of data, strictly increasing, > 0, shape (measurements,), at least two.
         accuracy: mean accuracies measured there, in [0, 1], same shape.
-        standard_error: standard errors of those means, in [0, 1], same shape; None when unknown. Where one is zero
-            or missing (NaN), the largest of the others stands for it.
+        standard_error: standard errors of those means, in [0, 1], same shape; None when unknown. Where one is
+            zero or missing (NaN), the largest of the others stands for it.
         score: what was measured, where `accuracy` is made of another score (`contracts.measured.scores`).
         notes: what a reader should know of how they came about.
 

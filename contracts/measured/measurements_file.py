@@ -34,10 +34,11 @@ LARGEST_FILE = 10_000_000
 def read_measurements(path: str | os.PathLike[str]) -> Measurements:
     """Read a CSV file of measured scores by amounts of data.
 
-    Columns are found by name: `data` (or `train_size`, `tokens`, ...), `accuracy` (or `error`, `loss`, `perplexity`,
-    `auc`, `r2`, ...; see `contracts.measured.scores`) and, optionally, `standard_error` (or `std_err`, `sem`, ...).
-    Two columns of other names are the data and the accuracy. Semicolons with decimal commas, tabs, percent and
-    several rows of one size (replicates, whose mean and standard error are taken) are understood.
+    Columns are found by name: `data` (or `train_size`, `tokens`, ...), `accuracy` (or `error`, `loss`,
+    `perplexity`, `auc`, `r2`, ...; see `contracts.measured.scores`) and, optionally, `standard_error` (or
+    `std_err`, `sem`, ...). Two columns of other names are the data and the accuracy. Semicolons with decimal
+    commas, tabs, percent and several rows of one size (replicates, whose mean and standard error are taken) are
+    understood.
 
     Args:
         path: the file, UTF-8, its first line naming the columns (others are left aside).

@@ -38,17 +38,17 @@ class NextMeasurement:
 
     @property
     def best(self) -> int:
-        """Index of the size that narrows most; of those within a hundredth of it the smallest, as the cheapest."""
+        """Index of the size that narrows most; of those within a hundredth of it the smallest."""
         return int(np.flatnonzero(self.expected_width <= 1.01 * self.expected_width.min())[0])
 
     def __str__(self) -> str:
         k = self.best
         less = 1.0 - self.expected_width[k] / self.width if self.width > 0.0 else 0.0
         if less < 0.02:
-            return f"one more measurement of the same precision would hardly narrow the interval at {self.at:g} data"
+            return f"one more measurement as precise would hardly narrow the interval at {self.at:g} data"
         return (
-            f"one more measurement at {self.data[k]:g} data (standard error {self.standard_error:.2g}) narrows the"
-            f" interval at {self.at:g} data by {less:.0%} on average, from {self.width:.3g} to"
+            f"one more measurement at {self.data[k]:g} data (standard error {self.standard_error:.2g}) narrows"
+            f" the interval at {self.at:g} data by {less:.0%} on average, from {self.width:.3g} to"
             f" {self.expected_width[k]:.3g}"
         )
 
@@ -58,12 +58,14 @@ def next_measurement(
 ) -> NextMeasurement:
     """How much narrower the interval at one size becomes by a measurement at others.
 
-    Results are drawn from the posterior, and curves drawn from it weighed by how well they agree with each result.
+    Results are drawn from the posterior, and curves drawn from it weighed by how well they agree with each
+    result.
 
     Args:
         posterior: what is known now.
         at: the size that matters, > 0.
-        data: sizes at which one more measurement may be made, > 0; by default half to 32 times the largest measured,
+        data: sizes at which one more measurement may be made, > 0; by default half to 32 times the largest
+        measured,
             as far as `at`.
         level: of the interval, in (0, 1).
 

@@ -1,4 +1,5 @@
-r"""The posterior over learning curves, by integration on a grid: no optimiser, nothing that can fail to converge.
+r"""The posterior over learning curves, by integration on a grid: no optimiser, nothing that can fail to
+converge.
 
 Measurements y_k at x_k with standard errors s_k:
 

@@ -81,7 +81,7 @@ class Predictor:
         return self._surprised(value, at, 1)[:, :-1] if surprises else value[:, :-1]
 
     def _surprised(self, value: np.ndarray, at: np.ndarray, seed: int) -> np.ndarray:
-        """Some of the curves (rows) with what no shape foretells beyond the last size, which is in the last column."""
+        """Some of the curves (rows) with what no shape foretells beyond the last size (in the last column)."""
         number = round(curve_prior.surprise() * len(value))
         random = np.random.default_rng([seed, 2])
         rows = np.floor((np.arange(number) + random.uniform()) * len(value) / max(number, 1)).astype(int)

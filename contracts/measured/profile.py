@@ -1,11 +1,12 @@
 """Intervals of a fitted family by profile likelihood: right at bounds too, where standard errors say nothing.
 
-An accuracy is within the interval if some curve of the family has it at that size and fits the measurements not much
-worse than the best one: chi-square rises by at most its quantile, times the overdispersion where the measurements
-scatter more than their standard errors say (or errors are unknown: then by the F distribution).
+An accuracy is within the interval if some curve of the family has it at that size and fits the measurements not
+much worse than the best one: chi-square rises by at most its quantile, times the overdispersion where the
+measurements scatter more than their standard errors say (or errors are unknown: then by the F distribution).
 
-Source: D. J. Venzon and S. H. Moolgavkar, "A method for computing profile-likelihood-based confidence intervals",
-J. R. Stat. Soc. C 1988; overdispersion: P. McCullagh and J. Nelder, "Generalized linear models", 1989, 4.5.
+Source: D. J. Venzon and S. H. Moolgavkar, "A method for computing profile-likelihood-based confidence
+intervals", J. R. Stat. Soc. C 1988; overdispersion: P. McCullagh and J. Nelder, "Generalized linear models",
+1989, 4.5.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ PRECISION = 1e-4  # of an end, in accuracy
 
 
 def overdispersion(fit: CurveFit) -> float:
-    """By how much measurements scatter more than their standard errors say, as a factor of variances, at least 1.
+    """By how much measurements scatter more than their standard errors say, as a factor of variances, at least
+    1.
 
     Where no standard errors are known it is their variance.
     """

@@ -7,8 +7,8 @@
 | cross-entropy (nats) | exp(-loss): the geometric mean of what the truth was given | 1 / classes |
 | perplexity | 1 / perplexity | 1 / classes |
 
-Standard errors go through the slope of the map (delta method). A valuation then speaks of the mapped score: a loss
-that matters by itself is `valuation(score)` with `score = exp(-loss)`.
+Standard errors go through the slope of the map (delta method). A valuation then speaks of the mapped score: a
+loss that matters by itself is `valuation(score)` with `score = exp(-loss)`.
 """
 
 from __future__ import annotations

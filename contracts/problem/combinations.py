@@ -108,9 +108,7 @@ TABLE: tuple[Refused, ...] = (
         "the promise of a model",
         "capacities or shading",
         SHARES,
-        lambda p: (
-            _promises_model(p) and (p.population.capacities is not None or p.population.shading > 0.0)
-        ),
+        lambda p: _promises_model(p) and (p.population.capacities is not None or p.population.shading > 0.0),
     ),
     Refused(
         "the promise of a model",

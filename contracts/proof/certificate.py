@@ -39,7 +39,8 @@ class Certificate:
         violations: sentences that name the constraint, who, and by how much; empty if `holds`.
         tolerance: what was tolerated, in units of value.
         about: what the certificate is about, in sentences for those who rely on it.
-        caution: why what holds on the curve need not hold in the world: measurements that reject the curve, or lie
+        caution: why what holds on the curve need not hold in the world: measurements that reject the curve, or
+        lie
             far from what the contract needs; "" if there is no such reason.
         extended: further numbers by name; each says in its own words what must hold.
     """
@@ -66,7 +67,9 @@ class Certificate:
         """Both statements, in one line."""
         if not self.holds:
             return "DOES NOT HOLD"
-        holds = f"every promise holds on the curve, BUT {self.caution}" if self.caution else "every promise holds"
+        holds = (
+            f"every promise holds on the curve, BUT {self.caution}" if self.caution else "every promise holds"
+        )
         if self.optimal and self.gap is not None:
             return f"{holds}; no contract is better by more than {self.gap:.3g}"
         return f"{holds}; optimality not proved: {self.missing}"

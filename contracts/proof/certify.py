@@ -19,9 +19,9 @@ from contracts.proof.doubt_check import doubted
 from contracts.proof.evidence import Proof
 from contracts.proof.expectations import Expected, mean_of, worlds_expected
 from contracts.proof.general_proof import at_member, general_gaps
+from contracts.proof.measured_check import measured_check
 from contracts.proof.mixture_check import Exponentials
 from contracts.proof.outside_options import may_stay_out, outside_utilities
-from contracts.proof.measured_check import measured_check
 from contracts.proof.plain_proof import Bounded, Given, plain_gaps
 from contracts.proof.promises import Menu
 from contracts.proof.reached import outcomes_of, reached_by, unit_of

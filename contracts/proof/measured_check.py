@@ -1,8 +1,8 @@
 """Promises on a curve that is known by measurements: draw by draw, and what the measurements say of it.
 
-Curves are drawn anew from the posterior, which is recomputed from the measurements. A share of the trained model's
-value is what each type receives: its promised value over the model's expected one. Nobody learns the curve before
-data are collected: who trains alone takes the amount that is best on average.
+Curves are drawn anew from the posterior, which is recomputed from the measurements. A share of the trained
+model's value is what each type receives: its promised value over the model's expected one. Nobody learns the
+curve before data are collected: who trains alone takes the amount that is best on average.
 """
 
 from __future__ import annotations
@@ -88,9 +88,9 @@ def _on_average(form: StandardForm, menu: Menu, worlds: list[Expected]) -> tuple
         if not menu.stays[i]
     }
     said = [
-        "promises are kept on average over the curves that the measurements leave possible, not under each of them;"
-        f" paid by shares of the trained model's value, a type does worse than alone with probability up to"
-        f" {worse.max(initial=0.0):.2g}"
+        "promises are kept on average over the curves that the measurements leave possible, not under each of"
+        " them; paid by shares of the trained model's value, a type does worse than alone with probability up"
+        f" to {worse.max(initial=0.0):.2g}"
     ]
     return [], said, extended
 
@@ -107,15 +107,15 @@ def _model(form: StandardForm, menu: Menu, worlds: list[Expected]) -> tuple[list
         "the same of all its curves at least (95 % confidence)": least,
     }
     said = [
-        f"promised are shares of the trained model's value, which move with the curve; nobody does worse than alone,"
-        f" nor envies anybody, under {kept.mean():.3g} of the curves drawn (asked for: {curve.level:g}) and"
-        f" {number / FRESH:.3g} of {FRESH} others"
+        "promised are shares of the trained model's value, which move with the curve; nobody does worse than"
+        f" alone, nor envies anybody, under {kept.mean():.3g} of the curves drawn (asked for: {curve.level:g})"
+        f" and {number / FRESH:.3g} of {FRESH} others"
     ]
     violations = []
     if kept.mean() < curve.level:
         violations.append(
-            f"model: under {1.0 - kept.mean():.3g} of the curves that are possible somebody does worse than alone or"
-            f" envies somebody (allowed: {1.0 - curve.level:.3g})"
+            f"model: under {1.0 - kept.mean():.3g} of the curves that are possible somebody does worse than"
+            f" alone or envies somebody (allowed: {1.0 - curve.level:.3g})"
         )
     return violations, said, extended
 
@@ -207,7 +207,7 @@ def expected_values(value: Any, law: Law) -> np.ndarray:
 
 
 def utilities_alone(form: StandardForm, world: World, value: Any) -> tuple[np.ndarray, np.ndarray]:
-    """The most that each type gets alone under each curve, and by the amount best on average, in units of rows."""
+    """What each type gets alone under each curve, at most and by the amount best on average."""
     best, usual = [], []
     for cost, most in zip(form.honest_costs, own_most(form), strict=True):
         top = min(world.plain.largest_value / float(cost), float(most))

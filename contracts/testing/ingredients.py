@@ -276,7 +276,9 @@ def _measured(draw: Any, base: Problem) -> MeasuredCurve:
     accuracy = np.asarray(base.accuracy(data))
     noise = np.array(draw(st.lists(st.floats(-1.0, 1.0), min_size=5, max_size=5)))
     error = 0.01 * np.ones(5)
-    measured = Measurements(data=data, accuracy=np.clip(accuracy + error * noise, 0.0, 1.0), standard_error=error)
+    measured = Measurements(
+        data=data, accuracy=np.clip(accuracy + error * noise, 0.0, 1.0), standard_error=error
+    )
     return MeasuredCurve(measurements=measured)
 
 

@@ -88,7 +88,7 @@ def test_real_curves_are_covered_beyond_the_pilot():
 
 
 def test_the_integral_over_the_asymptote_and_the_drop_agrees_with_adaptive_quadrature():
-    """Power laws of one exponent, one discrepancy: the grid's evidence beside scipy's two-dimensional quadrature."""
+    """Power laws of one exponent: the grid's evidence beside scipy's two-dimensional quadrature."""
     y, error = np.array([0.60, 0.66, 0.71, 0.75, 0.78]), np.full(5, 0.02)
     grid = integrate(X, y, [error], baseline=0.0, discrepant=False)
     k = 5
@@ -137,7 +137,9 @@ def test_drops_lie_within_what_they_may_and_have_the_mean_of_what_is_drawn():
 
 
 def test_draws_are_whole_increasing_curves_that_average_to_the_mean():
-    posterior = fit_curve(Measurements(data=X, accuracy=[0.6, 0.66, 0.71, 0.75, 0.78], standard_error=[0.01] * 5))
+    posterior = fit_curve(
+        Measurements(data=X, accuracy=[0.6, 0.66, 0.71, 0.75, 0.78], standard_error=[0.01] * 5)
+    )
     draws = posterior.draws(2000, 3)
     assert (np.diff(draws.accuracy, axis=1) >= 0).all()
     assert draws.accuracy.min() >= 0.0

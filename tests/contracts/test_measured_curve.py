@@ -14,8 +14,8 @@ from contracts import (
     Infeasible,
     InvalidInput,
     LinearValuation,
-    Measurements,
     MeasuredCurve,
+    Measurements,
     Menu,
     Outside,
     Population,
@@ -41,9 +41,7 @@ def problem(measurements=PRECISE, costs=COSTS, scale=SCALE, **changed):
     )
     stated = {"costs": costs, "probabilities": PROBABILITIES, "participants": NUMBER}
     population = Population(**(stated | changed.pop("population", {})))
-    return Problem(
-        population=population, accuracy=curve, valuation=LinearValuation(scale=scale), **changed
-    )
+    return Problem(population=population, accuracy=curve, valuation=LinearValuation(scale=scale), **changed)
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +67,7 @@ def test_on_average_the_certificate_says_who_may_do_worse(average):
 
 
 def test_who_does_worse_agrees_with_enumeration(average):
-    """Curve by curve, over every composition of the others; the amount trained with alone by a grid of its own."""
+    """Curve by curve, over every composition of the others; what is trained with alone by a grid."""
     curve, m = average.problem.accuracy, average.contribution
     draws = curve.drawn(400, 7)
     grid = np.geomspace(1.0, 2000.0, 4000)
@@ -145,7 +143,7 @@ def test_values_are_promised_under_every_curve_of_a_set_or_refused_with_the_way_
         kept = contract.expected_reward[i] - COSTS[i] * contract.contribution[i]
         assert kept >= best * (1.0 - 1e-6)
     vague = Measurements(data=[10, 20, 40], accuracy=[0.5, 0.6, 0.7], standard_error=[0.03] * 3)
-    with pytest.raises(Infeasible, match="'model'.*'average'"):
+    with pytest.raises(Infeasible, match=r"'model'.*'average'"):
         design_contract(problem(vague, promise="value"))
 
 
@@ -234,7 +232,10 @@ def test_a_valuation_that_is_not_linear_gets_the_curve_of_the_same_expected_valu
 
 REFUSED = {
     "chance level and another baseline": {"baseline": 0.5},
-    "model and groups or scenarios": {"promise": "model", "population": {"groups": ["a"] * 3, "participants": {"a": 4}}},
+    "model and groups or scenarios": {
+        "promise": "model",
+        "population": {"groups": ["a"] * 3, "participants": {"a": 4}},
+    },
     "model and capacities or shading": {"promise": "model", "population": {"shading": 0.1}},
     "model and menu limits": {"promise": "model", "menu": Menu(options=2)},
     "model and outside options": {"promise": "model", "outside": Outside(utility=1.0)},
