@@ -1,13 +1,13 @@
 """How often intervals of learning curves cover what came later, and what contracts on pilots are worth.
 
-    python benchmarks/learning_curves.py                        # forty curves that the repository holds
-    python benchmarks/learning_curves.py --lcdb FOLDER          # held-out curves of LCDB 1.0: even OpenML
-    numbers python benchmarks/learning_curves.py --contracts 30         # contracts designed on the first third,
-    judged by all
+    python benchmarks/learning_curves.py                    # forty curves that the repository holds
+    python benchmarks/learning_curves.py --lcdb FOLDER      # held-out curves of LCDB 1.0
+    python benchmarks/learning_curves.py --contracts 30     # contracts on the first third, judged by all sizes
 
-FOLDER holds `database-accuracy.csv` of the package `lcdb` 0.1.0 (MIT licence; `pip download --no-deps
-lcdb==0.1.0` and unpack). The priors were learned from curves of odd OpenML numbers alone, of LCDB 1.1 and 1.0; the
-forty curves of the repository are odd, too, and prove nothing about coverage. Results: `results/learning_curves.csv`.
+FOLDER holds `database-accuracy.csv` of the package `lcdb` 0.1.0 (MIT licence; unpack what `pip download
+--no-deps lcdb==0.1.0` gets); curves of even OpenML numbers are taken. The priors were learned from curves of odd numbers
+alone, of LCDB 1.1 and 1.0; the forty curves of the repository are odd, too, and prove nothing about coverage.
+Results: `results/learning_curves.csv`.
 """
 
 from __future__ import annotations
@@ -206,8 +206,10 @@ def _stated(curve: Curve, promise: str, random: np.random.Generator) -> tuple[Pr
         return np.interp(x, u, increasing) * start
 
     amounts = np.sort(np.exp(random.uniform(np.log(pilot.data[-1] / 4), np.log(curve.data[-1] / 2), 3)))
-    # Costs at which the slope of a typical curve makes these amounts the best.
-    costs = np.sort(0.1 / amounts)[::-1]
+    # Costs at which the slope of the whole curve makes these amounts the best.
+    whole = fit_curve(curve.pilot(1.0)).mean(np.r_[amounts, 1.2 * amounts])
+    slope = (whole[3:] - whole[:3]) / (0.2 * amounts)
+    costs = np.sort(np.maximum(slope, 1e-4 / amounts))[::-1]
     population = Population(costs=costs, probabilities=[0.3, 0.4, 0.3], participants=5)
     accuracy = MeasuredCurve(measurements=pilot, promise=promise)
     return Problem(population=population, accuracy=accuracy, valuation=LinearValuation(scale=1.0)), truth

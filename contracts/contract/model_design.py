@@ -73,7 +73,7 @@ class _Search:
         much = self._worth(crowd, x, int(cheap))
         costs_a, costs_b = self.cost[: menu.split], self.cost[menu.split :]
         own_b = much[:, None] - costs_b * menu.much
-        holds = (own_b >= self.alone[:, menu.split :] + self.room).all(axis=1)
+        holds = np.asarray((own_b >= self.alone[:, menu.split :] + self.room).all(axis=1))
         if menu.split == 0:
             return 1.0, float(holds[:-1].mean()) if holds[-1] else 0.0
         little = np.maximum(self._worth(crowd, x, int(dear)), 1e-300)

@@ -1,9 +1,9 @@
 r"""A learning curve known by its measurements, and three promises that one can make on it.
 
 - **average**: participants share the posterior; what is promised holds on average over curves. Since nobody
-  learns the curve before data are collected, the posterior mean is *the* curve (for a valuation that is not linear the
-  curve of the same expected value), and the certificate says with which probability each type does worse than
-  alone.
+  learns the curve before data are collected, the posterior mean is *the* curve (for a valuation that is not
+  linear the curve of the same expected value), and the certificate says with which probability each type does
+  worse than alone.
 - **model**: what is promised is a share of the model's value, which moves with the curve; nobody does worse than
   alone, nor envies anybody, under the curves of a set of posterior mass `level`.
 - **value**: a fixed expected value whatever the curve: what the lowest curves give, and no less than anybody

@@ -91,8 +91,13 @@ class _Profile:
 
         inside = np.clip(self.start, self.low + 1e-12, self.high - 1e-12)
         found = optimize.least_squares(
-            residual, inside, jac=jacobian, bounds=(self.low, self.high), x_scale="jac", max_nfev=60
-        )  # type: ignore[arg-type]
+            residual,
+            inside,
+            jac=jacobian,  # type: ignore[arg-type]
+            bounds=(self.low, self.high),
+            x_scale="jac",
+            max_nfev=60,
+        )
         return 2.0 * float(found.cost)
 
     def end(self, inside: float, outside: float, allowed: float) -> float:

@@ -125,7 +125,7 @@ def model_kept(form: StandardForm, drawn: Drawn, menu: Menu) -> np.ndarray:
     allowed = SOUND * TOLERANCE * largest_value(form)
     rational = (drawn.together >= drawn.alone - allowed) | menu.stays
     compatible = (drawn.envied <= drawn.together + allowed) | menu.stays
-    return (rational & compatible).all(axis=1)
+    return np.asarray((rational & compatible).all(axis=1))
 
 
 def drawn_utilities(form: StandardForm, menu: Menu, worlds: list[Expected], curves: Any) -> Drawn:
@@ -140,9 +140,11 @@ def drawn_utilities(form: StandardForm, menu: Menu, worlds: list[Expected], curv
         _of_world(form, world, menu, found, curves) for world, found in zip(form.worlds, worlds, strict=True)
     ]
     weight = [world.weight for world in form.worlds]
-    return Drawn(
-        *(sum(w * one for w, one in zip(weight, column, strict=True)) for column in zip(*parts, strict=True))
-    )
+    mixed = [
+        np.asarray(sum(w * one for w, one in zip(weight, column, strict=True)))
+        for column in zip(*parts, strict=True)
+    ]
+    return Drawn(*mixed)
 
 
 def values_of(form: StandardForm, world: World, curves: Any) -> Any:
