@@ -14,6 +14,7 @@ from contracts.measured.learning_curves import (
     fit_family,
     read_measurements,
 )
+from contracts.measured.profile import overdispersion, profile_interval
 from contracts.problem.accuracy import Arctan, Exponential, GeneralizationBound, PowerLaw
 
 DATA = np.geomspace(30, 5000, 14)
@@ -207,3 +208,42 @@ def test_bad_arguments_of_the_fit_are_refused():
         fit_family(Measurements(data=[1, 2, 3], accuracy=[0.1, 0.2, 0.3]), family="logistic")
     with pytest.raises(InvalidInput, match="expected Measurements"):
         fit_family([1, 2, 3])  # type: ignore[arg-type]
+
+
+def test_profiles_are_wider_where_standard_errors_know_nothing():
+    accuracy = 1.0 - 0.9 * (DATA / 30) ** -0.9 + 0.004
+    fit = fit_family(Measurements(data=DATA, accuracy=accuracy, standard_error=np.full(DATA.size, 1e-3)))
+    low, high = profile_interval(fit, 1e5)
+    assert fit.at_bound == ("optimum",)
+    assert low < float(fit.curve(1e5)) <= high <= 1.0
+    assert low < 0.9999
+
+
+def test_profiles_agree_with_the_delta_method_where_the_curve_is_nearly_linear_in_its_parameters():
+    truth = CURVES["power-law"](DATA)
+    fit = fit_family(Measurements(data=DATA, accuracy=truth, standard_error=np.full(DATA.size, 1e-4)))
+    low, high = profile_interval(fit, float(DATA[-1]), 0.95)
+    wide = 1.96 * float(fit.standard_error_at(DATA[-1]))
+    assert high - low == pytest.approx(2.0 * wide, rel=0.3, abs=2e-4)
+
+
+def test_scatter_beyond_the_standard_errors_is_overdispersion():
+    noise = 0.02 * np.where(np.arange(DATA.size) % 2, 1.0, -1.0)
+    accuracy = CURVES["arctan"](DATA) + noise
+    fit = fit_family(
+        Measurements(data=DATA, accuracy=accuracy, standard_error=np.full(DATA.size, 0.002)), family="arctan"
+    )
+    assert overdispersion(fit) == pytest.approx(fit.chi_square / fit.degrees_of_freedom)
+    assert overdispersion(fit) > 50.0
+    clean = fit_family(
+        Measurements(data=DATA, accuracy=CURVES["arctan"](DATA), standard_error=np.full(DATA.size, 0.01)),
+        family="arctan",
+    )
+    assert overdispersion(clean) == 1.0
+
+
+def test_a_plateau_without_a_slope_is_fitted():
+    measured = Measurements(
+        data=[16, 21, 30, 39, 50, 70, 91, 118], accuracy=[0.9382] * 7 + [0.9383], standard_error=[0.001] * 8
+    )
+    assert fit_family(measured).rmse < 1e-3
