@@ -5,8 +5,8 @@
     python benchmarks/learning_curves.py --contracts 30     # contracts on the first third, judged by all sizes
 
 FOLDER holds `database-accuracy.csv` of the package `lcdb` 0.1.0 (MIT licence; unpack what `pip download
---no-deps lcdb==0.1.0` gets); curves of even OpenML numbers are taken. The priors were learned from curves of odd numbers
-alone, of LCDB 1.1 and 1.0; the forty curves of the repository are odd, too, and prove nothing about coverage.
+--no-deps lcdb==0.1.0` gets); curves of even OpenML numbers are taken. The priors were learned from curves of odd
+numbers alone, of LCDB 1.1 and 1.0; the forty curves of the repository are odd, too, and prove nothing here.
 Results: `results/learning_curves.csv`.
 """
 
