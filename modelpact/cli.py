@@ -19,6 +19,7 @@ from contracts.errors import BackendMissing, InvalidInput, ModelpactError
 #: Where each command is, and what it does.
 COMMANDS = {
     "check": ("check:check_command", "Say what a problem file says, and what looks wrong in it."),
+    "fit": ("fit:fit", "Say what measurements tell of a learning curve, and what one more would."),
     "design": ("commands:design", "Find the best contract for a problem file, with proof."),
     "verify": ("commands:verify", "Check a contract file; say what breaks, for whom, by how much."),
     "settle": ("commands:settle", "Say who receives which model, given who takes part."),
@@ -56,12 +57,12 @@ app = App(
     help="""Contracts for collaborative machine learning in which models are the pay.
 
     A coordinator states who might take part and what data cost them; **design** finds the best menu of
-    (data to contribute, model received) and proves it, **verify** checks such a menu without trusting its
-    author, **settle** says who receives which model once the participants are known; **report** explains it all
-    to whoever is to sign; **sweep** does it for thousands of problems. **play** asks whether participants whose
-    data differ in quality will come, and stay; **conflict** what robust aggregation costs. **run** carries a
-    whole scheme out on real data, from a pilot to delivered models, and audits it. **catalogue** has the papers'
-    problems, with their numbers.
+    (data to contribute, model received) and proves it; **fit** says what is known of the learning curve;
+    **verify** checks such a menu without trusting its author, **settle** says who receives which model once the
+    participants are known; **report** explains it all to whoever is to sign; **sweep** does it for thousands of
+    problems. **play** asks whether participants whose data differ in quality will come, and stay; **conflict**
+    what robust aggregation costs. **run** carries a whole scheme out on real data, from a pilot to delivered
+    models, and audits it. **catalogue** has the papers' problems, with their numbers.
     """,
     help_format="markdown",
     help_epilogue=f"{SESSION}\n\n{EXIT_CODES}",

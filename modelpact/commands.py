@@ -52,7 +52,7 @@ def design(
     json
         Print the contract file instead of tables.
     """
-    from contracts import design_contract
+    from contracts import MeasuredCurve, design_contract
     from contracts.contract.full_information import full_information, is_benchmark
     from contracts.storage import write_atomically
     from modelpact.problem_file import read_problem
@@ -76,8 +76,9 @@ def design(
         print(text, end="")
         return verdict(certificate)
     out = tables.console()
-    if stated.fit is not None:
-        out.print(f"Learning curve: {stated.fit}\n", markup=False)
+    curve = stated.problem.accuracy
+    if isinstance(curve, MeasuredCurve):
+        out.print(f"Learning curve: {curve.fitted or curve.posterior}\n", markup=False)
     _print_contract(contract)
     if is_benchmark(stated.problem):
         with working("solving with types known"):

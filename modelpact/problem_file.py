@@ -20,6 +20,7 @@ optimum = 0.95
 coefficient = 2.0
 exponent = 0.5
 baseline = 0.5                      # optional: what everybody has without data
+# or: family = "measured", measurements = "curve.csv"; optional: fit = "posterior", promise = "average", level
 [valuation]
 family = "linear"
 scale = 100.0                       # or a list, one number per type
@@ -51,12 +52,12 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+from contracts import checks
 from contracts.errors import InvalidInput
 from contracts.measured import learning_curves
-from contracts.measured.learning_curves import CurveFit
-from contracts.measured.uncertain_curve import UncertainCurve
+from contracts.measured.measured_curve import PROMISES, MeasuredCurve
+from contracts.measured.measurements_file import read_measurements
 from contracts.problem import Problem, accuracy
-from contracts.problem.accuracy import AccuracyCurve
 from contracts.problem.data import problem_from_data
 from contracts.problem.data_tables import choice, kinds, known
 from contracts.records import frozen
@@ -71,32 +72,26 @@ class ProblemFile:
     Attributes:
         path: the file.
         problem: the problem it states.
-        fit: the learning curve fitted to its measurements; None unless the accuracy is "measured".
     """
 
     path: Path
     problem: Problem
-    fit: CurveFit | None
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What the reader should know about the measurements before trusting the curve; usually nothing."""
-        if self.fit is None:
+        curve = self.problem.accuracy
+        if not isinstance(curve, MeasuredCurve):
             return ()
         notes = [
             f"measurements: {found}"
-            for found in self.fit.measurements.irregularities()
+            for found in curve.measurements.irregularities()
             if found.significant is not False
         ]
-        if self.fit.at_bound:
-            notes.append(f"fitted curve: {', '.join(self.fit.at_bound)} at the bound of its range")
-        if self.fit.p_value is not None and self.fit.p_value < 1e-3:
-            notes.append(
-                f"fitted curve: misses the measurements by {self.fit.rmse:.2g} on average, more than their"
-                f" standard errors explain (chi² {self.fit.chi_square:.0f} on {self.fit.degrees_of_freedom}"
-                " degrees of freedom)"
-            )
-        return tuple(notes)
+        notes += [f"measurements: {note}" for note in curve.measurements.notes]
+        if curve.fitted is not None and curve.fitted.at_bound:
+            notes.append(f"fitted curve: {', '.join(curve.fitted.at_bound)} at the bound of its range")
+        return (*notes, *(f"learning curve: {objection}" for objection in curve.evidence.objections))
 
 
 def read_problem(path: str | os.PathLike[str]) -> ProblemFile:
@@ -106,8 +101,9 @@ def read_problem(path: str | os.PathLike[str]) -> ProblemFile:
         path: a TOML file, as this module's documentation shows; the accuracy's family is one of
             "power-law", "generalization-bound", "exponential", "arctan", "tabulated",
             "monotone-tabulated" (`data`, `accuracy`) or "measured" (`measurements`: a CSV file, relative to the
-            problem file; `fit`: the family to fit, "power-law" by default, or "best" for the one that explains
-            the measurements best).
+            problem file; `fit`: "posterior" by default, a family to take for the true one, or "best" for the one
+            that explains the measurements best; `promise`: "average", "model" or "value", the last two with the
+            `level` at which they are kept).
 
     Returns:
         The `ProblemFile`.
@@ -121,10 +117,10 @@ def read_problem(path: str | os.PathLike[str]) -> ProblemFile:
     """
     document = read_toml(Path(path))
     try:
-        problem, fit = _problem(document, Path(path).parent)
+        problem = _problem(document, Path(path).parent)
     except InvalidInput as error:
         raise InvalidInput(f"{path}: {error}") from error
-    return ProblemFile(path=Path(path), problem=problem, fit=fit)
+    return ProblemFile(path=Path(path), problem=problem)
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -156,35 +152,34 @@ def _toml_error(said: str) -> str:
     return f"a key or a table is stated twice{place}" if twice else reason
 
 
-def _problem(document: dict[str, Any], folder: Path) -> tuple[Problem, CurveFit | None]:
+def _problem(document: dict[str, Any], folder: Path) -> Problem:
     table = document.get("accuracy")
     if not isinstance(table, dict) or table.get("family") != "measured":
-        return problem_from_data(document, families=(*accuracy.FAMILIES, "measured")), None
-    fit = _measured(table, folder)
-    return problem_from_data(document, _promised(table, fit)), fit
+        return problem_from_data(document, families=(*accuracy.FAMILIES, "measured"))
+    return problem_from_data(document, _measured(table, folder))
 
 
-def _promised(table: dict[str, Any], fit: CurveFit) -> AccuracyCurve:
-    """The curve on which promises are made: the fitted one, or all that the measurements do not rule out."""
-    choice("accuracy", table, "promise", ("average", "value"))
-    if table.get("promise", "average") == "average":
-        if "level" in table:
-            raise InvalidInput("[accuracy] level: expected promise = 'value' beside it")
-        return fit.curve
-    try:
-        return UncertainCurve(fit=fit, level=table.get("level", 0.95))
-    except InvalidInput as error:
-        raise InvalidInput(f"[accuracy] {error}") from error
-
-
-def _measured(table: dict[str, Any], folder: Path) -> CurveFit:
+def _measured(table: dict[str, Any], folder: Path) -> MeasuredCurve:
     known("accuracy", table, ("family", "measurements"), ("fit", "baseline", "promise", "level"))
     kinds("accuracy", table)
-    choice("accuracy", table, "fit", (*learning_curves.FAMILIES, "best"))
+    choice("accuracy", table, "fit", ("posterior", *learning_curves.FAMILIES, "best"))
+    choice("accuracy", table, "promise", PROMISES)
+    if "level" in table and table.get("promise", "average") == "average":
+        raise InvalidInput("[accuracy] level: expected promise = 'model' or 'value' beside it")
     try:
-        measurements = learning_curves.read_measurements(folder / table["measurements"])
+        measurements = read_measurements(folder / table["measurements"])
     except InvalidInput as error:
         raise InvalidInput(f"[accuracy] measurements: {error}") from error
-    if table.get("fit") == "best":
-        return learning_curves.compare_families(measurements)[0]
-    return learning_curves.fit_curve(measurements, family=table.get("fit", "power-law"))
+    fit = table.get("fit", "posterior")
+    chance = checks.number("[accuracy] baseline", table.get("baseline", 0.0), low=0.0, high=1.0, open_high=True)
+    if fit == "best":
+        fit = learning_curves.compare_families(measurements)[0].family
+    try:
+        return MeasuredCurve(
+            measurements=measurements,
+            fit=fit,
+            chance=chance,
+            **{key: table[key] for key in ("promise", "level") if key in table},
+        )
+    except InvalidInput as error:
+        raise InvalidInput(f"[accuracy] {error}") from error

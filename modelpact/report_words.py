@@ -115,8 +115,26 @@ def law(accuracy: AccuracyCurve) -> str:
         ),
         "arctan": lambda: f"it approaches {top} and is half of that at {amount(curve.scale)} data",
         "tabulated": lambda: f"it runs through {len(curve.data)} given points, up to {top}",
+        "measured": lambda: _measured(curve, top),
     }
     return shapes.get(curve.family, lambda: f"it follows a curve of its own, up to {top}")()
+
+
+PROMISED = {
+    "average": "on average over the curves that the measurements leave possible",
+    "model": "as shares of the trained model's value, which move with the curve",
+    "value": "as values that are kept under all but the least likely curves",
+}
+
+
+def _measured(curve: Any, top: str) -> str:
+    """What is known of a measured curve, and how it is promised."""
+    measured = curve.measurements
+    first, last = measured.data[[0, -1]]
+    return (
+        f"it was measured {measured.size} times, between {amount(first)} and {amount(last)} data, and approaches"
+        f" {top}; promises are made {PROMISED[curve.promise]}"
+    )
 
 
 def worth(problem: Problem) -> str:

@@ -1,7 +1,7 @@
 """What a certificate comes to on the command line: exit codes, and lines that say why.
 
 Exit codes: 0 every promise holds and no contract is better by more than the gap asked for; 1 a promise is
-broken; 3 every promise holds, optimality is not proved.
+broken; 3 every promise holds, but optimality is not proved, or measurements speak against the curve.
 """
 
 from __future__ import annotations
@@ -26,6 +26,10 @@ def verdict(certificate: Certificate, *, promises: bool = False) -> int:
     if not certificate.holds:
         whisper(certificate.violations, "modelpact: ")
         return 1
+    if certificate.caution:
+        whisper([f"every promise holds on the curve, but {certificate.caution}"], "modelpact: ")
+        if certificate.optimal:
+            return 0 if promises else UNPROVED
     if not certificate.optimal:
         whisper([f"optimality is not proved: {certificate.missing}"], "modelpact: ")
         return 0 if promises else UNPROVED

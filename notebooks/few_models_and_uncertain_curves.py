@@ -36,7 +36,7 @@ from contracts import (
     UncertainCurve,
     design_continuous,
     design_contract,
-    fit_curve,
+    fit_family,
     read_measurements,
     verify,
 )
@@ -124,7 +124,7 @@ print(contract.certificate)
 # confidence region promises a little less:
 
 # %%
-fit = fit_curve(read_measurements("../examples/tumour-clinics/curve.csv"))
+fit = fit_family(read_measurements("../examples/tumour-clinics/curve.csv"))
 clinics = Problem(
     population=Population(costs=[150, 70, 30], probabilities=[0.3, 0.4, 0.3], participants=20),
     accuracy=UncertainCurve(fit=fit),

@@ -11,6 +11,7 @@ from contracts.contract.contract import Contract
 from contracts.contract.divergence_design import design_within_divergence
 from contracts.contract.general_design import design_general
 from contracts.contract.launch_design import design_launch
+from contracts.contract.model_design import design_model
 from contracts.contract.plain_design import SOLVERS, design_due
 from contracts.contract.region_design import design_within_region
 from contracts.contract.stated import Stated
@@ -81,6 +82,8 @@ def design_contract(
                 raise
             return design_general(Stated.of(problem), global_gap=global_gap, time_limit=time_limit)
     stated = Stated.of(problem)
+    if getattr(problem.accuracy, "promise", "") == "model":
+        return design_model(stated)
     if stated.form.uncertain:
         return design_within_region(stated, lambda one: _design(one, **limits))
     return _design(stated, **limits)

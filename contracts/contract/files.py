@@ -20,7 +20,7 @@ from contracts.contract.proof_data import proof_from_data, proof_to_data
 from contracts.contract.provenance import Provenance
 from contracts.errors import InvalidInput
 from contracts.json_text import read_json, write_json
-from contracts.measured.uncertain_curve import UncertainCurve
+from contracts.measured import measured_curve  # noqa: F401 - says how measured curves are read
 from contracts.problem import Problem
 from contracts.problem.data import problem_from_data, problem_to_data
 from contracts.problem.data_tables import brief, known, table_of
@@ -78,7 +78,7 @@ def decode(text: str) -> dict[str, Any]:
     first = schema == FIRST_SCHEMA
     known("", document, (), (*COMMON, "certificate", *(PROOFS if first else ("reached", "proof", "clause"))))
     stated = _table(document, "problem")
-    problem = problem_from_data(stated, _uncertain(stated))
+    problem = problem_from_data(stated)
     vectors: dict[str, Any] = {
         name: checks.array(name, _get(document, name), length=problem.population.types) for name in VECTORS
     }
@@ -195,14 +195,3 @@ def _provenance(table: dict[str, Any]) -> Provenance:
             raise InvalidInput(f"provenance.{field.name} = {brief(value)}: expected a {field.type}")
         values[field.name] = kind(value)
     return Provenance(**values)
-
-
-def _uncertain(problem: dict[str, Any]) -> UncertainCurve | None:
-    """A curve that is known up to its fit, which problems do not read themselves."""
-    table = problem.get("accuracy")
-    if not isinstance(table, dict) or table.get("family") != "uncertain":
-        return None
-    try:
-        return UncertainCurve.from_parameters({key: value for key, value in table.items() if key != "baseline"})
-    except InvalidInput as error:
-        raise InvalidInput(f"[accuracy] {error}") from error

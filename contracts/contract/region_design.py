@@ -40,10 +40,14 @@ def design_within_region(stated: Stated, design: Callable[[Stated], Contract]) -
         levels = [world.curve.region.level for world in stated.form.worlds if world.curve.region is not None]
         raise Infeasible(
             f"no contract keeps its promises for every curve at level {max(levels):g}: alone, some types might"
-            " get more than the worst curve lets all give; expected more precise measurements, or a lower level"
+            " get more than the worst curve lets all give; expected more precise measurements, a lower level, or"
+            " a weaker promise: 'model' (a share of what is trained, under every such curve) or 'average'"
             f" ({error})"
         ) from error
-    if stated.divergence:  # whose promises are checked by the proof's mixtures: they must be the lowest curve's
+    finite = any(getattr(world.curve.region, "finite", False) for world in stated.form.worlds)
+    if (
+        stated.divergence or finite
+    ):  # whose promises are checked by the proof's mixtures: they must be the lowest curve's
         return contract
     delivered = stated.form.contribution(contract.contribution)
     directions = tuple(_worst(stated, world, delivered) for world in stated.form.worlds)

@@ -19,7 +19,7 @@ from scipy import stats
 
 from contracts import checks
 from contracts.errors import InvalidInput
-from contracts.measured.learning_curves import FAMILIES, CurveFit, fit_curve
+from contracts.measured.learning_curves import FAMILIES, CurveFit, fit_family
 from contracts.measured.measurements import Measurements
 from contracts.problem.accuracy import AccuracyCurve
 from contracts.records import frozen
@@ -192,7 +192,7 @@ def confidence_region(fit: CurveFit, *, level: float = 0.95, covariance: Any = N
     """The curves that a fit does not rule out.
 
     Args:
-        fit: what `fit_curve` returned. Parameters at a bound count as known.
+        fit: what `fit_family` returned. Parameters at a bound count as known.
         level: confidence, in (0, 1).
         covariance: of the estimates, in the order of `fit.parameters`, symmetric and positive semidefinite, such
             as `bootstrap_covariance` gives; by default the fit's own.
@@ -206,7 +206,7 @@ def confidence_region(fit: CurveFit, *, level: float = 0.95, covariance: Any = N
             are too few to have a covariance.
     """
     if not isinstance(fit, CurveFit):
-        raise InvalidInput(f"fit = {fit!r:.60}: expected what fit_curve returns")
+        raise InvalidInput(f"fit = {fit!r:.60}: expected what fit_family returns")
     level = checks.number("level", level, low=0.0, high=1.0, open_low=True, open_high=True)
     scale = np.r_[1.0, 1.0 / fit.estimate[1:]]
     covariance = _checked(fit, covariance)
@@ -280,5 +280,5 @@ def bootstrap_covariance(fit: CurveFit, *, draws: int = 200, seed: int = 0) -> n
     for _ in range(draws):
         accuracy = np.clip(fit.curve(measured.data) + noise * random.standard_normal(measured.size), 0.0, 1.0)
         again = Measurements(data=measured.data, accuracy=accuracy, standard_error=measured.standard_error)
-        estimates.append(fit_curve(again, family=fit.family).estimate)
+        estimates.append(fit_family(again, family=fit.family).estimate)
     return np.cov(np.array(estimates).T)

@@ -2,7 +2,7 @@
 
 >>> data = [20, 40, 80, 160, 320]
 >>> measured = Measurements(data=data, accuracy=[0.95 - 2.0 * x**-0.7 for x in data])
->>> fit = fit_curve(measured)
+>>> fit = fit_family(measured)
 >>> round(fit.curve.optimum, 6), round(fit.curve.exponent, 6)
 (0.95, 0.7)
 """
@@ -20,11 +20,12 @@ from scipy import optimize, stats
 
 from contracts import checks
 from contracts.errors import InvalidInput, NotConverged
-from contracts.measured.measurements import Measurements, read_measurements
+from contracts.measured.measurements import Measurements
+from contracts.measured.measurements_file import read_measurements
 from contracts.problem.accuracy import AccuracyCurve, Arctan, Exponential, GeneralizationBound, PowerLaw
 from contracts.records import frozen
 
-__all__ = ["FAMILIES", "CurveFit", "Measurements", "compare_families", "fit_curve", "read_measurements"]
+__all__ = ["FAMILIES", "CurveFit", "Measurements", "compare_families", "fit_family", "read_measurements"]
 
 # The parameters of each family; all but the optimum are positive scales, fitted by their logarithm.
 FAMILIES: dict[str, tuple[type[AccuracyCurve], tuple[str, ...]]] = {
@@ -34,6 +35,8 @@ FAMILIES: dict[str, tuple[type[AccuracyCurve], tuple[str, ...]]] = {
     "arctan": (Arctan, ("optimum", "scale")),
 }
 _SMALLEST_OPTIMUM = 1e-6
+SMALL, UNLIKELY = 1e-3, 1e-3  # residual, and probability of the misfit, at which a fit fits
+MOST_STEPS = 200  # of a start: curves that need more have no slope to speak of
 
 
 @frozen
@@ -82,12 +85,12 @@ class CurveFit:
         Parameters at a bound count as known.
 
         >>> data = [20, 40, 80, 160]
-        >>> fit = fit_curve(Measurements(data=data, accuracy=[.5, .6, .7, .75], standard_error=[.01] * 4))
+        >>> fit = fit_family(Measurements(data=data, accuracy=[.5, .6, .7, .75], standard_error=[.01] * 4))
         >>> bool(fit.standard_error_at(100.0) < fit.standard_error_at(10_000.0))
         True
         """
         data = checks.array("data", data, ndim=None, low=0.0)
-        _, jacobian = _evaluate(self.family, self.estimate, data.ravel())
+        _, jacobian = evaluate(self.family, self.estimate, data.ravel())
         free = [name not in self.at_bound for name in self.parameters]
         jacobian, covariance = jacobian[:, free], self.covariance[np.ix_(free, free)]
         variance = np.einsum("ij,jk,ik->i", jacobian, covariance, jacobian)
@@ -106,7 +109,7 @@ class CurveFit:
     __repr__ = __str__
 
 
-def fit_curve(measurements: Measurements, *, family: str = "power-law") -> CurveFit:
+def fit_family(measurements: Measurements, *, family: str = "power-law") -> CurveFit:
     """Fit one family of curves by weighted least squares.
 
     Residuals are weighted by the standard errors, which are taken as known; without any, all measurements
@@ -127,19 +130,19 @@ def fit_curve(measurements: Measurements, *, family: str = "power-law") -> Curve
     checks.choice("family", family, tuple(FAMILIES))
     if not isinstance(measurements, Measurements):
         raise InvalidInput(f"measurements = {measurements!r:.60}: expected Measurements(data=..., accuracy=...)")
-    low, high = _bounds(family, measurements.data)
+    low, high = bounds_of(family, measurements.data)
     weight = np.ones(measurements.size)
     if measurements.standard_error is not None:
         weight = 1.0 / measurements.standard_error
 
     def residual(z: np.ndarray) -> np.ndarray:
-        accuracy, _ = _evaluate(family, _natural(z), measurements.data)
+        accuracy, _ = evaluate(family, natural(z), measurements.data)
         return (accuracy - measurements.accuracy) * weight
 
     def jacobian(z: np.ndarray) -> np.ndarray:
-        natural = _natural(z)
-        _, matrix = _evaluate(family, natural, measurements.data)
-        return matrix * np.r_[1.0, natural[1:]] * weight[:, None]
+        values = natural(z)
+        _, matrix = evaluate(family, values, measurements.data)
+        return matrix * np.r_[1.0, values[1:]] * weight[:, None]
 
     found = [
         optimize.least_squares(
@@ -151,13 +154,16 @@ def fit_curve(measurements: Measurements, *, family: str = "power-law") -> Curve
             ftol=1e-15,
             xtol=1e-14,
             gtol=1e-14,
-            max_nfev=2000,
+            max_nfev=MOST_STEPS,
         )
         for start in _starts(family, measurements, weight)
     ]
     best = min(found, key=lambda result: result.cost)
-    fit = _summary(family, _natural(best.x), best.active_mask != 0, measurements, weight)
-    if not any(result.status > 0 for result in found) or not np.isfinite(best.cost):
+    fit = _summary(family, natural(best.x), best.active_mask != 0, measurements, weight)
+    # Without a slope many curves fit alike: where the best of them fits, it is an answer.
+    fits = fit.rmse < SMALL or (fit.p_value is not None and fit.p_value > UNLIKELY)
+    converged = any(result.status > 0 for result in found) or fits
+    if not converged or not np.isfinite(best.cost):
         raise NotConverged(f"fitting {family} to {measurements.size} measurements did not converge", fit)
     return fit
 
@@ -169,7 +175,7 @@ def known_fit(
 
     Args:
         measurements: what was fitted.
-        family: as in `fit_curve`.
+        family: as in `fit_family`.
         estimate: of its parameters, shape (parameters,).
         at_bound: names of those that ended at a bound.
 
@@ -195,15 +201,16 @@ def compare_families(measurements: Measurements) -> tuple[CurveFit, ...]:
     >>> compare_families(measured)[0].family
     'exponential'
     """
-    fits = [fit_curve(measurements, family=family) for family in FAMILIES]
+    fits = [fit_family(measurements, family=family) for family in FAMILIES]
     return tuple(sorted(fits, key=lambda fit: (fit.aicc, fit.rmse)))
 
 
-def _natural(z: np.ndarray) -> np.ndarray:
+def natural(z: np.ndarray) -> np.ndarray:
+    """Parameters from the form in which they are fitted: all but the optimum by their logarithm."""
     return np.r_[z[0], np.exp(z[1:])]
 
 
-def _bounds(family: str, data: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def bounds_of(family: str, data: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Ranges of the optimum and of the logarithms of the scales, wide beyond what data can tell apart."""
     least, most = np.log(data[0]), np.log(data[-1])
     ranges = {
@@ -229,7 +236,7 @@ def _formula(family: str) -> Callable[[Any, Any], tuple[Any, Any]]:
     return jax.jit(lambda values, data: (accuracy(values, data), jax.jacfwd(accuracy)(values, data)))
 
 
-def _evaluate(family: str, values: np.ndarray, data: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def evaluate(family: str, values: np.ndarray, data: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Accuracies and their derivatives with respect to the parameters, exact by autodiff."""
     with jax.enable_x64(True):
         accuracy, jacobian = _formula(family)(values, data)
@@ -249,7 +256,7 @@ def _starts(family: str, measurements: Measurements, weight: np.ndarray, keep: i
     }[family]
     starts = [_linear_start(family, float(shape), measurements, weight) for shape in grid]
     loss = [
-        np.sum(((_evaluate(family, _natural(z), data)[0] - measurements.accuracy) * weight) ** 2) for z in starts
+        np.sum(((evaluate(family, natural(z), data)[0] - measurements.accuracy) * weight) ** 2) for z in starts
     ]
     return [starts[k] for k in np.argsort(loss)[:keep]]
 
@@ -262,7 +269,7 @@ def _linear_start(family: str, shape: float, measurements: Measurements, weight:
         level, drop = np.linalg.lstsq(basis * weight[:, None], accuracy * weight, rcond=None)[0]
         coefficient = np.log(max(drop, 1e-3)) + shape * np.log(data[0])
         return np.array([np.clip(level, accuracy.max(), 1.0), coefficient, np.log(shape)])
-    unit, _ = _evaluate(family, np.array([1.0, shape]), data)
+    unit, _ = evaluate(family, np.array([1.0, shape]), data)
     if family == "generalization-bound":
         level = np.average(accuracy + 1.0 - unit, weights=weight**2)
     else:
@@ -274,7 +281,7 @@ def _summary(
     family: str, estimate: np.ndarray, bound: np.ndarray, measurements: Measurements, weight: np.ndarray
 ) -> CurveFit:
     cls, names = FAMILIES[family]
-    fitted, jacobian = _evaluate(family, estimate, measurements.data)
+    fitted, jacobian = evaluate(family, estimate, measurements.data)
     residual = measurements.accuracy - fitted
     known = measurements.standard_error is not None
     n, free = residual.size, int(np.sum(~bound))

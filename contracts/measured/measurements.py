@@ -9,10 +9,6 @@ accuracy bends upwards at 200 data: 0.0567 below the chord from 100 to 400 data
 
 from __future__ import annotations
 
-import csv
-import math
-import os
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,8 +18,8 @@ from contracts import checks
 from contracts.errors import InvalidInput
 from contracts.records import frozen
 
-FEWEST_ROWS = 3
-COLUMNS = ("data", "accuracy", "standard_error")
+FEWEST_ROWS = 2
+SCORES = ("accuracy", "error", "cross-entropy", "perplexity", "auc", "r2")
 
 
 @frozen
@@ -66,9 +62,12 @@ class Measurements:
     """Accuracies measured with models trained on different amounts of data.
 
     Args:
-        data: amounts of data, strictly increasing, > 0, shape (measurements,), at least three.
+        data: amounts of data, strictly increasing, > 0, shape (measurements,), at least two.
         accuracy: mean accuracies measured there, in [0, 1], same shape.
-        standard_error: standard errors of those means, > 0, same shape; None when unknown.
+        standard_error: standard errors of those means, in [0, 1], same shape; None when unknown. Where one is
+            zero or missing (NaN), the largest of the others stands for it.
+        score: what was measured, where `accuracy` is made of another score (`contracts.measured.scores`).
+        notes: what a reader should know of how they came about.
 
     Raises:
         InvalidInput: naming the argument, the index and what is accepted.
@@ -80,6 +79,8 @@ class Measurements:
     data: Any
     accuracy: Any
     standard_error: Any = None
+    score: str = "accuracy"
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         data = checks.array("data", self.data, low=0.0, open_low=True)
@@ -88,11 +89,31 @@ class Measurements:
         for k in np.flatnonzero(np.diff(data) <= 0):
             raise InvalidInput(f"data[{k + 1}] = {data[k + 1]:g}: expected more than data[{k}] = {data[k]:g}")
         accuracy = checks.array("accuracy", self.accuracy, low=0.0, high=1.0, length=data.size)
+        checks.choice("score", self.score, SCORES)
         object.__setattr__(self, "data", data)
         object.__setattr__(self, "accuracy", accuracy)
+        object.__setattr__(self, "notes", tuple(map(str, self.notes)))
         if self.standard_error is not None:
-            error = checks.array("standard_error", self.standard_error, low=0.0, open_low=True, length=data.size)
-            object.__setattr__(self, "standard_error", error)
+            self._complete_errors()
+
+    def _complete_errors(self) -> None:
+        """Put the largest standard error where there is none; without any they are unknown."""
+        given = checks.reals(self.standard_error)
+        missing = np.zeros(0, dtype=bool) if given is None else np.isnan(given) | (given == 0.0)
+        filled = self.standard_error if given is None else np.where(missing, 0.5, given)
+        error = checks.array("standard_error", filled, low=0.0, high=1.0, open_low=True, length=self.data.size)
+        if missing.all():
+            error = None
+            note = "all standard errors are zero or missing: taken for unknown"
+        elif missing.any():
+            most = float(error[~missing].max())
+            error = np.where(missing, most, error)
+            note = f"{missing.sum()} standard errors are zero or missing: {most:g}, the largest, stands for them"
+        else:
+            note = ""
+        object.__setattr__(self, "standard_error", error)
+        if note and note not in self.notes:
+            object.__setattr__(self, "notes", (*self.notes, note))
 
     @property
     def size(self) -> int:
@@ -133,79 +154,3 @@ class Measurements:
             for i, deviation in enumerate(deviations)
             if size[i] > 1e-13
         ]
-
-
-def read_measurements(path: str | os.PathLike[str]) -> Measurements:
-    """Read a CSV file with the columns data, accuracy and, optionally, standard_error.
-
-    Args:
-        path: the file, UTF-8, its first line naming the columns (others are left aside).
-
-    Returns:
-        The `Measurements`.
-
-    Raises:
-        InvalidInput: the file cannot be read, lacks a column, or a cell is not what is accepted; the message
-            is one line that names the file, the row (as an editor numbers it) and the column.
-
-    >>> read_measurements("nowhere.csv")
-    Traceback (most recent call last):
-    contracts.errors.InvalidInput: nowhere.csv: No such file or directory: expected a CSV file of measurements
-    """
-    where = str(path)
-    lines, rows = _rows(where)
-    header = [cell.strip() for cell in rows[0]]
-    for column in COLUMNS[:2]:
-        if column not in header:
-            found = ", ".join(map(repr, header))
-            raise InvalidInput(f"{where}: no column {column!r} among {found}: expected data, accuracy")
-    for column in COLUMNS:
-        if header.count(column) > 1:
-            raise InvalidInput(f"{where}: column {column!r} occurs twice: expected it once")
-    used = [column for column in COLUMNS if column in header]
-    table = np.array(
-        [
-            [_cell(where, line, column, row, header.index(column)) for column in used]
-            for line, row in zip(lines[1:], rows[1:], strict=True)
-        ]
-    )
-    if len(table) < FEWEST_ROWS:
-        raise InvalidInput(f"{where}: {len(table)} rows of measurements: expected at least {FEWEST_ROWS}")
-    for k in np.flatnonzero(np.diff(table[:, 0]) <= 0):
-        raise InvalidInput(
-            f"{where}, row {lines[k + 2]}, column 'data': {table[k + 1, 0]:g} follows {table[k, 0]:g}:"
-            " expected increasing amounts of data"
-        )
-    return Measurements(**dict(zip(used, table.T, strict=True)))
-
-
-def _rows(where: str) -> tuple[list[int], list[list[str]]]:
-    """The non-blank rows of a CSV file and their line numbers."""
-    try:
-        with Path(where).open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.reader(stream)
-            numbered = [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-        raise InvalidInput(f"{where}: {reason}: expected a CSV file of measurements") from error
-    except csv.Error as error:
-        raise InvalidInput(f"{where}: {error}: expected a CSV file of measurements") from error
-    if not numbered:
-        raise InvalidInput(f"{where} is empty: expected a first row with data, accuracy")
-    lines, rows = zip(*numbered, strict=True)
-    return list(lines), list(rows)
-
-
-def _cell(where: str, line: int, column: str, row: list[str], index: int) -> float:
-    """One number of the table, inside what its column accepts."""
-    place = f"{where}, row {line}, column {column!r}"
-    text = row[index].strip() if index < len(row) else ""
-    accepted = "a number in [0, 1]" if column == "accuracy" else "a finite number > 0"
-    try:
-        value = float(text)
-    except ValueError as error:
-        raise InvalidInput(f"{place}: {text!r}: expected {accepted}") from error
-    inside = 0.0 <= value <= 1.0 if column == "accuracy" else value > 0.0 and math.isfinite(value)
-    if not inside:
-        raise InvalidInput(f"{place}: {text}: expected {accepted}")
-    return value

@@ -28,6 +28,7 @@ from contracts.measured.exponential_mixture import ExponentialMixture
 from contracts.measured.learning_curves import FAMILIES, CurveFit, known_fit
 from contracts.measured.measurements import Measurements
 from contracts.problem.accuracy import AccuracyCurve
+from contracts.problem.data import RECOMPUTED
 from contracts.program.exponential_sum import fit_exponentials
 from contracts.pytrees import register
 from contracts.records import frozen
@@ -50,7 +51,7 @@ class UncertainCurve(AccuracyCurve):
     exponential and arctan curves by up to 3 %.
 
     Args:
-        fit: the curve fitted to measurements, by `fit_curve`.
+        fit: the curve fitted to measurements, by `fit_family`.
         level: with which confidence promises must be kept, in (0, 1).
         covariance: of the estimates; by default the fit's own (see `confidence_region`).
 
@@ -59,8 +60,8 @@ class UncertainCurve(AccuracyCurve):
 
     Source: ours.
 
-    >>> from contracts import LinearValuation, Population, Problem, design_contract, fit_curve, read_measurements
-    >>> fit = fit_curve(read_measurements("examples/tumour-clinics/curve.csv"))
+    >>> from contracts import LinearValuation, Population, Problem, design_contract, fit_family,
+    read_measurements >>> fit = fit_family(read_measurements("examples/tumour-clinics/curve.csv"))
     >>> problem = Problem(
     ...     population=Population(costs=[150, 70, 30], probabilities=[0.3, 0.4, 0.3], participants=20),
     ...     accuracy=UncertainCurve(fit=fit),
@@ -111,7 +112,7 @@ class UncertainCurve(AccuracyCurve):
         """That of the fitted curve."""
         return self.fit.curve.shortfall(data, xp)
 
-    def promised(self, most_data: float) -> AccuracyCurve:
+    def promised(self, most_data: float, valuation: Any = None) -> AccuracyCurve:  # noqa: ARG002
         """A curve that no curve of the region falls below, up to an amount of data.
 
         Raises:
@@ -169,6 +170,9 @@ class UncertainCurve(AccuracyCurve):
             at_bound=table["at_bound"],
         )
         return cls(fit=fit, level=table["level"], covariance=table["covariance"])
+
+
+RECOMPUTED[UncertainCurve.family] = UncertainCurve.from_parameters
 
 
 @frozen

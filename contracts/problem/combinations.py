@@ -92,7 +92,63 @@ def _clause(problem: Problem, *kinds: str) -> bool:
     return problem.menu.assurance in (kinds or ("count", "table", "cut"))
 
 
+def _promises_model(problem: Problem) -> bool:
+    """Whether shares of the model are promised, which move with the curve."""
+    return getattr(problem.accuracy, "promise", "") == "model"
+
+
+def _other_chance(problem: Problem) -> bool:
+    """Whether a measured curve starts from another accuracy than what everybody has."""
+    chance = getattr(problem.accuracy, "chance", None)
+    return chance is not None and chance != getattr(problem, "baseline", 0.0)
+
+
+SHARES = "shares that hold curve by curve are looked for in menus for one group whose members differ in cost"
+
+
 TABLE: tuple[Refused, ...] = (
+    Refused(
+        "a measured curve's chance level",
+        "another baseline",
+        "both say what everybody has without data: state the same number",
+        _other_chance,
+    ),
+    Refused(
+        "the promise of a model",
+        "groups or scenarios",
+        SHARES,
+        lambda p: _promises_model(p) and (_several(p) or p.population.groups is not None),
+    ),
+    Refused(
+        "the promise of a model",
+        "capacities or shading",
+        SHARES,
+        lambda p: _promises_model(p) and (p.population.capacities is not None or p.population.shading > 0.0),
+    ),
+    Refused(
+        "the promise of a model",
+        "menu limits or margins",
+        SHARES,
+        lambda p: _promises_model(p) and not p.menu.plain,
+    ),
+    Refused(
+        "the promise of a model",
+        "outside options",
+        SHARES,
+        lambda p: _promises_model(p) and not p.outside.plain,
+    ),
+    Refused(
+        "the promise of a model",
+        "another objective than the coordinator's target",
+        SHARES,
+        lambda p: _promises_model(p) and p.objective is not None,
+    ),
+    Refused(
+        "the promise of a model",
+        "Kullback-Leibler doubt",
+        "no member of the ball is worst for all menus and curves",
+        lambda p: _promises_model(p) and _distance(p) == "kullback-leibler",
+    ),
     Refused(
         "the ex-ante belief",
         "doubt",

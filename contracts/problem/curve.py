@@ -13,6 +13,8 @@ from contracts.numeric import library, parameter
 
 if TYPE_CHECKING:
     from contracts.measured.confidence_region import ConfidenceRegion
+    from contracts.measured.evidence import Evidence
+    from contracts.problem.valuation import Valuation
 
 
 class AccuracyCurve:
@@ -55,7 +57,22 @@ class AccuracyCurve:
         """The curves of which this one may be any, where it is not known for certain."""
         return None
 
-    def promised(self, most_data: float) -> AccuracyCurve:  # noqa: ARG002
+    @property
+    def known(self) -> bool:
+        """Whether it is taken for the true one, so that promises are made on itself."""
+        return self.region is None
+
+    @property
+    def usual(self) -> AccuracyCurve:
+        """The curve that stands for it where one is enough: itself."""
+        return self
+
+    @property
+    def evidence(self) -> Evidence | None:
+        """What measurements say for and against it; None where it is stated without any."""
+        return None
+
+    def promised(self, most_data: float, valuation: Valuation | None = None) -> AccuracyCurve:  # noqa: ARG002
         """The curve on which promises are made, up to an amount of data: itself, where it is known."""
         return self
 

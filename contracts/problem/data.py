@@ -7,7 +7,7 @@ without data stands elsewhere than in Python, beside the curve: `baseline` in th
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -41,6 +41,8 @@ from contracts.problem.valuation import Valuation
 
 TABLES = ("population", "accuracy", "valuation")
 OPTIONAL = ("belief", "maximise", "currency", "outside", "menu", "objective", "scenarios")
+# Curves that are recomputed from measurements, by their family; `contracts.measured` says how.
+RECOMPUTED: dict[str, Callable[[dict[str, Any]], AccuracyCurve]] = {}
 PER_TYPE = {"scale": "a number or a list of numbers, one per type"}
 
 
@@ -50,10 +52,9 @@ def problem_to_data(problem: Problem) -> dict[str, Any]:
     Raises:
         InvalidInput: a curve, law or objective is a user's, which has no faithful text.
     """
-    region = problem.accuracy.region is not None
     curve = (
         plain(problem.accuracy.parameters())
-        if region
+        if not problem.accuracy.known
         else of_family("accuracy", problem.accuracy, accuracy.FAMILIES)
     )
     found: dict[str, Any] = {"belief": problem.belief, "maximise": problem.maximise}
@@ -120,6 +121,12 @@ def problem_from_data(
 
 def curve_from_data(table: dict[str, Any], families: Iterable[str] = tuple(accuracy.FAMILIES)) -> AccuracyCurve:
     """A learning curve from a table, which may hold the baseline, too."""
+    if table.get("family") in RECOMPUTED:
+        stated = {key: value for key, value in table.items() if key != "baseline"}
+        try:
+            return RECOMPUTED[table["family"]](stated)
+        except InvalidInput as error:
+            raise InvalidInput(f"[accuracy] {error}") from error
     return family("accuracy", table, accuracy.FAMILIES, families, beside=("baseline",))
 
 

@@ -141,7 +141,7 @@ class Problem:
         """
         limits = self.outside.plain and self.menu.plain
         stated = self.objective is None and not self.scenarios and self.baseline == 0.0
-        certain = getattr(self.accuracy, "region", None) is None
+        certain = getattr(self.accuracy, "known", True)
         return limits and stated and certain and not self._scale_by_type and self.population.plain
 
     @property

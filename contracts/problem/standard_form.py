@@ -212,13 +212,14 @@ def _world(problem: Problem, scenario: Scenario, unit: float, costs: np.ndarray,
             participants=alone if one else max(stated.most_participants, 2),
             names=stated.names,
         ),
-        accuracy=curve,
+        accuracy=curve.usual,
         valuation=dataclasses.replace(problem.valuation, scale=unit),  # type: ignore[type-var]
         belief=problem.belief,
         maximise=problem.maximise,
         currency=problem.currency,
     )
-    lowest, best = curve.promised(plain.most_data), curve.at_best
+    lowest = curve.promised(plain.most_data, plain.valuation)
+    best = lowest if curve.region is None else curve.at_best
     promised = _on(problem, plain, lowest)
     return World(
         weight=float(scenario.weight),

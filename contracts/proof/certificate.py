@@ -39,6 +39,9 @@ class Certificate:
         violations: sentences that name the constraint, who, and by how much; empty if `holds`.
         tolerance: what was tolerated, in units of value.
         about: what the certificate is about, in sentences for those who rely on it.
+        caution: why what holds on the curve need not hold in the world: measurements that reject the curve, or
+        lie
+            far from what the contract needs; "" if there is no such reason.
         extended: further numbers by name; each says in its own words what must hold.
     """
 
@@ -56,6 +59,7 @@ class Certificate:
     violations: tuple[str, ...]
     tolerance: float
     about: tuple[str, ...] = ()
+    caution: str = ""
     extended: Mapping[str, float] = field(default_factory=dict)
 
     @property
@@ -63,9 +67,12 @@ class Certificate:
         """Both statements, in one line."""
         if not self.holds:
             return "DOES NOT HOLD"
+        holds = (
+            f"every promise holds on the curve, BUT {self.caution}" if self.caution else "every promise holds"
+        )
         if self.optimal and self.gap is not None:
-            return f"every promise holds; no contract is better by more than {self.gap:.3g}"
-        return f"every promise holds; optimality not proved: {self.missing}"
+            return f"{holds}; no contract is better by more than {self.gap:.3g}"
+        return f"{holds}; optimality not proved: {self.missing}"
 
     def __str__(self) -> str:
         solved = (

@@ -20,6 +20,7 @@ from contracts.proof.evidence import Proof
 from contracts.proof.expectations import Expected, mean_of, worlds_expected
 from contracts.proof.gaps import Bounded
 from contracts.proof.general_proof import at_member, general_gaps
+from contracts.proof.measured_check import measured_check
 from contracts.proof.mixture_check import Exponentials
 from contracts.proof.outside_options import may_stay_out, outside_utilities
 from contracts.proof.plain_proof import Given, plain_gaps
@@ -110,6 +111,7 @@ def _promised(
     reached = reached_by(form, worlds, outcomes)
     region = kept_throughout(form, menu, worlds)
     check, disagreement = confirmed(menu, worlds)
+    measured = measured_check(form, menu, worlds)
     violations = [
         *complaints,
         *promises.broken(form, menu, gain, given, missed),
@@ -117,6 +119,7 @@ def _promised(
         *_misstated(form, worlds, reached, stated),
         *doubt.violations,
         *region.violations,
+        *measured.violations,
         *disagreement,
     ]
     envy, envied = promises.envy(form, menu)
@@ -134,8 +137,9 @@ def _promised(
         independent_check="; ".join(filter(None, [worlds[0].how, check])),
         violations=tuple(violations),
         tolerance=promises.TOLERANCE * promises.largest_value(form),
-        about=(*_about(form, menu), *doubt.about, *region.about),
-        extended=doubt.extended | region.extended,
+        about=(*_about(form, menu), *doubt.about, *region.about, *measured.about),
+        caution=measured.caution,
+        extended=doubt.extended | region.extended | measured.extended,
     )
     return _Found(certificate, menu, reached)
 

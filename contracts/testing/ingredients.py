@@ -19,6 +19,8 @@ from hypothesis import strategies as st
 from contracts.contract import Contract
 from contracts.contract.design import design_contract
 from contracts.errors import InvalidInput
+from contracts.measured.measured_curve import MeasuredCurve
+from contracts.measured.measurements import Measurements
 from contracts.problem import Problem
 from contracts.problem.accuracy import Tabulated
 from contracts.problem.combinations import TABLE
@@ -29,6 +31,7 @@ from contracts.problem.outside import Outside
 from contracts.problem.participants import Binomial, FiniteTurnout, Poisson
 from contracts.problem.population import Population
 from contracts.problem.scenario import Scenario
+from contracts.problem.valuation import LinearValuation
 from contracts.testing.strategies import by_logarithm, data_for_half, plain_problems, valuations
 
 KINDS: dict[str, tuple[str, ...]] = {
@@ -50,6 +53,7 @@ KINDS: dict[str, tuple[str, ...]] = {
     "scenarios": ("scenarios",),
     "belief": ("ex-ante",),
     "assurance": ("count", "table", "cut"),
+    "curve": ("measured",),
 }
 INGREDIENTS = tuple(name for names in KINDS.values() for name in names)
 ANY = "any"
@@ -161,11 +165,20 @@ def parts(
         "maximise": base.maximise,
     }
     made["population"] = _population(draw, chosen, base, worth, participants, unlikely)
+    if "measured" in chosen:
+        # What a valuation that is not linear makes of a posterior is another curve than its mean.
+        made["valuation"] = LinearValuation(scale=worth.scale)
+        made["accuracy"] = _measured(draw, base)
     if "scenarios" in chosen:
         made["scenarios"] = _scenarios(draw, made["population"], curve)
     if "baseline" in chosen:
         every = [curve, *(s.accuracy for s in made.get("scenarios", ()) if s.accuracy is not None)]
-        made["baseline"] = draw(st.floats(0.05, 0.7)) * min(float(one.optimum) for one in every)
+        most = min(float(one.optimum) for one in every)
+        if "measured" in chosen:
+            most = min(most, float(made["accuracy"].measurements.accuracy.max()))
+        made["baseline"] = draw(st.floats(0.05, 0.7)) * most
+        if "measured" in chosen:
+            made["accuracy"] = dataclasses.replace(made["accuracy"], chance=made["baseline"])
     return made | _demands(draw, chosen, base)
 
 
@@ -256,6 +269,18 @@ def _rising(draw: Any, cost: np.ndarray, group: np.ndarray, unit: float) -> np.n
         order = members[np.argsort(-cost[members], kind="stable")]
         capacity[order] = np.sort(capacity[members])
     return capacity
+
+
+def _measured(draw: Any, base: Problem) -> MeasuredCurve:
+    """The problem's curve as it is known by five measurements, around the data that give half of it."""
+    data = data_for_half(base.accuracy) * np.array([0.5, 1.0, 2.0, 4.0, 8.0])
+    accuracy = np.asarray(base.accuracy(data))
+    noise = np.array(draw(st.lists(st.floats(-1.0, 1.0), min_size=5, max_size=5)))
+    error = 0.01 * np.ones(5)
+    measured = Measurements(
+        data=data, accuracy=np.clip(accuracy + error * noise, 0.0, 1.0), standard_error=error
+    )
+    return MeasuredCurve(measurements=measured)
 
 
 def _lower(curve: Any, factor: float) -> Any:

@@ -25,7 +25,7 @@ from jax import Array
 from scipy import stats
 
 from contracts.errors import NotConverged
-from contracts.measured.learning_curves import FAMILIES, CurveFit, fit_curve
+from contracts.measured.learning_curves import FAMILIES, CurveFit, fit_family
 from contracts.measured.measurements import Measurements
 from contracts.problem.accuracy import FAMILIES as CURVES
 from contracts.problem.accuracy import AccuracyCurve, PowerLaw
@@ -158,7 +158,7 @@ def cautious_curve(alone: np.ndarray, upper: np.ndarray, joint: np.ndarray, lowe
         # what is promised binds more than what might be had elsewhere
         standard_error=np.repeat([PULL, 1.0], [alone.size, joint.size]),
     )
-    found = fit_curve(points, family="power-law")
+    found = fit_family(points, family="power-law")
     excess = max(float(np.max(found.curve(joint) - least)), 0.0)
     optimum, coefficient, exponent = found.estimate.tolist()
     return PowerLaw(optimum=optimum - excess, coefficient=coefficient, exponent=exponent)
@@ -194,7 +194,7 @@ def _slopes(fitted: CurveFit, data: np.ndarray) -> np.ndarray:
 
 def _fits(measured: Measurements, wanted: str) -> list[CurveFit]:
     if wanted != "plausible":
-        return [fit_curve(measured, family=wanted)]
+        return [fit_family(measured, family=wanted)]
 
     def criterion(fitted: CurveFit) -> float:
         return float(fitted.chi_square or 0.0) + 2.0 * len(fitted.parameters)
@@ -202,7 +202,7 @@ def _fits(measured: Measurements, wanted: str) -> list[CurveFit]:
     found: list[CurveFit] = []
     for name in FAMILIES:
         with contextlib.suppress(NotConverged):  # a family that cannot be fitted explains nothing
-            found.append(fit_curve(measured, family=name))
+            found.append(fit_family(measured, family=name))
     if not found:
         raise NotConverged("no family of curves could be fitted to the pilot's measurements")
     ranked = sorted(found, key=criterion)

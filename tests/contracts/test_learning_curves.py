@@ -11,9 +11,10 @@ from contracts.measured.learning_curves import (
     FAMILIES,
     Measurements,
     compare_families,
-    fit_curve,
+    fit_family,
     read_measurements,
 )
+from contracts.measured.profile import overdispersion, profile_interval
 from contracts.problem.accuracy import Arctan, Exponential, GeneralizationBound, PowerLaw
 
 DATA = np.geomspace(30, 5000, 14)
@@ -28,7 +29,7 @@ CURVES = {
 @pytest.mark.parametrize("family", FAMILIES)
 def test_an_exact_curve_is_recovered(family):
     truth = CURVES[family]
-    fit = fit_curve(Measurements(data=DATA, accuracy=truth(DATA)), family=family)
+    fit = fit_family(Measurements(data=DATA, accuracy=truth(DATA)), family=family)
     for name in fit.parameters:
         assert getattr(fit.curve, name) == pytest.approx(getattr(truth, name), rel=1e-7)
     assert fit.rmse < 1e-10
@@ -42,7 +43,7 @@ def test_an_exact_curve_is_recovered(family):
 def test_power_laws_are_recovered_wherever_they_lie(optimum, loss, exponent, start, span):
     data = np.geomspace(start, start * span, 12)
     truth = PowerLaw(optimum=optimum, coefficient=loss * optimum * start**exponent, exponent=exponent)
-    fit = fit_curve(Measurements(data=data, accuracy=truth(data)))
+    fit = fit_family(Measurements(data=data, accuracy=truth(data)))
     assert fit.rmse < 1e-8
     assert fit.curve(data * 1.3) == pytest.approx(truth(data * 1.3), abs=1e-7)
 
@@ -62,7 +63,7 @@ def test_estimates_and_covariance_agree_with_scipys_curve_fit():
     error = rng.uniform(0.002, 0.01, DATA.size)
     accuracy = CURVES["power-law"](DATA) + rng.normal(0.0, error)
     for standard_error in (error, None):
-        fit = fit_curve(Measurements(data=DATA, accuracy=accuracy, standard_error=standard_error))
+        fit = fit_family(Measurements(data=DATA, accuracy=accuracy, standard_error=standard_error))
         estimate, covariance = optimize.curve_fit(
             lambda x, a, b, c: a - b * x**-c, DATA, accuracy, p0=fit.estimate * 1.01,
             sigma=standard_error, absolute_sigma=standard_error is not None, xtol=1e-14, ftol=1e-14,
@@ -80,7 +81,7 @@ def test_standard_errors_cover_the_truth_as_often_as_they_promise():
     inside, band = np.zeros(3), 0
     for _ in range(runs):
         measured = Measurements(data=DATA, accuracy=truth(DATA) + rng.normal(0.0, error), standard_error=error)
-        fit = fit_curve(measured)
+        fit = fit_family(measured)
         inside += np.abs(fit.estimate - actual) < 1.96 * fit.standard_error
         band += abs(fit.curve(700.0) - truth(700.0)) < 1.96 * fit.standard_error_at(700.0)
     # 300 runs of a 95 % interval: standard deviation 1.3 %, so four of them
@@ -95,13 +96,13 @@ def test_chi_square_is_that_of_noise_when_the_family_is_right():
     for _ in range(100):
         accuracy = truth(DATA) + rng.normal(0.0, error)
         measured = Measurements(data=DATA, accuracy=accuracy, standard_error=error)
-        p_values.append(fit_curve(measured, family="arctan").p_value)
+        p_values.append(fit_family(measured, family="arctan").p_value)
     assert 0.4 < np.mean(p_values) < 0.6
 
 
 def test_a_parameter_at_its_bound_has_no_standard_error_but_the_band_remains():
     accuracy = 1.0 - 0.9 * (DATA / 30) ** -0.9 + 0.004
-    fit = fit_curve(Measurements(data=DATA, accuracy=accuracy, standard_error=np.full(DATA.size, 1e-3)))
+    fit = fit_family(Measurements(data=DATA, accuracy=accuracy, standard_error=np.full(DATA.size, 1e-3)))
     assert fit.at_bound == ("optimum",)
     assert np.isnan(fit.standard_error[0])
     assert np.isfinite(fit.standard_error[1:]).all()
@@ -110,7 +111,7 @@ def test_a_parameter_at_its_bound_has_no_standard_error_but_the_band_remains():
 
 
 def test_three_points_leave_no_freedom_for_three_parameters():
-    fit = fit_curve(Measurements(data=[10, 100, 1000], accuracy=[0.3, 0.6, 0.7]))
+    fit = fit_family(Measurements(data=[10, 100, 1000], accuracy=[0.3, 0.6, 0.7]))
     assert fit.degrees_of_freedom == 0
     assert np.isinf(fit.standard_error).all()
     assert fit.aicc == np.inf
@@ -136,17 +137,21 @@ def test_irregularities_are_reported_with_their_significance():
 
 BAD_FILES = {
     "": "empty",
-    "data,acc\n1,2\n": "no column 'accuracy'",
+    "data,sizes,acts\n1,2,3\n": "no column 'accuracy'",
     "data,accuracy\n10,0.5\n20,x\n30,0.7\n": "row 3, column 'accuracy': 'x'",
     "data,accuracy\n10,0.5\n20\n30,0.7\n": "row 3, column 'accuracy': ''",
     "data,accuracy\n10,0.5\n20,nan\n30,0.7\n": "row 3, column 'accuracy': nan: expected a number in [0, 1]",
     "data,accuracy\n10,0.5\n20,60\n30,0.7\n": "row 3, column 'accuracy': 60",
-    "data,accuracy\n10,0.5\n10,0.6\n30,0.7\n": "row 3, column 'data': 10 follows 10",
     "data,accuracy\n10,0.5\n\n5,0.6\n30,0.7\n": "row 4, column 'data': 5 follows 10",
     "data,accuracy\n-1,0.5\n5,0.6\n30,0.7\n": "row 2, column 'data': -1",
-    "data,accuracy\n1,0.5\n5,0.6\n": "2 rows of measurements: expected at least 3",
+    "data,accuracy\n1,0.5\n": "1 rows of measurements: expected at least 2",
+    "data,accuracy\n1,0.5\n1,0.6\n": "1 different amounts of data: expected at least 2",
+    "data,accuracy\n1,0.5\ninf,0.6\n": "row 3, column 'data': inf: expected a finite number > 0",
+    "data,accuracy\n1,50\n2,60\n": "(percent? name the column 'accuracy (%)')",
     "data,accuracy\n": "0 rows",
-    "data,accuracy,standard_error\n1,.5,0\n5,.6,.1\n9,.7,.1\n": "row 2, column 'standard_error': 0",
+    "data,accuracy,standard_error\n1,.5,2\n5,.6,.1\n9,.7,.1\n": "row 2, column 'error': 2: expected at most 1",
+    "data,accuracy,standard_error\n1,.5,-1\n5,.6,.1\n": "row 2, column 'standard_error': -1",
+    "data,accuracy\n1,.2\n2,.15\n4,.1\n8,.05\n": "if these are error rates, name the column 'error'",
     "data,accuracy,data\n1,.5,0\n5,.6,.1\n9,.7,.1\n": "'data' occurs twice",
 }
 
@@ -182,7 +187,7 @@ def test_files_may_have_other_columns_blank_lines_and_a_byte_order_mark(tmp_path
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"data": [1, 2], "accuracy": [0.1, 0.2]}, "2 measurements: expected at least 3"),
+        ({"data": [1], "accuracy": [0.1]}, "1 measurements: expected at least 2"),
         ({"data": [1, 3, 2], "accuracy": [0.1, 0.2, 0.3]}, "data[2] = 2: expected more than data[1] = 3"),
         ({"data": [1, 2, 3], "accuracy": [0.1, 0.2, 1.3]}, "accuracy[2] = 1.3"),
         ({"data": [1, 2, 3], "accuracy": [0.1, 0.2]}, "accuracy has length 2: expected 3"),
@@ -200,6 +205,45 @@ def test_bad_measurements_are_refused(arguments, message):
 
 def test_bad_arguments_of_the_fit_are_refused():
     with pytest.raises(InvalidInput, match="family = 'logistic': expected one of 'power-law'"):
-        fit_curve(Measurements(data=[1, 2, 3], accuracy=[0.1, 0.2, 0.3]), family="logistic")
+        fit_family(Measurements(data=[1, 2, 3], accuracy=[0.1, 0.2, 0.3]), family="logistic")
     with pytest.raises(InvalidInput, match="expected Measurements"):
-        fit_curve([1, 2, 3])  # type: ignore[arg-type]
+        fit_family([1, 2, 3])  # type: ignore[arg-type]
+
+
+def test_profiles_are_wider_where_standard_errors_know_nothing():
+    accuracy = 1.0 - 0.9 * (DATA / 30) ** -0.9 + 0.004
+    fit = fit_family(Measurements(data=DATA, accuracy=accuracy, standard_error=np.full(DATA.size, 1e-3)))
+    low, high = profile_interval(fit, 1e5)
+    assert fit.at_bound == ("optimum",)
+    assert low < float(fit.curve(1e5)) <= high <= 1.0
+    assert low < 0.9999
+
+
+def test_profiles_agree_with_the_delta_method_where_the_curve_is_nearly_linear_in_its_parameters():
+    truth = CURVES["power-law"](DATA)
+    fit = fit_family(Measurements(data=DATA, accuracy=truth, standard_error=np.full(DATA.size, 1e-4)))
+    low, high = profile_interval(fit, float(DATA[-1]), 0.95)
+    wide = 1.96 * float(fit.standard_error_at(DATA[-1]))
+    assert high - low == pytest.approx(2.0 * wide, rel=0.3, abs=2e-4)
+
+
+def test_scatter_beyond_the_standard_errors_is_overdispersion():
+    noise = 0.02 * np.where(np.arange(DATA.size) % 2, 1.0, -1.0)
+    accuracy = CURVES["arctan"](DATA) + noise
+    fit = fit_family(
+        Measurements(data=DATA, accuracy=accuracy, standard_error=np.full(DATA.size, 0.002)), family="arctan"
+    )
+    assert overdispersion(fit) == pytest.approx(fit.chi_square / fit.degrees_of_freedom)
+    assert overdispersion(fit) > 50.0
+    clean = fit_family(
+        Measurements(data=DATA, accuracy=CURVES["arctan"](DATA), standard_error=np.full(DATA.size, 0.01)),
+        family="arctan",
+    )
+    assert overdispersion(clean) == 1.0
+
+
+def test_a_plateau_without_a_slope_is_fitted():
+    measured = Measurements(
+        data=[16, 21, 30, 39, 50, 70, 91, 118], accuracy=[0.9382] * 7 + [0.9383], standard_error=[0.001] * 8
+    )
+    assert fit_family(measured).rmse < 1e-3

@@ -62,6 +62,7 @@ def present(problem):
         "preference-margin": menu.preference_margin > 0.0,
         "scenarios": len(problem.scenarios) > 1,
         "ex-ante": problem.belief == "ex-ante",
+        "measured": not problem.accuracy.known,
     } | {name: family == name for name in KINDS["objective"]}
 
 

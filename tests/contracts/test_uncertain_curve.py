@@ -32,7 +32,7 @@ from contracts import (
     confidence_region,
     design_contract,
     design_contracts,
-    fit_curve,
+    fit_family,
     verify,
 )
 from contracts.measured.uncertain_curve import lowest_curve
@@ -55,7 +55,7 @@ def fitted(family="power-law", noise=0.004, known=True):
     draw = np.random.default_rng(3)
     accuracy = np.clip(TRUE[family](data) + noise * draw.standard_normal(data.size), 0.0, 1.0)
     error = np.full(data.size, noise) if known else None
-    return fit_curve(Measurements(data=data, accuracy=accuracy, standard_error=error), family=family)
+    return fit_family(Measurements(data=data, accuracy=accuracy, standard_error=error), family=family)
 
 
 CROWD = Population(costs=[0.2, 0.1, 0.04], probabilities=[0.4, 0.3, 0.3], participants=20)
@@ -104,7 +104,7 @@ def test_the_region_holds_the_true_parameters_as_often_as_it_says():
     inside = 0
     for _ in range(200):
         accuracy = np.clip(TRUE["arctan"](data) + 0.004 * draw.standard_normal(data.size), 0.0, 1.0)
-        fit = fit_curve(
+        fit = fit_family(
             Measurements(data=data, accuracy=accuracy, standard_error=np.full(10, 0.004)), family="arctan"
         )
         region = confidence_region(fit, level=0.8)
@@ -374,7 +374,7 @@ def test_wrong_arguments(options, message):
 
 
 def test_other_wrong_uses():
-    exact = fit_curve(Measurements(data=[20, 40, 80], accuracy=[0.5, 0.7, 0.8]))
+    exact = fit_family(Measurements(data=[20, 40, 80], accuracy=[0.5, 0.7, 0.8]))
     with pytest.raises(InvalidInput, match="too few"):
         problem(fit=exact)
     with pytest.raises(InvalidInput, match="the optimum of the worst curve"):

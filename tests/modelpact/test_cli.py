@@ -41,7 +41,7 @@ def test_design_prints_the_menu_and_writes_contract_and_picture(tmp_path, capsys
     for text in (
         "rural practice",
         "screening centre",
-        "power-law",
+        "11 measurements from 12 to 368 data",
         "every promise holds",
         str(output),
         str(plot),

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from contracts import MeasuredCurve
 from contracts.errors import InvalidInput
 from contracts.problem.accuracy import Arctan, Exponential, GeneralizationBound, PowerLaw, Tabulated
 from contracts.problem.valuation import ExponentialUtility, LogarithmicValuation, PowerValuation
@@ -64,8 +65,7 @@ def test_a_file_states_the_problem(read):
         ('family = "exponential"\noptimum = 0.9\nrate = 0.01', Exponential),
         ('family = "arctan"\noptimum = 0.9\nscale = 100', Arctan),
         ('family = "tabulated"\ndata = [10, 40]\naccuracy = [0.5, 0.7]', Tabulated),
-        ('family = "measured"\nmeasurements = "curve.csv"', PowerLaw),
-        ('family = "measured"\nmeasurements = "curve.csv"\nfit = "arctan"', Arctan),
+        ('family = "measured"\nmeasurements = "curve.csv"', MeasuredCurve),
     ],
 )
 def test_every_family_of_accuracy_can_be_given(read, table, family):
@@ -93,25 +93,36 @@ def test_names_belief_and_target_are_kept(read):
     assert (problem.belief, problem.maximise) == ("ex-ante", "value")
 
 
-def test_the_best_family_is_fitted_on_request(read):
-    fit = read(accuracy('family = "measured"\nmeasurements = "curve.csv"\nfit = "best"')).fit
-    assert fit is not None
-    assert fit.aicc <= read(accuracy('family = "measured"\nmeasurements = "curve.csv"')).fit.aicc
+def measured(more=""):
+    return accuracy(f'family = "measured"\nmeasurements = "curve.csv"\n{more}')
+
+
+def test_a_family_is_fitted_on_request(read):
+    assert isinstance(read(measured('fit = "arctan"')).problem.accuracy.fitted.curve, Arctan)
+    best = read(measured('fit = "best"')).problem.accuracy.fitted
+    assert best.aicc <= read(measured('fit = "power-law"')).problem.accuracy.fitted.aicc
+
+
+@pytest.mark.parametrize("promise", ["average", "model", "value"])
+def test_what_is_promised_of_a_measured_curve_is_stated(read, promise):
+    level = "" if promise == "average" else "level = 0.8"
+    curve = read(measured(f'promise = "{promise}"\n{level}')).problem.accuracy
+    assert (curve.promise, curve.fit) == (promise, "posterior")
+    assert curve.level == (0.95 if promise == "average" else 0.8)
 
 
 def test_a_measured_curve_may_have_a_baseline(read):
     stated = read(accuracy('family = "measured"\nmeasurements = "curve.csv"\nbaseline = 0.25'))
-    assert stated.problem.baseline == 0.25
-    assert stated.fit is not None
+    assert stated.problem.baseline == stated.problem.accuracy.chance == 0.25
 
 
 def test_measurements_that_bend_or_fall_are_noted(read, tmp_path):
-    measured = accuracy('family = "measured"\nmeasurements = "curve.csv"')
-    assert read(measured).notes == ()
+    assert read(measured()).notes == ()
     (tmp_path / "curve.csv").write_text(CURVE.replace("40,0.68", "40,0.40"))
-    notes = read(measured).notes
+    notes = read(measured()).notes
     assert any("accuracy falls by 0.2 from 20 to 40 data" in note for note in notes)
-    assert any("chi²" in note for note in notes)
+    rejected = read(accuracy('family = "measured"\nmeasurements = "curve.csv"\nfit = "power-law"')).notes
+    assert any("its own measurements reject the curve (chi²" in note for note in rejected)
 
 
 PROBLEMS = [

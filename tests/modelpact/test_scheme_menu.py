@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from contracts import Menu, PowerLaw, design_contract
 from contracts.contract import Contract
 from contracts.errors import Infeasible, InvalidInput
-from contracts.measured.learning_curves import fit_curve
+from contracts.measured.learning_curves import fit_family
 from contracts.measured.measurements import Measurements
 from mechanisms.datasets import Samples
 from modelpact.scheme import menu
@@ -212,7 +212,7 @@ def test_the_error_of_a_fit_agrees_with_its_own_where_no_parameter_is_at_its_bou
     data = np.array([20.0, 40, 80, 160, 320])
     noise = np.array([0.004, -0.006, 0.005, -0.002, 0.001])
     measured = Measurements(data=data, accuracy=0.9 - 3 * data**-0.8 + noise, standard_error=[0.01] * 5)
-    fit = fit_curve(measured)
+    fit = fit_family(measured)
     assert fit.at_bound == ()
     at = np.array([30.0, 100.0, 1000.0])
     assert standard_error(fit, at) == pytest.approx(fit.standard_error_at(at), rel=1e-3)
