@@ -30,7 +30,6 @@ from modelpact.terminal import Flag, document, whisper
 
 RARE = 0.01  # a probability below which a type hardly ever occurs
 ALIKE = 0.01  # relative difference of costs below which two types are nearly one
-POINTS = 5  # measurements below which a fitted curve is little more than a guess
 
 
 @frozen
@@ -80,9 +79,7 @@ def check(stated: ProblemFile) -> Checked:
         *conditions(problem, problem.currency),
         f"Maximised is {goal}." if goal else "Maximised is how good the joint model is.",
     )
-    few = stated.fit is not None and stated.fit.measurements.size < POINTS
-    found = [f"measurements: only {stated.fit.measurements.size}"] if few and stated.fit is not None else []
-    return Checked(says=says, warnings=(*stated.notes, *found, *warnings(problem)), alone=_alone(problem))
+    return Checked(says=says, warnings=(*stated.notes, *warnings(problem)), alone=_alone(problem))
 
 
 def warnings(problem: Problem) -> tuple[str, ...]:
@@ -143,7 +140,7 @@ def check_command(problem: Path, /, *, json: Flag = False) -> int:
         Print one JSON document instead.
     """
     if problem.suffix.lower() == ".json":
-        stated = ProblemFile(path=problem, problem=Contract.load(problem).problem, fit=None)
+        stated = ProblemFile(path=problem, problem=Contract.load(problem).problem)
     else:
         stated = read_problem(problem)
     found = check(stated)

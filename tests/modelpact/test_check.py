@@ -19,7 +19,7 @@ PROBLEM = Problem(
 
 
 def checked(problem):
-    return check(ProblemFile(path=None, problem=problem, fit=None))  # type: ignore[arg-type]
+    return check(ProblemFile(path=None, problem=problem))  # type: ignore[arg-type]
 
 
 def with_population(**changes):
