@@ -104,7 +104,7 @@ class CurvePosterior:
         return low, high
 
     def quantile(self, data: Any, share: Any) -> np.ndarray:
-        """The posterior's own quantiles at `data`, shape (*share, *data)."""
+        """The posterior's own quantiles at `data`, those of all shares first."""
         x = checks.array("data", data, ndim=None, low=0.0, open_low=True)
         share = checks.array("share", share, ndim=None, low=0.0, high=1.0)
         return np.quantile(self.predictor.sample(x.ravel()), share, axis=0).reshape(share.shape + x.shape)[()]
@@ -170,7 +170,7 @@ class CurveDraws:
     baseline: float
 
     def __call__(self, data: Any) -> np.ndarray:
-        """Accuracies at `data` (>= 0, any shape), shape (curves, *data)."""
+        """Accuracies at `data` (>= 0, any shape), one curve a row."""
         x = np.asarray(checks.array("data", data, ndim=None, low=0.0))
         flat = x.ravel()
         y = np.column_stack([np.full(len(self.accuracy), self.baseline), self.accuracy])
@@ -193,7 +193,8 @@ def fit_curve(measurements: Measurements, *, baseline: float = 0.0) -> CurvePost
 
     Args:
         measurements: two or more; a plateau, a decline or two points get an answer that says how little is
-        known. baseline: the accuracy that everybody has without data, in [0, 1).
+            known.
+        baseline: the accuracy that everybody has without data, in [0, 1).
 
     Returns:
         The posterior over curves. For one formula and its parameters see `fit_family`.

@@ -34,8 +34,7 @@ class FittedPopulation:
         level: with which probability the true probabilities lie within the doubt.
         low, high: interval of each probability at that level, one by one, shape (types,).
         cost_error: standard errors of the costs, shape (types,); zero where a cost is stated, NaN where it
-        rests on
-            one observation.
+            rests on one observation.
     """
 
     population: Population

@@ -65,8 +65,7 @@ def next_measurement(
         posterior: what is known now.
         at: the size that matters, > 0.
         data: sizes at which one more measurement may be made, > 0; by default half to 32 times the largest
-        measured,
-            as far as `at`.
+            measured, as far as `at`.
         level: of the interval, in (0, 1).
 
     >>> from contracts import Measurements, fit_curve

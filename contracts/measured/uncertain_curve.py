@@ -60,8 +60,9 @@ class UncertainCurve(AccuracyCurve):
 
     Source: ours.
 
-    >>> from contracts import LinearValuation, Population, Problem, design_contract, fit_family,
-    read_measurements >>> fit = fit_family(read_measurements("examples/tumour-clinics/curve.csv"))
+    >>> from contracts import LinearValuation, Population, Problem, design_contract
+    >>> from contracts import fit_family, read_measurements
+    >>> fit = fit_family(read_measurements("examples/tumour-clinics/curve.csv"))
     >>> problem = Problem(
     ...     population=Population(costs=[150, 70, 30], probabilities=[0.3, 0.4, 0.3], participants=20),
     ...     accuracy=UncertainCurve(fit=fit),

@@ -40,8 +40,7 @@ class Certificate:
         tolerance: what was tolerated, in units of value.
         about: what the certificate is about, in sentences for those who rely on it.
         caution: why what holds on the curve need not hold in the world: measurements that reject the curve, or
-        lie
-            far from what the contract needs; "" if there is no such reason.
+            lie far from what the contract needs; "" if there is no such reason.
         extended: further numbers by name; each says in its own words what must hold.
     """
 
