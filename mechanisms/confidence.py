@@ -39,7 +39,7 @@ def betting_interval(
     >>> flips = np.random.default_rng(0).integers(0, 2, (400, 1))
     >>> low, high = betting_interval(flips, low=0, high=1, error=0.05)
     >>> (low.round(2), high.round(2))
-    (array([0.41]), array([0.58]))
+    (array([0.47]), array([0.65]))
     """
     low = checks.number("low", low)
     high = checks.number("high", high, low=low, open_low=True)

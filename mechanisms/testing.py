@@ -216,7 +216,7 @@ def error_ratio(result: np.ndarray, honest: np.ndarray) -> float:
 
     An error of the last digits counts as none: 64 roundings of the largest honest entry in every parameter.
 
-    >>> error_ratio(np.array([2.0]), np.array([[0.0], [2.0]]))
+    >>> round(error_ratio(np.array([2.0]), np.array([[0.0], [2.0]])), 9)
     1.0
     """
     rows = np.asarray(honest, np.longdouble)

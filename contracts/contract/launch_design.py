@@ -194,14 +194,14 @@ def _clause(kind: str, counts: list[int], program: InsuredProgram, found: list[F
 
 def _cut(problem: Problem, plain: Contract, design: Design) -> Contract:
     """The best menu without a clause, cut; with margins where choices would otherwise be wrong."""
-    menu, margin, worst = problem.menu, 0.0, 0.0
+    menu, margin, worst = problem.menu, problem.menu.preference_margin, 0.0
+    relative = plain.form.relative
+    # More than is due by what cutting leaves, or whoever gets just its due would be cut with all signatures, too.
+    due = menu.participation_margin + 2.0 * JUST * problem.largest_value * float(relative.max())
     for attempt in range(ATTEMPTS):
         if attempt:
-            margin = max(
-                2.0 * margin, 1.5 * worst, MARGIN * problem.largest_value * float(plain.form.relative.min())
-            )
-            wider = Menu(participation_margin=menu.participation_margin, preference_margin=margin)
-            plain = design(_without_clause(problem, wider))
+            margin = max(2.0 * margin, 1.5 * worst, MARGIN * problem.largest_value * float(relative.min()))
+        plain = design(_without_clause(problem, Menu(participation_margin=due, preference_margin=margin)))
         form = standard_form(problem)
         first = np.unique(form.row, return_index=True)[1]
         nothing = plain.delivered <= 0.0

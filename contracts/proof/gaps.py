@@ -62,4 +62,4 @@ def positive_gap(gap: float, top: float, rounding: float = 0.0) -> float:
         raise ProofRefused("the proof bounds nothing (its numbers are too large)")
     if gap < -(REFUTED * top + rounding):
         raise ProofRefused(f"the proof is refuted: the contract beats its bound by {-gap:.3g}")
-    return max(gap, 0.0)
+    return max(float(gap), 0.0)

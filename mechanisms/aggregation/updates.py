@@ -163,7 +163,8 @@ def run_rule(
         values, *rest = _scaled(-exponent, alike or 0, values, *arrays)
         arrays = tuple(rest)
     result = _quietly(core, values, present, *arrays, **static)
-    return _finite(np.ldexp(result, exponent) if exponent else result)
+    with np.errstate(over="ignore"):
+        return _finite(np.ldexp(result, exponent) if exponent else result)
 
 
 def _quietly(core: Callable[..., Any], *arguments: Any, **static: Any) -> Any:

@@ -57,7 +57,9 @@ def _merged(one: Any, other: Any) -> Any:
 
 def _or_null(one: Any, other: Any) -> Any:
     kind = other if one == "null" else one
-    return f"{kind} or null" if isinstance(kind, str) and not kind.endswith("null") else kind
+    if not isinstance(kind, str):
+        return "anything"
+    return kind if kind.endswith("null") else f"{kind} or null"
 
 
 def misfit(value: Any, form: Any, place: str = "result") -> str:

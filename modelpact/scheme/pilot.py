@@ -156,7 +156,7 @@ def cautious_curve(alone: np.ndarray, upper: np.ndarray, joint: np.ndarray, lowe
         data=np.concatenate([alone, joint]),
         accuracy=np.clip(np.concatenate([np.minimum(upper, least[0]), least]), 0.0, 1.0),
         # what is promised binds more than what might be had elsewhere
-        standard_error=np.repeat([PULL, 1.0], [alone.size, joint.size]),
+        standard_error=np.repeat([1.0, 1.0 / PULL], [alone.size, joint.size]),
     )
     found = fit_family(points, family="power-law")
     excess = max(float(np.max(found.curve(joint) - least)), 0.0)

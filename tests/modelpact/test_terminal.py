@@ -41,6 +41,7 @@ seeds = 1
 """
 SWEEP = 'problem = "problem.toml"\n[axes.n]\nfield = "population.participants"\nvalues = [10, 20]\n'
 LINES = {
+    "fit": ["curve.csv"],
     "check": ["problem.toml"],
     "design": ["problem.toml"],
     "verify": ["contract.json"],
@@ -84,6 +85,10 @@ OPTIONS = {
     "by",
     "field",
     "groups",
+    "at",
+    "level",
+    "baseline",
+    "families",
 }
 SLOW = {"sweep", "conflict", "run"}
 SOME = [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in COMMANDS]
@@ -94,6 +99,9 @@ LONG = [name for name in SOME if name in ("design", "play") or not isinstance(na
 def folder(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     Path("game.toml").write_text(GAME)
+    Path("curve.csv").write_text(
+        "data,accuracy,standard_error\n10,0.5,0.02\n40,0.65,0.01\n160,0.75,0.01\n640,0.8,0.01\n"
+    )
     Path("conflict.toml").write_text(CONFLICT)
     Path("sweep.toml").write_text(SWEEP)
     shutil.copy(ROOT / "examples/digits-consortium/scheme.toml", "scheme.toml")
@@ -227,11 +235,11 @@ def test_on_a_terminal_progress_is_shown_on_stderr(command, folder):
 def test_a_terminal_that_lacks_a_character_gets_its_code(folder):
     finished = run(["play", "game.toml"], folder, PYTHONIOENCODING="ascii")
     assert finished.returncode == 0
-    finished = run(
-        ["design", str(ROOT / "examples/tumour-clinics/problem.toml")], folder, PYTHONIOENCODING="ascii"
-    )
+    problem = Path("problem.toml").read_text(encoding="utf-8")
+    Path("problem.toml").write_text(f'currency = "€"\n{problem}', encoding="utf-8")
+    finished = run(["design", "problem.toml"], folder, PYTHONIOENCODING="ascii")
     assert finished.returncode == 0
-    assert rb"\xb1" in finished.stdout
+    assert rb"\u20ac" in finished.stdout
 
 
 def test_brackets_in_titles_are_printed(folder, capsys):

@@ -72,6 +72,7 @@ def options(contract):
 @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
 @given(problems(types=(1, 7)), st.integers(1, 5))
 def test_many_problems_of_every_kind(problem, number):
+    number = min(number, problem.population.types)
     contract = designed(problem, options=number)
     if contract is None:
         assert number < problem.population.types
@@ -85,6 +86,7 @@ def test_many_problems_of_every_kind(problem, number):
 @FEW
 @given(problems(types=(1, 5), families=FLOORLESS), st.integers(1, 5))
 def test_few_options_hold_and_cost_something(problem, number):
+    number = min(number, problem.population.types)
     contract = designed(problem, options=number)
     if contract is None:
         assert number < problem.population.types
