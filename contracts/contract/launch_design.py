@@ -196,7 +196,7 @@ def _cut(problem: Problem, plain: Contract, design: Design) -> Contract:
     """The best menu without a clause, cut; with margins where choices would otherwise be wrong."""
     menu, margin, worst = problem.menu, problem.menu.preference_margin, 0.0
     relative = plain.form.relative
-    # More than is due by what cutting leaves, or whoever gets just its due would be cut with all signatures, too.
+    # More than is due by what cutting leaves, or whoever gets just its due would be cut with all signatures.
     due = menu.participation_margin + 2.0 * JUST * problem.largest_value * float(relative.max())
     for attempt in range(ATTEMPTS):
         if attempt:

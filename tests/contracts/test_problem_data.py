@@ -426,7 +426,7 @@ def test_bad_tables_are_refused_in_one_line_that_names_table_key_and_value(docum
 
 def test_more_options_than_types_are_a_mistake():
     assert problem_from_data(plain(menu={"options": 2})).menu.options == 2
-    with pytest.raises(InvalidInput, match="menu.options = 7: expected at most 2"):
+    with pytest.raises(InvalidInput, match=r"menu\.options = 7: expected at most 2"):
         problem_from_data(plain(menu={"options": 7}))
 
 
