@@ -169,7 +169,7 @@ def _countable(terms: Terms) -> bool:
     """Whether profiles of the others are listed: there is one group, of few."""
     from math import comb
 
-    if len(terms.world.laws) > 1:
+    if len(terms.world.laws) != 1:
         return False
     most = terms.world.laws[0].most
     return terms.clause is not None or comb(most + terms.options, terms.options) <= MOST_PROFILES // 8
@@ -265,7 +265,7 @@ def _stable(
     terms: Terms, choices: np.ndarray, gains: np.ndarray, launch: np.ndarray, tolerance: float
 ) -> np.ndarray:
     own, other = _best_other(terms, choices, gains)
-    return (other - own <= _tolerated(terms, launch, tolerance)).all(axis=-1)
+    return np.asarray((other - own <= _tolerated(terms, launch, tolerance)).all(axis=-1))
 
 
 def _made(

@@ -92,7 +92,7 @@ def warnings(problem: Problem) -> tuple[str, ...]:
     if all(hopeless(world.plain) for world in form.worlds):
         return ("nothing pays: not even all data that the largest value buys give a model",)
     population, found = problem.population, []
-    names, costs = population.names or (), population.costs
+    names, costs = list(population.names or ()), population.costs
     for i in np.flatnonzero(population.probabilities < RARE):
         found.append(f"{names[i]}: a probability of {population.probabilities[i]:.3g} makes it hardly matter")
     order = np.argsort(costs)

@@ -104,7 +104,7 @@ def compare(first: Contract, second: Contract) -> Comparison:
     return Comparison(
         objective=(first.objective, second.objective),
         expected_accuracy=(first.expected_accuracy, second.expected_accuracy),
-        problem=tuple(_differences(*(problem_to_data(contract.problem) for contract in both))),
+        problem=tuple(_differences(problem_to_data(first.problem), problem_to_data(second.problem))),
         rows=tuple(rows),
         verdicts=(first.certificate.verdict, second.certificate.verdict),
         holds=(first.certificate.holds, second.certificate.holds),

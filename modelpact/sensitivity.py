@@ -187,6 +187,6 @@ def _of_field(place: str, value: Any, groups: Sequence[str] | None) -> Iterator[
 
 
 def _varies(numbers: np.ndarray | None) -> bool:
-    return (
-        numbers is not None and numbers.ndim <= 1 and np.isfinite(numbers).all() and bool(np.any(numbers != 0.0))
-    )
+    if numbers is None or numbers.ndim > 1:
+        return False
+    return bool(np.isfinite(numbers).all() and np.any(numbers != 0.0))

@@ -155,7 +155,8 @@ def tornado(found: Sensitivity) -> Figure:
     FigureCanvasAgg(figure)
     axes, reached = figure.subplots(), found.contract.reached
     for side, colour, label in ((0, BLUE, "less"), (1, ORANGE, "more")):
-        widths = [0.0 if effect.reached[side] is None else effect.reached[side] - reached for effect in effects]
+        ends = [effect.reached[side] for effect in effects]
+        widths = [0.0 if end is None else end - reached for end in ends]
         axes.barh(
             range(len(effects)),
             widths,

@@ -71,7 +71,7 @@ def design_contract(
     limits: dict[str, Any] = {"solver": solver, "global_gap": global_gap, "time_limit": time_limit}
     if problem.menu.assurance is not None:
         # margins of choice are tried one after the other: no search for a proof that nobody needs
-        quick = limits | {"time_limit": min(time_limit, 1.0)}
+        quick: dict[str, Any] = limits | {"time_limit": min(time_limit, 1.0)}
         return design_launch(problem, lambda one: design_contract(one, **(limits if one.menu.free else quick)))
     if problem.plain:
         _refuse_batch(problem)

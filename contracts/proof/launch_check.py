@@ -103,7 +103,7 @@ def _unfit(form: StandardForm, clause: Clause) -> str:
         return f"clause: it is of the kind {clause.kind!r}, the problem asks for {asked or 'none'!r}"
     if clause.contribution.shape[1] != form.rows:
         return f"clause: it has {clause.contribution.shape[1]} options, the problem has {form.rows} kinds"
-    if len(form.worlds) > 1 or len(form.worlds[0].laws) > 1:
+    if len(form.worlds) != 1 or len(form.worlds[0].laws) != 1:
         return "clause: it is for one group in one scenario"
     most = form.worlds[0].laws[0].most
     if clause.launch_count > most:
@@ -176,7 +176,7 @@ def _gain(one: Played, relative: float, cost: float, due: float) -> np.ndarray:
 def _broken(
     form: StandardForm, clause: Clause, found: Found, outside: np.ndarray, tolerance: float
 ) -> list[str]:
-    problem, names = form.problem, form.problem.population.names or ()
+    problem, names = form.problem, list(form.problem.population.names or ())
     allowed, margin = tolerance * form.relative, problem.menu.participation_margin
     least = 0.0 if clause.kind == "fixed" else margin
     said = [
@@ -206,7 +206,8 @@ def _broken(
 
 
 def _misstated(form: StandardForm, stated: Stated, found: Found, outside: np.ndarray) -> list[str]:
-    problem, names, top = form.problem, form.problem.population.names or (), form.worlds[0].plain.largest_value
+    problem, top = form.problem, form.worlds[0].plain.largest_value
+    names = list(problem.population.names or ())
     target = found.value if problem.target_is_value else problem.baseline + found.accuracy
     largest = form.relative * top
     said = [
