@@ -40,7 +40,7 @@ class Samples:
     2 samples of 3 features
     """
 
-    inputs: Float[np.ndarray, " samples *features"]
+    inputs: Float[np.ndarray, " samples ..."]
     labels: Int[np.ndarray, " samples"]
 
     def __post_init__(self):

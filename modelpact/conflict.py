@@ -21,7 +21,7 @@ from mechanisms.conflict import KNOBS, MEASURES, ConflictCurves, measure_conflic
 from mechanisms.sample_file import is_file
 from modelpact.conflict_kept import expected_seconds, kept, settings_of
 from modelpact.tables import boxed, console
-from modelpact.terminal import PICTURES, Flag, document, spell, whisper, working, writable
+from modelpact.terminal import PICTURES, Flag, document, foretell, spell, working, writable
 
 SWEEP_KEYS = ("knob", "values", "rules", "attack", "seeds", "tolerance", "coalition")
 
@@ -157,7 +157,7 @@ def _measured(settings: ConflictFile, target: Path) -> Iterator[ConflictCurves]:
         with working("how long it takes"):
             seconds = expected_seconds(waiting)
         rules = sum(len(sweep["rules"]) for sweep in waiting)
-        whisper([f"{len(waiting)} of {len(names)} sweeps to measure, {rules} rules: about {spell(seconds)}"])
+        foretell(f"{len(waiting)} of {len(names)} sweeps to measure, {rules} rules: about {spell(seconds)}")
     curves: dict[str, ConflictCurves] = {}
     for index, (name, sweep) in enumerate(zip(names, settings.sweeps, strict=True)):
         place = f"sweep {index + 1} of {len(names)}"

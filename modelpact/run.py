@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from modelpact import tables
-from modelpact.terminal import Flag, document, whisper
+from modelpact.terminal import Flag, document, foretell
 
 
 def run(
@@ -53,7 +53,7 @@ def run(
 
     def announce(found: Preflight) -> None:
         each = "" if count == 1 else f" for each of {count} draws"
-        whisper([f"{found}{each}"])
+        foretell(f"{found}{each}")
 
     with _progress(count) as on_stage:
         audits = run_draws(stated, folder, draws=count, on_stage=on_stage, on_preflight=announce)

@@ -119,6 +119,12 @@ def spell(seconds: float) -> str:
     return f"{round(seconds / 60)} minutes" if seconds < 5400 else f"{seconds / 3600:.1f} hours"
 
 
+def foretell(line: str) -> None:
+    """Print what is to come, and how long it takes, on stderr, only where somebody watches."""
+    if console(error=True).is_terminal:
+        whisper([line])
+
+
 def whisper(lines: Sequence[str], prefix: str = "") -> None:
     """Print lines on stderr."""
     quiet = console(error=True)

@@ -58,7 +58,7 @@ def better_menu(tree: Tree, best: Menu | None, until: float) -> Menu | None:
     alone = form.contribution(outside_option(form).contribution)
     root = tree.root_case
     served = dataclasses.replace(root, service=np.where(root.service == EITHER, SERVED, root.service))
-    found: list[Menu | None] = [] if best is None else [menu_at(at, best.case, known[0]) or best]
+    found: list[Menu | None] = [] if best is None else [best, menu_at(at, best.case, known[0])]
     cases = [served] if best is None else [served, best.case]
     for case in cases:
         menu = refined(at, case, [*known, alone], until)

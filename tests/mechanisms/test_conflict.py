@@ -10,7 +10,7 @@ from scipy.stats import binomtest
 from contracts.errors import InvalidInput
 from mechanisms.attacks import ATTACKS
 from mechanisms.coalitions import Coalition, draw_task
-from mechanisms.conflict import ConflictCurves, measure_conflict
+from mechanisms.conflict import TARGETED, ConflictCurves, measure_conflict
 
 SMALL = Coalition(dataset="iris", participants=7, malicious=2, rounds=6, samples=12, group_samples=6, hidden=())
 DIGITS = Coalition()
@@ -53,7 +53,8 @@ def test_every_attack_runs_and_a_robust_rule_survives_it(attack):
         SMALL, rules=["median"], knob="representativeness", values=[3], attack=attack, seeds=2
     )
     assert np.isfinite(curves.gain).all()
-    np.testing.assert_array_equal(curves.success, curves.lost)
+    if attack not in TARGETED:
+        np.testing.assert_array_equal(curves.success, curves.lost)
     assert curves.lost.mean() < 0.2
 
 
