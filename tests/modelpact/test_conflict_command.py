@@ -74,7 +74,8 @@ seeds = 2
 
 def test_a_stopped_command_shows_keeps_and_goes_on(config, tmp_path, capsys, monkeypatch):
     config.write_text(TWO)
-    asked, measure = [], measure_conflict
+    asked, told, measure = [], [], measure_conflict
+    monkeypatch.setattr("modelpact.conflict.foretell", told.append)
 
     def stopping(*arguments, on_rule=None, **options):
         asked.append((options["knob"], tuple(options["rules"])))
@@ -86,7 +87,7 @@ def test_a_stopped_command_shows_keeps_and_goes_on(config, tmp_path, capsys, mon
     with pytest.raises(KeyboardInterrupt):
         conflict(config)
     printed = capsys.readouterr()
-    assert "2 of 2 sweeps to measure, 2 rules: about" in printed.err
+    assert "2 of 2 sweeps to measure, 2 rules: about" in told[0]
     assert "mean" in printed.out
     half = json.loads((tmp_path / "conflict-conflict.json").read_text())
     assert len(half["sweeps"]) == 1
@@ -97,7 +98,7 @@ def test_a_stopped_command_shows_keeps_and_goes_on(config, tmp_path, capsys, mon
     )
     assert conflict(config) == 0
     printed = capsys.readouterr()
-    assert "1 of 2 sweeps to measure" in printed.err
+    assert "1 of 2 sweeps to measure" in told[1]
     assert len(asked) == 1
     assert "mean" in printed.out
     assert "median" in printed.out
