@@ -126,7 +126,8 @@ def instances(draw):
     return problem(costs, shares / shares.sum(), draw(st.integers(4, 7)), assurance=kind, **margins)
 
 
-@settings(max_examples=8, deadline=None, phases=[Phase.generate], derandomize=True)
+@pytest.mark.slow
+@settings(max_examples=16, deadline=None, phases=[Phase.generate], derandomize=True)
 @given(stated=instances(), data=st.data())
 def test_signing_ones_own_option_never_loses(stated, data):
     try:
