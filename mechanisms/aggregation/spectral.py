@@ -140,7 +140,10 @@ def _caf(values: Any, present: Any, *, malicious: int) -> Any:
         scores = xp.where(weights > 0, scores, 0)
         most = scores.max()
         active = active & (most > 0)
-        lower = weights * (1 - scores / xp.where(most > 0, most, 1))
+        # Equal rows fall together: what rounding left of one of them would decide the next step.
+        lower = xp.where(
+            scores >= most * (1 - TOGETHER), 0, weights * (1 - scores / xp.where(most > 0, most, 1))
+        )
         return xp.where(active, lower, weights), best, least
 
     start = (weights, weights / xp.maximum(weights.sum(), 1), xp.asarray(np.inf, squared.dtype))

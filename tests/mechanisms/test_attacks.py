@@ -85,10 +85,7 @@ def test_the_adaptive_attack_does_at_least_as_well_as_staying_honest(rule):
             lambda x: adaptive_attacks.steer(x, target=target, harm=harm, rule=combined, colluders=3)
         )
         in_jax = compiled(honest)
-    if rule == "caf":  # its harm jumps with what is sent, so that rounding decides between equal peaks
-        assert harm(combined(np.vstack([honest, in_jax]))) <= harm(combined(np.vstack([honest, stay])))
-    else:
-        np.testing.assert_allclose(in_jax, sent, atol=1e-9)
+    np.testing.assert_allclose(in_jax, sent, atol=1e-9)
 
 
 @pytest.mark.parametrize("name", INFORMED)

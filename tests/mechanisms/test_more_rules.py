@@ -195,3 +195,12 @@ def test_bad_input_is_named(call, message):
         call(drawn(0))
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("size", [0.01, 0.1, 1.0, 100.0])
+def test_equal_colluders_fall_together_in_numpy_and_jax(size):
+    honest = np.random.default_rng(3).standard_normal((12, 5))
+    rows = np.vstack([honest, np.tile(honest.mean(axis=0) + size, (3, 1))])
+    with jax.enable_x64(True):
+        in_jax = aggregation.caf(jax.numpy.asarray(rows), malicious=3)
+    np.testing.assert_allclose(in_jax, aggregation.caf(rows, malicious=3), atol=1e-9)
