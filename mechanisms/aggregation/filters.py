@@ -59,7 +59,8 @@ def _signguard(values: Any, present: Any, *, shortest: float, longest: float) ->
     lengths = xp.sqrt(squared_lengths(values))
     middle = masked_median(lengths, present)
     ordinary = present & (lengths >= shortest * middle) & (lengths <= longest * middle)
-    signs = xp.stack([(values > 0).mean(axis=1), (values < 0).mean(axis=1)], axis=1)
+    kind = values.dtype  # of truth values JAX takes the mean in 32 bits, which ties would feel
+    signs = xp.stack([(values > 0).mean(axis=1, dtype=kind), (values < 0).mean(axis=1, dtype=kind)], axis=1)
     crowd = _largest_cluster(signs, present, row_keys(values), 1 / values.shape[1])
     chosen = xp.where((crowd & ordinary).any(), crowd & ordinary, crowd)
     factors = xp.where(lengths > middle, middle / xp.where(lengths > 0, lengths, 1), 1)

@@ -197,6 +197,14 @@ def test_bad_input_is_named(call, message):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("seed", [14, 22, 29, 30])
+def test_fractions_of_signs_tie_in_numpy_as_in_jax(seed):
+    rows = np.random.default_rng(seed).standard_normal((7, 5))
+    with jax.enable_x64(True):
+        in_jax = aggregation.signguard(jax.numpy.asarray(rows))
+    np.testing.assert_allclose(in_jax, aggregation.signguard(rows), atol=1e-9)
+
+
 @pytest.mark.parametrize("size", [0.01, 0.1, 1.0, 100.0])
 def test_equal_colluders_fall_together_in_numpy_and_jax(size):
     honest = np.random.default_rng(3).standard_normal((12, 5))
