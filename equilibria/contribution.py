@@ -25,6 +25,7 @@ import numpy as np
 
 from contracts.checks import array, brief, number
 from contracts.errors import InvalidInput
+from contracts.numeric import double_precision
 from equilibria.game import BestResponses, Game
 
 #: Evaluations are made in blocks of this size, so that one compilation serves them all.
@@ -137,7 +138,7 @@ class ContributionGame(Game):
 
     def values(self, contributions: Any) -> np.ndarray:
         """What each player receives, before costs, shape (players,)."""
-        with jax.enable_x64(True):
+        with double_precision():
             return np.asarray(self.rule(np.asarray(contributions, dtype=np.float64)), dtype=np.float64)
 
     def utilities(self, profile: Any) -> np.ndarray:
@@ -159,7 +160,7 @@ class ContributionGame(Game):
         def values(player, amounts, profile):
             return jax.vmap(lambda amount: self.rule(profile.at[player].set(amount))[player])(amounts)
 
-        with jax.enable_x64(True):
+        with double_precision():
             try:
                 jax.eval_shape(self.rule, jnp.zeros(self.players))
             except Exception:  # whatever a rule written for NumPy does when it is traced
@@ -167,7 +168,7 @@ class ContributionGame(Game):
         compiled = jax.jit(values)
 
         def traced(player: int, amounts: np.ndarray, profile: np.ndarray) -> np.ndarray:
-            with jax.enable_x64(True):
+            with double_precision():
                 return np.asarray(compiled(player, jnp.asarray(amounts), jnp.asarray(profile)))
 
         return traced

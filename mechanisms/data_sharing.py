@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-import jax
 import numpy as np
 from jaxtyping import Float
 from numpy.typing import ArrayLike
@@ -13,6 +12,7 @@ from scipy import optimize
 
 from contracts import checks
 from contracts.errors import InvalidInput
+from contracts.numeric import double_precision
 
 Curve = Callable[[np.ndarray], ArrayLike]
 
@@ -134,7 +134,7 @@ def maximise(
 def _evaluate(name: str, function: Curve, points: np.ndarray) -> np.ndarray:
     """Call a user's function in double precision, on the whole array or, failing that, number by number."""
     points = np.asarray(points, dtype=np.float64)
-    with jax.enable_x64(True):
+    with double_precision():
         try:
             values = np.asarray(function(points), dtype=np.float64)
         except (TypeError, ValueError):

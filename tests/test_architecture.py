@@ -125,6 +125,11 @@ def files():
     return ((module_of(path), path) for path in (ROOT / "contracts").rglob("*.py"))
 
 
+def test_double_precision_is_asked_for_where_forks_are_noticed():
+    asked = [path.name for _, path in files() if "enable_x64(True)" in path.read_text()]
+    assert asked == ["numeric.py"]
+
+
 def test_proofs_take_nothing_from_what_they_prove():
     solving = ("contracts.program", "contracts.contract.design", "contracts.contract.batch")
     for path in [*(ROOT / "contracts/proof").glob("*.py"), ROOT / "contracts/contract/verify.py"]:

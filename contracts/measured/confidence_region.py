@@ -21,6 +21,7 @@ from contracts import checks
 from contracts.errors import InvalidInput
 from contracts.measured.learning_curves import FAMILIES, CurveFit, fit_family
 from contracts.measured.measurements import Measurements
+from contracts.numeric import double_precision
 from contracts.problem.accuracy import AccuracyCurve
 from contracts.records import frozen
 
@@ -181,7 +182,7 @@ def _raw(family: str, parameters: np.ndarray, data: np.ndarray) -> tuple[np.ndar
     size = 1 << int(np.ceil(np.log2(max(data.size, 256))))
     z = np.vstack([parameters, np.repeat(parameters[:1], size - data.size, axis=0)])
     x = np.r_[data, np.full(size - data.size, data[0])]
-    with jax.enable_x64(True):
+    with double_precision():
         value, slope = _compiled(family)(jnp.asarray(z), jnp.asarray(x))
     value, slope = np.asarray(value)[: data.size], np.asarray(slope)[: data.size]
     # Far below a floor the loss may overflow: as bad as anything.

@@ -22,6 +22,7 @@ from contracts import checks
 from contracts.errors import InvalidInput, NotConverged
 from contracts.measured.measurements import Measurements
 from contracts.measured.measurements_file import read_measurements
+from contracts.numeric import double_precision
 from contracts.problem.accuracy import AccuracyCurve, Arctan, Exponential, GeneralizationBound, PowerLaw
 from contracts.records import frozen
 
@@ -238,7 +239,7 @@ def _formula(family: str) -> Callable[[Any, Any], tuple[Any, Any]]:
 
 def evaluate(family: str, values: np.ndarray, data: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Accuracies and their derivatives with respect to the parameters, exact by autodiff."""
-    with jax.enable_x64(True):
+    with double_precision():
         accuracy, jacobian = _formula(family)(values, data)
     # Where a floor overflows, accuracy is the constant zero, but autodiff multiplies 0 by infinity.
     return np.asarray(accuracy), np.nan_to_num(np.asarray(jacobian), nan=0.0)

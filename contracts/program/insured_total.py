@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from contracts.numeric import compiled, filled
+from contracts.numeric import compiled, double_precision, filled
 from contracts.problem.problem import Problem
 
 NEWTON = 60
@@ -46,7 +46,7 @@ def insured_total(
 def value_and_slope(plain: Problem, data: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Value of a model trained on `data`, in units of rows, and its derivative, of the same shape."""
     curve, valuation = plain.worth
-    with jax.enable_x64(True):
+    with double_precision():
         value, slope = _slopes(curve)(curve, valuation, jnp.asarray(filled(data, 16)))
         return np.asarray(value)[: data.size], np.asarray(slope)[: data.size]
 
@@ -56,7 +56,7 @@ def target_and_slope(plain: Problem, data: np.ndarray) -> tuple[np.ndarray, np.n
     if plain.target_is_value:
         return value_and_slope(plain, data)
     curve, _ = plain.worth
-    with jax.enable_x64(True):
+    with double_precision():
         value, slope = _accuracies(curve)(curve, jnp.asarray(filled(data, 16)))
         return np.asarray(value)[: data.size], np.asarray(slope)[: data.size]
 
