@@ -154,6 +154,7 @@ def _counted(population: Population, counts: Any) -> np.ndarray:
     """The counts as an array, by position or by name."""
     names = list(population.names or ())
     if isinstance(counts, Mapping):
+        counts = {checks.visible(name) if isinstance(name, str) else name: n for name, n in counts.items()}
         for name in counts:
             if name not in names:
                 raise InvalidInput(f"counts: no type is called {name!r}: expected {', '.join(names)}")

@@ -230,6 +230,7 @@ def _participants(given: Any, groups: tuple[str, ...] | None) -> Any:
         given = dict(zip(groups, given, strict=True))
     if not isinstance(given, Mapping):
         raise InvalidInput(f"participants = {given!r:.60}: expected a number or law for each group, by its name")
+    given = {checks.visible(name) if isinstance(name, str) else name: law for name, law in given.items()}
     for name in given:
         if name not in groups:
             raise InvalidInput(f"participants: no type is of group {name!r}: expected {', '.join(groups)}")

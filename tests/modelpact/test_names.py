@@ -43,6 +43,16 @@ def test_what_acts_is_written_out(names):
     assert all(shown == name for shown, name in zip(seen, names, strict=True) if name.isprintable())
 
 
+def test_who_wrote_a_name_finds_it_again():
+    groups = ["clin\nics", "labs"]
+    people = Population(costs=[0.2, 0.1], groups=groups, names=groups, participants={"clin\nics": 2, "labs": 1},
+                        probabilities=[1.0, 1.0])  # fmt: skip
+    assert people.group_names == ("clin\\nics", "labs")
+    contract = named(HOSTILE)
+    settled = contract.settle({HOSTILE[0]: 4, HOSTILE[2]: 6})
+    assert settled.counts.tolist() == [4, 0, 6, 0, 0]
+
+
 @settings(max_examples=20)
 @given(st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1, max_size=39))
 def test_tables_show_names_as_they_are(name):
