@@ -59,6 +59,8 @@ def better_menu(tree: Tree, best: Menu | None, until: float) -> Menu | None:
     root = tree.root_case
     served = dataclasses.replace(root, service=np.where(root.service == EITHER, SERVED, root.service))
     found: list[Menu | None] = [] if best is None else [best, menu_at(at, best.case, known[0])]
+    if best is not None and found[1] is not None and found[1].value - best.value <= ENOUGH * at.unit:
+        return best  # the program as solved counts exactly where its best menu is
     cases = [served] if best is None else [served, best.case]
     for case in cases:
         menu = refined(at, case, [*known, alone], until)
@@ -82,19 +84,25 @@ def _decided(tree: Tree, case: Case, x: np.ndarray, until: float) -> list[Menu |
     menu = refined(at, case, _pooled(form, case, x), until)
     if form.problem.menu.lot is None or menu is None:
         return [menu]
-    true = _TrueMenus(at, case)
+    true = _TrueMenus(at, case, until)
     climbed = [better_lots(true, form, each) for each in lots_near(form, case, menu.point.contribution)]
     return [menu_at(at, dataclasses.replace(case, low=x, high=x), x) for x in climbed if x is not None]
 
 
 class _TrueMenus(FixedMenus):
-    """Menus of a decided case, by their contributions and true expectations."""
+    """Menus of a decided case, by their contributions and true expectations; none after a time."""
+
+    def __init__(self, at: Setting, case: Case, until: float):
+        super().__init__(at, case)
+        self.until = until
 
     def point(self, x: np.ndarray) -> Point | None:
         menu = menu_at(self.at, self.case, x)
         return None if menu is None else menu.point
 
     def target(self, x: np.ndarray) -> float:
+        if time.perf_counter() > self.until:
+            return -np.inf
         of_worlds = zip(self.at.worlds.weight, self.at.form.worlds, strict=True)
         return sum(float(weight) * _target(self.at, _expected(self.at, world, x)) for weight, world in of_worlds)
 

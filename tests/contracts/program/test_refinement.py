@@ -25,6 +25,7 @@ from contracts.problem.cases import asked_of, whole
 from contracts.problem.laws import believed, trained
 from contracts.problem.reservation import outside_option
 from contracts.problem.standard_form import standard_form
+from contracts.program import refinement
 from contracts.program.case_program import setting, shortfall, value_at
 from contracts.program.goals import goal_of
 from contracts.program.losses import losses_of
@@ -154,3 +155,22 @@ def test_who_is_short_of_how_much_is_no_more_than_all_it_is_due():
     with pytest.raises(Infeasible, match="type 1 cannot be given what is due to it"):
         design_contract(stated)
     assert row == 1
+
+
+def test_where_the_program_counts_exactly_nothing_is_tried(monkeypatch):
+    def never(*_, **__):
+        raise AssertionError("tried")
+
+    monkeypatch.setattr(refinement, "refined", never)
+    many = dataclasses.replace(PEOPLE, participants=200)
+    assert design_contract(problem("a floor", population=many, menu=Menu(options=2))).certificate.holds
+    with pytest.raises(AssertionError, match="tried"):
+        design_contract(problem("one inflection", menu=Menu(options=2)))
+
+
+def test_climbing_by_lots_ends_when_time_is_up():
+    at, case = setting_of(problem("one inflection", menu=Menu(lot=0.5)))
+    start = np.array([3.5, 11.0])
+    late, early = (refinement._TrueMenus(at, case, until) for until in (-np.inf, np.inf))
+    assert late.target(start) == -np.inf
+    assert early.target(start) > 0.0
