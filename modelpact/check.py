@@ -163,4 +163,4 @@ def _show(found: Checked) -> None:
     out.print()
     out.print(tables.by_name("type", alone.names, columns))
     if not found.warnings:
-        out.print("\nNothing looks wrong. Next: modelpact design")
+        out.print("\nFound nothing that looks wrong. Next: modelpact design")

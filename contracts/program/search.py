@@ -169,7 +169,7 @@ def _nothing(first: Tree, true: bool, nodes: int) -> Found:
         types = np.flatnonzero(form.row == worst)
         who = ", ".join(names[int(i)] for i in types)
         short *= float(form.relative[types].max())
-        nearest = "even at best" if true else "in what comes nearest"
+        nearest = "even at best" if true else "in the best attempt"
         if short > 0.0:
             reason = f"{who} cannot be given what is due to it: {short:.6g} is missing {nearest}"
     return Found(

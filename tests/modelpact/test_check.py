@@ -69,7 +69,7 @@ def test_the_command_exits_by_what_it_found(tmp_path, capsys):
     capsys.readouterr()
     for file in (path, contract):
         assert main(["check", str(file)]) == 0
-        assert "Nothing looks wrong" in capsys.readouterr().out
+        assert "Found nothing that looks wrong" in capsys.readouterr().out
     dear = path.read_text(encoding="utf-8").replace("0.2, 0.16", "30.0, 0.16")
     path.write_text(dear, encoding="utf-8")
     assert main(["check", str(path), "--json"]) == 1
