@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from mechanisms.coalitions import Coalition
-from mechanisms.conflict import MEASURES, ConflictCurves, measure_conflict
+from mechanisms.conflict import measure_conflict
+from mechanisms.conflict_curves import MEASURES, ConflictCurves
 from mechanisms.sample_file import digest, is_file
 from modelpact.terminal import plain
 

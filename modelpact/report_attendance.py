@@ -10,7 +10,7 @@ from contracts.contract.agreement import agreement
 from contracts.contract.attendance import Attendance, attendance
 from contracts.errors import InvalidInput
 from contracts.records import frozen
-from modelpact.report_facts import Facts
+from modelpact.report_data import Facts
 
 OFTEN = (0.5, 0.9)  # how likely each other comes, in the table
 MOST_KINDS = 60

@@ -116,25 +116,34 @@ class Measuring:
     """How the pilot measures the learning curve, and how cautiously it is read.
 
     Args:
-        sizes: how many amounts of data, between `smallest` and four fifths of the pilot's. smallest: the least
-        amount of data. repetitions: models trained at each amount. family: of the fitted curve, one of
-        `contracts.measured.learning_curves.FAMILIES`, or "plausible": all that the
-            measurements do not rule out.
+        sizes: how many amounts of data, between `smallest` and two thirds of the pilot's.
+        smallest: the least amount of data; 0 is 20, or a third of a pilot of fewer than 60, at least 4.
+        repetitions: models trained at each amount.
+        family: of the fitted curve, one of `contracts.measured.learning_curves.FAMILIES`, or "plausible": all
+            that the measurements do not rule out.
         confidence: the share of schemes, in [0.5, 1), in which every promise is to be met.
     """
 
     sizes: int = 8
-    smallest: int = 20
+    smallest: int = 0
     repetitions: int = 12
     family: str = "plausible"
     confidence: float = 0.9
 
     def __post_init__(self) -> None:
         checks.integer("sizes", self.sizes, low=4, high=100)
-        checks.integer("smallest", self.smallest, low=1)
+        checks.integer("smallest", self.smallest)
         checks.integer("repetitions", self.repetitions, low=2, high=1000)
         checks.choice("family", self.family, (*CURVES, "plausible"))
         checks.number("confidence", self.confidence, low=0.5, high=1, open_high=True)
+
+    def least(self, pilot: int) -> int:
+        """The least amount of data at which a pilot of so many samples measures.
+
+        >>> Measuring().least(300), Measuring().least(26), Measuring(smallest=10).least(26)
+        (20, 8, 10)
+        """
+        return self.smallest or max(min(20, pilot // 3), 4)
 
 
 @frozen
@@ -187,6 +196,8 @@ class Seat:
         label_noise: the share of its labels that are wrong; None is 0.4 for "low-quality", else 0.
         copies: the share of copies that "duplicating" delivers.
         attack: of "malicious": "label-flip", or another of `mechanisms.attacks`, on updates.
+        samples: how many samples each of them has, and can label at most; 0 is an equal part of what is left of
+            the data.
     """
 
     behaviour: str = "truthful"
@@ -197,8 +208,10 @@ class Seat:
     label_noise: float | None = None
     copies: float = 0.9
     attack: str = "label-flip"
+    samples: int = 0
 
     def __post_init__(self) -> None:
+        checks.integer("samples", self.samples)
         checks.choice("behaviour", self.behaviour, BEHAVIOURS)
         checks.integer("count", self.count, low=1, high=1000)
         if self.cost is not None:
@@ -235,18 +248,20 @@ class Handing:
     """How models of promised accuracies are made, and what must be shown before any is handed out.
 
     Args:
-        method: one of `mechanisms.delivery.SAFE_METHODS`.
+        method: one of `mechanisms.delivery.SAFE_METHODS`; None is "early-stop", and "nested-subset" for models
+            that are fitted anew.
         requires: "coalition-proof", "fine-tuning-proof", or both: a run stops before delivery where the models
             made fail it, or are not shown to meet it.
         tolerance: accuracy by which what is recovered may exceed what is allowed; see `mechanisms.audit`.
     """
 
-    method: str = "early-stop"
+    method: str | None = None
     requires: Any = ()
     tolerance: float = 0.05
 
     def __post_init__(self) -> None:
-        checks.choice("method", self.method, SAFE_METHODS)
+        if self.method is not None:
+            checks.choice("method", self.method, SAFE_METHODS)
         checks.number("tolerance", self.tolerance, low=0)
         if not isinstance(self.requires, list | tuple):
             raise InvalidInput(f"requires = {self.requires!r}: expected a list of {', '.join(PROOFS)}")

@@ -38,7 +38,6 @@ def run_scheme(
     Raises:
         InvalidInput: an unknown trainer, too little data (before anything is trained), or a folder that cannot
             be written.
-        Infeasible: no menu makes participants better off than they are alone.
     """
     find_trainer(scheme.training.trainer)  # before any work is done
     place = Path(folder)
