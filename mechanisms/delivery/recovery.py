@@ -1,4 +1,4 @@
-"""What one holder of a model recovers: by training further, a line search, asking again, learning from it.
+"""What one holder of a model recovers: by training further, rays, asking again, learning from it.
 
 Each attack returns the answers of its candidates on the test inputs, shape (candidates, samples). The attacker
 has own samples, knows the initial model, and is granted the best of its candidates.
@@ -21,6 +21,12 @@ from mechanisms.protocols import Classifier, Fittable, Trainable, VectorModel, a
 
 # Searches along a line go this many times beyond the distance known.
 REACH = np.concatenate([np.linspace(0.0, 2.0, 21), np.linspace(2.25, 12.0, 40)])
+# Rays that go on so many times as far, whatever own samples say of them: training further from there mends what
+# few own samples cannot show.
+STRETCHES = (1.5, 2.0, 3.0, 5.0)
+# Points between a model and what training further makes of it, and beyond: they may generalise better than either
+# (Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022).
+BLENDS = (0.5, 1.5)
 REPEATS = 15
 # A changed input differs from the original by these shares of each feature's range.
 NUDGES = (0.005, 0.03)
@@ -61,9 +67,13 @@ class Attacker:
 
     def tune(self, points: Sequence[Any], own: Samples) -> list[list[np.ndarray]]:
         """Answers after training each point further on own samples; none if the model cannot be."""
+        return [[self.answer(p) for p in path] for path in self._tuned(points, own)]
+
+    def _tuned(self, points: Sequence[Any], own: Samples) -> list[list[Any]]:
+        """Parameters on the way of training each point further; those that have run away are left out."""
         if len(own) == 0:
             return [[] for _ in points]
-        return [[self.answer(p) for p in path if _finite(p)] for path in self._paths(points, own)]
+        return [[p for p in path if _finite(p)] for path in self._paths(points, own)]
 
     def _paths(self, points: Sequence[Any], own: Samples) -> list[list[Any]]:
         model, inputs, labels = self.model, own.inputs, own.labels
@@ -139,10 +149,17 @@ class Attacker:
         if len(own):
             found["stacked"] = self.stacked(predict, own)
         if params is not None:
-            points = {"fine-tuned": params}
+            points = [params]
             if isinstance(self.model, VectorModel) and len(own) and self.initial is not None:
-                points["ray"] = self.search(np.asarray(self.initial), params, own)
-            found |= dict(zip(points, self.tune(list(points.values()), own), strict=True))
+                start = np.asarray(self.initial)
+                points.append(self.search(start, params, own))
+                points += [start + times * (params - start) for times in STRETCHES]
+            first, *others = self._tuned(points, own)
+            found["fine-tuned"] = [self.answer(each) for each in first]
+            found["ray"] = [self.answer(each) for path in others for each in path]
+            if isinstance(self.model, VectorModel):
+                blends = (params + share * (each - params) for each in first for share in BLENDS)
+                found["blended"] = [self.answer(each) for each in blends]
         return {name: self.right(each) for name, each in found.items() if each}
 
 
