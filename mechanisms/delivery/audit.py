@@ -103,9 +103,9 @@ def audit(
     its answers. Attacks of all together: average, median, union, most changed value, extrapolation, searches on
     the line from worst to best and in the span of all models, each trained further; and a majority of answers.
 
-    They are what we know; another may do better. Outside are samples without labels, or from elsewhere; models of
-    several rounds; whoever knows the seed; and several deliveries of one training with different seeds, whose masks
-    and noise are independent draws: never deliver again with another seed.
+    They are what we know; another may do better. Outside are samples without labels, or from elsewhere; models
+    of several rounds; whoever knows the seed; and several deliveries of one training with different seeds, whose
+    masks and noise are independent draws: never deliver again with another seed.
 
     Args:
         delivery: what recipients hold.

@@ -24,8 +24,8 @@ REACH = np.concatenate([np.linspace(0.0, 2.0, 21), np.linspace(2.25, 12.0, 40)])
 # Rays that go on so many times as far, whatever own samples say of them: training further from there mends what
 # few own samples cannot show.
 STRETCHES = (1.5, 2.0, 3.0, 5.0)
-# Points between a model and what training further makes of it, and beyond: they may generalise better than either
-# (Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022).
+# Points between a model and what training further makes of it, and beyond, may generalise better than either:
+# Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022.
 BLENDS = (0.5, 1.5)
 REPEATS = 15
 # A changed input differs from the original by these shares of each feature's range.

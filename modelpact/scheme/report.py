@@ -112,9 +112,12 @@ def failures(summary: dict[str, Any]) -> list[str]:
     Over several draws a statement fails only where its interval excludes what was promised.
     """
     promises, many = summary["promises"], summary["draws"] > 1
-    found = list(dict.fromkeys(summary["nothing_offered"]))
-    if found and many:
-        found = [f"in {len(summary['nothing_offered'])} of {summary['draws']} draws {found[0]}"]
+    nothing = summary["nothing_offered"]
+    found = (
+        [f"in {len(nothing)} of {summary['draws']} draws {nothing[0]}" if many else nothing[0]]
+        if nothing
+        else []
+    )
     kept = promises["draws_with_all_met"]
     if kept["share"] is not None and (kept["high"] < promises["stated_share"] if many else kept["share"] < 1):
         reached = summary["assumptions"]["curve_kept"]["share"]
@@ -145,11 +148,8 @@ def notes(audit: dict[str, Any]) -> list[str]:
         f"{name}.json was edited by hand: digest {before[:12]} as written, {after[:12]} as found"
         for name, (before, after) in audit.get("edited", {}).items()
     ]
-    found.extend(f"pilot: {text}" for text in assumed["irregularities_of_the_pilot"])
-    if assumed["bands_overlap"]:
-        found.append("the pilot cannot tell what all have together from what one has alone: the bands overlap")
-    if audit["nothing_offered"]:
-        return found
+    if audit.get("nothing_offered"):
+        return found + _of_pilot(assumed)
     same = assumed["contributors"] == assumed["contributors_expected"]
     if not assumed.get("contributors_as_expected", same):
         found.append(
@@ -164,6 +164,13 @@ def notes(audit: dict[str, Any]) -> list[str]:
         found.append(f"{who}, who is honest, was refused")
     found.extend(attacked(audit))
     found.extend(worse_than_alone(audit))
+    return found + _of_pilot(assumed)
+
+
+def _of_pilot(assumed: dict[str, Any]) -> list[str]:
+    found = [f"pilot: {text}" for text in assumed["irregularities_of_the_pilot"]]
+    if assumed["bands_overlap"]:
+        found.append("the pilot cannot tell what all have together from what one has alone: the bands overlap")
     return found
 
 

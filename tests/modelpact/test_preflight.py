@@ -8,9 +8,8 @@ import pytest
 from scipy import stats
 
 from contracts.errors import InvalidInput
-from modelpact.scheme import run_scheme
+from modelpact.scheme import read_delivered, run_scheme
 from modelpact.scheme.draws import _mean_share, summarise
-from modelpact.scheme.handover import delivered
 from modelpact.scheme.preflight import preflight
 from modelpact.scheme.report import failures
 from modelpact.scheme.scheme_file import read_scheme, scheme_from_data
@@ -353,11 +352,11 @@ def test_a_pipeline_of_scikit_learn_is_carried_through(written, tmp_path):
     records = run_scheme(scheme, tmp_path / "run")
     assert records["train"].arrays == {} == records["deliver"].arrays
     assert records["deliver"].result["method"] == "nested-subset"
-    models, given = delivered(scheme, records), records["deliver"].result["models"]
+    models, given = read_delivered(tmp_path / "run", scheme), records["deliver"].result["models"]
     assert given
     validation = samples(records["data"], "validation")
     for one in given:
-        right = models[one["seat"]].predict(validation.inputs) == validation.labels
+        right = models[one["name"]].predict(validation.inputs) == validation.labels
         assert np.mean(right) == one["achieved"]
     audit = records["audit"].result
     assert audit["participants"][0]["accuracy"] > 0.3
