@@ -27,6 +27,7 @@ STRETCHES = (1.5, 2.0, 3.0, 5.0)
 # Points between a model and what training further makes of it, and beyond, may generalise better than either:
 # Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022.
 BLENDS = (0.5, 1.5)
+FILLED = [64 * 4**k for k in range(20)]
 REPEATS = 15
 # A changed input differs from the original by these shares of each feature's range.
 NUDGES = (0.005, 0.03)
@@ -45,7 +46,7 @@ class Attacker:
         moments: numbers of training steps from which it may choose.
         rates: lengths of steps from which it may choose.
         test: samples on which answers are judged.
-        slots: the most own samples it has; compiled code is for this number.
+        slots: the most own samples it has.
         seed: of changed inputs.
     """
 
@@ -56,6 +57,10 @@ class Attacker:
     test: Samples
     slots: int
     seed: int
+
+    def _filled(self, count: int) -> int:
+        """The number of samples that so many are filled up to: few different ones, for each is compiled."""
+        return min(next(size for size in FILLED if size >= count), max(self.slots, count))
 
     def answer(self, params: Any) -> np.ndarray:
         """Answers of some parameters on the test inputs."""
@@ -83,8 +88,8 @@ class Attacker:
         if not isinstance(model, Trainable):
             return [[] for _ in points]
         options: dict[str, Any] = {"moments": self.moments}
-        if isinstance(model, Model):  # compiled once for all numbers of own samples
-            inputs, labels, options["weights"] = _padded(own, self.slots)
+        if isinstance(model, Model):  # compiled for few numbers of samples
+            inputs, labels, options["weights"] = _padded(own, self._filled(len(own)))
         return [
             [each for rate in self.rates for each in model.descend(p, inputs, labels, rate=rate, **options)]
             for p in points
@@ -104,7 +109,7 @@ class Attacker:
         """The point on a line whose loss on own samples is lowest."""
         points = start + REACH[:, None] * (through - start)
         if isinstance(self.model, Model):
-            losses = np.asarray(_losses(self.model, points, *_padded(own, self.slots)))
+            losses = np.asarray(_losses(self.model, points, *_padded(own, self._filled(len(own)))))
         else:
             assert isinstance(self.model, VectorModel)
             losses = np.array([float(self.model.loss(p, own.inputs, own.labels)) for p in points])
@@ -126,7 +131,9 @@ class Attacker:
             told = [] if predict is None else [2.0 * np.eye(self.model.classes)[predict(inputs)]]
             return np.hstack([rows, *told])
 
-        rows, labels, weights = _padded(Samples(inputs=features(own.inputs), labels=own.labels), self.slots)
+        rows, labels, weights = _padded(
+            Samples(inputs=features(own.inputs), labels=own.labels), self._filled(len(own))
+        )
         learner = SoftmaxRegression(features=rows.shape[1], classes=self.model.classes)
         moments = STACKED_STEPS
         path = learner.descend(learner.initial(), rows, labels, moments=moments, rate=1.0, weights=weights)
