@@ -105,7 +105,10 @@ def _complain(error: object, code: int) -> int:
 
 
 def _print_anything() -> None:
-    """Where the terminal's encoding lacks a character, print its code instead of failing."""
+    """Where the terminal's encoding lacks a character, print its code; where a stream is closed, nowhere."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # as after >&-
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - open to the end
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

@@ -178,13 +178,15 @@ def sweep_command(
     target = output or spec.with_suffix(".nc")
     writable(target, keep=spec)
     writable(plot, PICTURES)
+    if plot is not None:
+        from modelpact.sweep_plots import check_drawable, picture
+
+        check_drawable(list(stated.axes))
     with progress(spec.name) as report:
         data = sweep(
             stated.problem, stated.axes, output=target, scheduler=scheduler, chunk=stated.chunk, report=report
         )
     if plot is not None:
-        from modelpact.sweep_plots import picture
-
         write_atomically(plot, picture(data, plot.suffix))
     summary = summarise(data) | {"output": str(target)}
     print(document("sweep", summary) if json else _shown(summary) + "\n", end="")
