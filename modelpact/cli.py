@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from cyclopts import App, CycloptsError
 
 from contracts.errors import BackendMissing, InvalidInput, ModelpactError
+from modelpact.installed import installed_version
 
 #: Where each command is, and what it does.
 COMMANDS = {
@@ -66,7 +67,7 @@ app = App(
     """,
     help_format="markdown",
     help_epilogue=f"{SESSION}\n\n{EXIT_CODES}",
-    version=lambda: _version(),
+    version=installed_version,
     suppress_keyboard_interrupt=False,
 )
 for _name, (_place, _help) in COMMANDS.items():
@@ -112,9 +113,3 @@ def _print_anything() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-
-
-def _version() -> str:
-    from importlib.metadata import version
-
-    return version("modelpact")
