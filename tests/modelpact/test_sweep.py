@@ -172,6 +172,8 @@ def test_wrong_values_are_refused(make, message):
 
 def test_what_another_version_computed_is_not_mixed_in(tmp_path, monkeypatch):
     """Its solvers may be others."""
+    from modelpact.sweeps import _Plan
+
     plans = []
     for version in ("1.0", "1.1", "1.0"):
         monkeypatch.setattr("modelpact.sweeps.installed_version", lambda version=version: version)
