@@ -33,7 +33,7 @@ from contracts.records import frozen
 from modelpact.fingerprint import fingerprint
 from modelpact.scheme.settings import Scheme
 from modelpact.scheme.stages import Made, Record, Stage
-from modelpact.scheme.stock import capacities, held_by_each
+from modelpact.scheme.stock import capacities
 
 LONGEST = 10.0  # seconds
 SAMPLES = 4000  # amounts at which training alone is tried
@@ -146,7 +146,7 @@ def design(scheme: Scheme, inputs: Mapping[str, Record]) -> Made:
     show no gain is a finding, too.
     """
     curve = family("curve", inputs["fit"].result["published"], CURVES)
-    problem = scheme.problem(curve, capacities(scheme, held_by_each(scheme, inputs["data"])))
+    problem = scheme.problem(curve, capacities(scheme, inputs["data"]))
     try:
         contract = _best(problem)
         found = "" if contract.contribution.any() else contract.reason
@@ -227,7 +227,7 @@ def publish(scheme: Scheme, inputs: Mapping[str, Record]) -> Made:
 def _nothing(scheme: Scheme, inputs: Mapping[str, Record]) -> dict[str, Any]:
     """A menu on which there is nothing to sign."""
     curve = family("curve", inputs["fit"].result["published"], CURVES)
-    problem = scheme.problem(curve, capacities(scheme, held_by_each(scheme, inputs["data"])))
+    problem = scheme.problem(curve, capacities(scheme, inputs["data"]))
     population, form = problem.population, standard_form(problem)
     alone = outside_option(form)
     options = [

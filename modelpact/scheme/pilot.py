@@ -105,9 +105,9 @@ def fit(scheme: Scheme, inputs: Mapping[str, Record]) -> Made:
     measured = Measurements(data=sizes, accuracy=accuracy.mean(axis=1), standard_error=error)
     fits = _fits(measured, settings.family)
     held, least = held_by_each(scheme, inputs["data"]), settings.least(pilot["samples"])
-    each = float(held[held > 0].mean()) if held.any() else 0.0
+    each = float(held[held > 0].mean()) if held.any() else float(inputs["data"].result["samples"]["stock"])
     together = each * scheme.population.mean_participants
-    alone = np.geomspace(least, max(float(held.max()), 2.0 * least), POINTS)
+    alone = np.geomspace(least, max(float(held.max()), each, 2.0 * least), POINTS)
     nearest = max(2.0 * each, 4.0 * least)
     joint = np.geomspace(nearest, max(together, 2.0 * nearest), POINTS)
     z = float(stats.norm.ppf(settings.confidence))

@@ -111,16 +111,14 @@ def _check_stock(scheme: Scheme, data: Record, labelling: int) -> np.ndarray:
     held, stock = held_by_each(scheme, data), int(data.result["samples"]["stock"])
     honest = np.array([seat.behaviour != "free-riding" for seat in scheme.seats])
     stated = sum(seat.samples for seat, labels in zip(scheme.seats, honest, strict=True) if labels)
-    if not labelling:
-        raise InvalidInput("[[participants]] are all free-riding: expected somebody with data")
-    if (held[honest] < 1).any() or stated > stock:
+    if stock < 1 or (held[honest] < 1).any() or stated > stock:
         wanted = f", of which [[participants]] state {stated}" if stated else ""
         raise InvalidInput(
             f"too little data: the pilot, validation and test leave {stock} rows for {labelling}"
             f" participants{wanted}: expected at least one each; fewer [[participants]] or samples, or smaller"
             " test, validation or pilot in [data]"
         )
-    largest = capacities(scheme, held)
+    largest = capacities(scheme, data)
     scheme.problem(PowerLaw(), largest)  # refuses what no contract is known for
     return largest
 
@@ -128,7 +126,7 @@ def _check_stock(scheme: Scheme, data: Record, labelling: int) -> np.ndarray:
 def _check_model(scheme: Scheme, model: Any) -> None:
     """Refuse a model that does not go with how it is to be trained, weakened, or judged."""
     training, method = scheme.training, method_of(scheme, model)
-    if training.trainer != "pooled" and not isinstance(model, VectorModel):
+    if training.trainer in ("federated", "flower") and not isinstance(model, VectorModel):
         raise InvalidInput(
             f"[training] trainer = {training.trainer!r} with {_name(scheme, model)}: expected 'pooled', for a"
             " model that is fitted anew sends no updates"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from contracts.problem.population import Population
@@ -40,15 +38,17 @@ def possible_types(population: Population, seat: Seat) -> np.ndarray:
     return member if only is None else np.arange(population.types) == only
 
 
-def capacities(scheme: Scheme, held: Sequence[int] | np.ndarray) -> np.ndarray:
+def capacities(scheme: Scheme, data: Record) -> np.ndarray:
     """Usable samples that everybody who may be of a type has, shape (types,): no option may ask for more.
 
-    A type that nobody can be has what the average participant has.
+    A type that nobody can be has what the average participant has; where all ride free, all there is.
     """
     pairs = [
         (size, possible_types(scheme.population, seat))
-        for size, seat in zip(held, scheme.seats, strict=True)
+        for size, seat in zip(held_by_each(scheme, data), scheme.seats, strict=True)
         if seat.behaviour != "free-riding"
     ]
+    if not pairs:
+        return np.full(scheme.population.types, float(data.result["samples"]["stock"]))
     sizes = np.array([np.where(may, size, np.inf) for size, may in pairs]).min(axis=0)
     return np.where(np.isfinite(sizes), sizes, np.mean([size for size, _ in pairs]))

@@ -119,10 +119,14 @@ def test_what_everybody_has_who_may_be_of_a_type_bounds_its_option(tmp_path):
     """Seats whose type is drawn may be of either; free-riders have nothing, and bound nothing."""
     seats = [{"samples": 50}, {"cost": 1.1, "samples": 80}, {"behaviour": "free-riding"}]
     scheme = stated("digits", population=TWO, participants=seats)
-    assert capacities(scheme, [50, 80, 0]).tolist() == [50, 50]
+    data = run_stages(scheme, tmp_path, [DATA])["data"]
+    assert capacities(scheme, data).tolist() == [50, 50]
     seats[0] = {"type": "clinic", "samples": 50}
     scheme = stated("digits", population=TWO, participants=seats)
-    assert capacities(scheme, [50, 80, 0]).tolist() == [50, 80]
+    assert capacities(scheme, data).tolist() == [50, 80]
+    # where all ride free, nothing bounds what is offered but what there is
+    scheme = stated("digits", population=TWO, participants=[{"behaviour": "free-riding"}])
+    assert capacities(scheme, data).tolist() == [data.result["samples"]["stock"]] * 2
 
 
 def test_whose_data_are_dearer_cannot_have_more(tmp_path):
