@@ -11,7 +11,7 @@ import time
 from multiprocessing import get_context
 
 import numpy as np
-from record import store
+from record import store, stored
 
 from mechanisms.datasets import load
 from mechanisms.delivery import METHODS, audit, deliver, train_full
@@ -54,12 +54,15 @@ def main():
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=METHODS)
     parser.add_argument("--jobs", type=int, default=2, help="processes at a time")
+    parser.add_argument("--resume", action="store_true", help="go on with the table that is there")
     options = parser.parse_args()
-    cells = [(method, seed) for method in options.methods for seed in range(options.seeds)]
-    table, began = [], time.perf_counter()
+    table, began = stored("leaks") if options.resume else [], time.perf_counter()
+    done = {(row["method"], int(row["seed"])) for row in table}
+    cells = [(method, seed) for seed in range(options.seeds) for method in options.methods]
+    cells = [cell for cell in cells if cell not in done]
     with get_context("spawn").Pool(options.jobs) as pool:
         for cell, found in zip(cells, pool.imap(measured, cells), strict=True):
-            table += found
+            table = sorted(table + found, key=lambda row: (METHODS.index(row["method"]), int(row["seed"])))
             store("leaks", table)
             print(f"{cell[0]}, seed {cell[1]}, after {time.perf_counter() - began:.0f} s", flush=True)
 
