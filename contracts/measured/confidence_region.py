@@ -276,7 +276,7 @@ def bootstrap_covariance(fit: CurveFit, *, draws: int = 200, seed: int = 0) -> n
     noise = measured.standard_error
     if noise is None:
         noise = np.full(measured.size, np.sqrt(fit.residual @ fit.residual / max(fit.degrees_of_freedom, 1)))
-    random = np.random.default_rng(seed)
+    random = np.random.default_rng(checks.integer("seed", seed))
     estimates = []
     for _ in range(draws):
         accuracy = np.clip(fit.curve(measured.data) + noise * random.standard_normal(measured.size), 0.0, 1.0)
