@@ -103,7 +103,8 @@ def test_negative_controls_leak_the_full_model():
         assert found.coalition.word == "leaks"
         assert found.by_several[attack][0] > found.full - 0.03
     for method, attack in (("interpolated", "ray"), ("randomised-response", "asked again")):
-        found = audit(give(0.8, method, seed=2), test=DIGITS.test, **QUICK)
+        # with a twentieth of the joint data, which alone give far less than the full model has
+        found = audit(give(0.8, method, seed=2), test=DIGITS.test, **QUICK | {"shares": [0.05]})
         assert found.fine_tuning.word == "leaks"
         assert found.by_one[attack][0, -1] > found.full - 0.03
 

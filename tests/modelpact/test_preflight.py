@@ -189,8 +189,8 @@ def make_model(features, classes):
 def pipeline(features, classes):
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
-    from sklearn.tree import DecisionTreeClassifier
-    return make_pipeline(StandardScaler(), DecisionTreeClassifier(max_features=8))
+    from sklearn.ensemble import RandomForestClassifier
+    return make_pipeline(StandardScaler(), RandomForestClassifier(n_estimators=10))
 
 class Own:
     def __init__(self, classes):
@@ -264,6 +264,11 @@ label_noise = []
 copies = []
 baselines = false
 """
+
+
+def written_to(path, text):
+    path.write_text(text)
+    return path
 
 
 @pytest.fixture
@@ -350,9 +355,14 @@ def test_what_makes_no_usable_model_is_refused_before_anything_is_trained(writte
 @pytest.mark.slow
 def test_a_pipeline_of_scikit_learn_is_carried_through(written, tmp_path):
     """Its steps draw, and no file keeps it: it is fitted again, to the same samples, wherever it is needed."""
-    path = written("own_models_of_a_test:pipeline")
-    path.write_text(path.read_text().replace("[4.0, 1.5]", "[0.4, 0.15]").replace("baselines = false", ""))
-    scheme = read_scheme(path)
+    text = written("own_models_of_a_test:pipeline").read_text()
+    text = (
+        text.replace("200", "300")
+        .replace("[4.0, 1.5]", "[3.0, 1.2]")
+        .replace("participants = 3", "participants = 4")
+    )
+    text = text.replace("sizes = 4\nrepetitions = 3\n", "").replace("baselines = false\n", "")
+    scheme = read_scheme(written_to(tmp_path / "scheme.toml", text))
     records = run_scheme(scheme, tmp_path / "run")
     assert records["train"].arrays == {} == records["deliver"].arrays
     assert records["deliver"].result["method"] == "nested-subset"
