@@ -109,7 +109,7 @@ def _print_anything() -> None:
     """Where the terminal's encoding lacks a character, print its code; where a stream is closed, nowhere."""
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # as after >&-
-            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - open to the end
+            setattr(sys, name, io.StringIO())
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

@@ -169,7 +169,7 @@ class _Plan:
 
     def _digest(self) -> str:
         """What the sweep is: a hash of everything that its results depend on."""
-        stated = {"schema": SCHEMA, "version": installed_version()}
+        stated: dict[str, Any] = {"schema": SCHEMA, "version": installed_version()}
         stated |= {"chunk": self.chunk, "problem": _text(self.problem)}
         stated["axes"] = {name: [_text(s) for s in axis.settings] for name, axis in self.axes.items()}
         stated["labels"] = {name: [repr(label) for label in axis.labels] for name, axis in self.axes.items()}
