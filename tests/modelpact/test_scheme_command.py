@@ -95,7 +95,7 @@ def test_every_example_is_a_scheme(path):
         (("test = 100", "test = nan"), "[data] test = nan"),
         (("validation = 100", "validation = 3"), "validation = 3"),
         (("pilot = 240", "pilot = 2000"), "too little data"),
-        (("pilot = 240", "pilot = 30"), "too little data"),
+        (("pilot = 240", "pilot = 8"), "too little data"),
         (("pilot = 240", "pilot = 0"), "[data] pilot = 0"),
         (("pilot = 240", "pilot = 1595"), "too little data"),
         (("rounds = 40", "rounds = 0"), "[training] rounds = 0"),
