@@ -217,14 +217,18 @@ def read_record(folder: Path, stage: Stage, scheme: Scheme, inputs: Mapping[str,
 
 
 def _content(path: Path) -> dict[str, Any] | None:
-    """What a record's file holds; None if there is none, or one of another version.
+    """What a record's file holds; None if there is none, an empty one, or one of another version.
 
     It was written whole, or not at all: whatever is amiss was done by hand, and is not to be written over.
     """
     try:
-        content = json.loads(path.read_bytes())
+        text = path.read_bytes()
     except OSError:
         return None
+    if not text.strip():
+        return None
+    try:
+        content = json.loads(text)
     except ValueError as error:
         raise InvalidInput(f"{path} was edited and is not JSON: {error}: {AGAIN}") from error
     if not isinstance(content, dict) or "format" not in content:

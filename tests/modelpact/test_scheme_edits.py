@@ -103,6 +103,8 @@ def test_an_edited_file_that_is_not_well_formed_is_refused_in_one_line(place, na
         (lambda text: text[:-40], "was edited and is not JSON"),
         (lambda text: text.replace('"result"', '"results"'), "was edited and has no 'result'"),
         (lambda text: text.replace('"digest"', '"digests"'), "was edited and has no 'digest'"),
+        (lambda _: "{", "was edited and is not JSON"),
+        (lambda _: "null", "was edited and has no 'format'"),
         (lambda _: "[]", "was edited and has no 'format'"),
         (lambda _: "\xff", "was edited and is not JSON"),
     ],
