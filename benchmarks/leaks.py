@@ -32,7 +32,7 @@ def rows(method, seed):
     row = int(np.argmin(np.abs(found.promises - 0.8)))
     for k, share in enumerate(found.shares):
         one = {name: values[row, k] for name, values in found.by_one.items() if np.isfinite(values[row, k])}
-        best = max(one, key=one.get)
+        best = max(one, key=one.__getitem__)
         several = [values[k] for values in found.by_several.values()]
         yield {
             "method": method,

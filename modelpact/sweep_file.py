@@ -179,7 +179,7 @@ def sweep_command(
     writable(target, keep=spec)
     writable(plot, PICTURES)
     if plot is not None:
-        from modelpact.sweep_plots import check_drawable, picture
+        from modelpact.sweep_plots import check_drawable
 
         check_drawable(list(stated.axes))
     with progress(spec.name) as report:
@@ -187,6 +187,8 @@ def sweep_command(
             stated.problem, stated.axes, output=target, scheduler=scheduler, chunk=stated.chunk, report=report
         )
     if plot is not None:
+        from modelpact.sweep_plots import picture
+
         write_atomically(plot, picture(data, plot.suffix))
     summary = summarise(data) | {"output": str(target)}
     print(document("sweep", summary) if json else _shown(summary) + "\n", end="")

@@ -34,6 +34,7 @@ def test_it_says_what_the_data_allow(tmp_path):
     assert sum(found.rows.values()) == 1797
     assert found.participants == 6
     assert set(found.largest.values()) == {found.rows["stock"] // 6}
+    assert found.seconds is not None
     assert found.seconds > 0
     line = str(found)
     assert f"options up to {found.rows['stock'] // 6} samples; about" in line
