@@ -165,8 +165,8 @@ def _contract(stated: Stated, judge: Judge, best: Judged, began: float) -> Contr
         expected_accuracy=found.accuracy + problem.baseline,
         reached=reached,
         reason=(
-            f"shares of the trained model's value, by falling cost: {shares}; kept under {best.allowed:.3g} of the"
-            f" curves drawn{left}; the best menu found, by a search without a bound"
+            f"shares of the trained model's value, by falling cost: {shares}; kept under {best.allowed:.3g} of"
+            f" the curves drawn{left}; the best menu found, by a search without a bound"
         ),
         provenance=Provenance(
             solver="draw by draw",

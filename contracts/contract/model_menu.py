@@ -1,10 +1,10 @@
 """Judging menus of shares of the model: which shares the most curves allow, and how many curves that are.
 
-Types by falling effective cost; an option is for neighbours among them. Under one curve, option k gives the value
-t_k = s_k T_k of the model that is trained, T_k. The cheapest types receive all of it. From there upwards, what an
-option may give lies in an interval under every curve: enough for its own types to sign and not to work more for
-the next option's, and no more than lets the next option's types stay where they are. Neighbours' compatibility
-under a curve is everybody's, for data rise from option to option.
+Types by falling effective cost; an option is for neighbours among them. Under one curve, option k gives t_k = s_k
+T_k, a share of the value T_k of the model that is trained. The cheapest types receive all of it. From there
+upwards, what an option may give lies in an interval under every curve: enough for its own types to sign and not to
+work more for the next option's, and no more than lets the next option's types stay where they are. Neighbours'
+compatibility under a curve is everybody's, for data rise from option to option.
 
 Source: ours.
 """
@@ -90,13 +90,13 @@ class Judge:
         return expected(crowds(self.form, data)[0], data, None)
 
     def possible(self, menu: Options) -> Options | None:
-        """The menu in whole lots, within what its types have; None where options coincide or nothing is asked."""
-        data = np.array(menu.data, dtype=float)
+        """The menu in whole lots, within what its types have; None where options coincide or ask nothing."""
         last = (*menu.first[1:], self.order.size)
-        for k, (i, j) in enumerate(zip(menu.first, last, strict=True)):
-            data[k] = min(data[k], float(self.most[i:j].min()))
-        if self.form.lot is not None:
-            data = np.floor(data / self.form.lot + 0.5 * (self.most.min() == np.inf)) * self.form.lot
+        most = np.array([self.most[i:j].min() for i, j in zip(menu.first, last, strict=True)])
+        data = np.minimum(menu.data, most)
+        lot = self.form.lot
+        if lot is not None:
+            data = np.minimum(np.round(data / lot), np.floor(most / lot * (1.0 + ROOM))) * lot
         rising = (np.diff(data) > 0.0).all() and data[0] >= 0.0 and data[-1] > 0.0
         return menu._replace(data=data) if rising else None
 
@@ -109,7 +109,9 @@ class Judge:
         for k in range(len(menu.first) - 1, -1, -1):
             i, j = menu.first[k], last[k]
             law = law_of(crowd, x, int(self.order[i]))
-            worth = np.maximum(np.r_[expected_values(self.drawn, law), self._middle(law.data) @ law.probabilities], 1e-300)
+            worth = np.maximum(
+                np.r_[expected_values(self.drawn, law), self._middle(law.data) @ law.probabilities], 1e-300
+            )
             low = np.max(self.due[:, i:j] + self.cost[i:j] * menu.data[k], axis=1)
             high = worth
             if k + 1 < len(menu.first):
@@ -142,5 +144,5 @@ class Judge:
         count = np.searchsorted(np.sort(low[some]), tried, side="right")
         count = count - np.searchsorted(np.sort(high[some]), tried, side="left")
         good = tried[count == count.max()]
-        # Of shares that as many curves allow: in the middle it is safest, and more lets dearer options have more.
+        # Of shares that as many curves allow, the middle is safest; a larger one lets dearer options give more.
         return float(0.5 * (good[0] + good[-1]) if k == 0 else 0.25 * good[0] + 0.75 * good[-1])

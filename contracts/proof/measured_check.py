@@ -21,7 +21,11 @@ from contracts.proof.promises import TOLERANCE, Menu, largest_value
 
 FRESH, SEED = 1000, 7  # curves that no contract was designed for
 CONFIDENCE = 0.95
-POINTS = 160  # amounts of data at which training alone is looked at
+POINTS, FINE = (
+    160,
+    2000,
+)  # amounts of data at which training alone is looked at: of each curve, of the one on average
+LEAST = 1e-6  # of the most that can pay: the smallest of them
 ATOMS = 400
 SOUND = 100.0
 
@@ -117,8 +121,9 @@ def _model(form: StandardForm, menu: Menu, worlds: list[Expected]) -> tuple[list
     violations = []
     if kept.mean() < curve.level or not enough(fresh, curve.level):
         violations.append(
-            f"model: under {1.0 - min(kept.mean(), fresh.mean()):.3g} of the curves that are possible somebody does"
-            f" worse than alone or envies somebody (allowed: {1.0 - curve.level:.3g})"
+            f"model: under {1.0 - min(kept.mean(), fresh.mean()):.3g} of the curves that are possible somebody"
+            f" does worse than alone or envies somebody (allowed: {1.0 - curve.level:.3g} with {CONFIDENCE:.0%}"
+            " confidence)"
         )
     return violations, said, extended
 
@@ -138,7 +143,8 @@ def model_kept(form: StandardForm, drawn: Drawn, menu: Menu) -> np.ndarray:
     """Under which curves individual rationality and incentive compatibility hold, shape (curves,)."""
     allowed = SOUND * TOLERANCE * largest_value(form)
     margin, prefer = (
-        one / form.relative for one in (form.problem.menu.participation_margin, form.problem.menu.preference_margin)
+        one / form.relative
+        for one in (form.problem.menu.participation_margin, form.problem.menu.preference_margin)
     )
     rational = (drawn.together >= drawn.alone + margin - allowed) | menu.stays
     compatible = drawn.envied <= drawn.together + allowed - np.where(menu.stays, 0.0, prefer)
@@ -230,9 +236,11 @@ def utilities_alone(form: StandardForm, world: World, value: Any) -> tuple[np.nd
     alone, known = [], []
     for cost, most in zip(form.honest_costs, own_most(form), strict=True):
         top = min(world.plain.largest_value / float(cost), float(most))
-        data = np.geomspace(1e-6 * top, top, POINTS)
-        profit, average = value(data) - cost * data, world.plain.value(data) - cost * data
-        known.append(np.maximum(profit.max(axis=1), 0.0))
+        data = np.geomspace(LEAST * top, top, POINTS)
+        known.append(np.maximum((value(data) - cost * data).max(axis=1), 0.0))
+        data = np.geomspace(LEAST * top, top, FINE)
+        average = np.asarray(world.plain.value(data)) - cost * data
         best = int(np.argmax(average))
-        alone.append(profit[:, best] if average[best] > 0.0 else np.zeros(len(profit)))
+        own = value(data[best : best + 1])[:, 0] - cost * data[best]
+        alone.append(own if average[best] > 0.0 else np.zeros(own.size))
     return np.stack(alone, axis=1), np.stack(known, axis=1)
