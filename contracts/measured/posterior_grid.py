@@ -77,7 +77,7 @@ def integrate(
     cases = [(kappa, weight, error) for error in errors for kappa, weight in zip(sizes, prior, strict=True)]
     factor = np.array([np.linalg.cholesky(np.diag(e**2) + k**2 * kernel) for k, _, e in cases])
     columns = np.column_stack([accuracy, np.ones(data.size), shape.T])
-    # LAPACK's triangular solver starts threads for a matrix of 24 x 24: a thousand times slower on a busy machine.
+    # LAPACK's triangular solver starts threads for 24 x 24 numbers: a thousand times slower on a busy machine.
     whiten = np.linalg.inv(factor)
     white = whiten @ columns
     y, one, s = white[:, :, 0], white[:, :, 1], white[:, :, 2:]
