@@ -2,7 +2,7 @@
 
     python benchmarks/learning_curves.py                    # forty curves that the repository holds
     python benchmarks/learning_curves.py --lcdb FOLDER      # held-out curves of LCDB 1.0
-    python benchmarks/learning_curves.py --contracts 30     # contracts on the first third, judged by all sizes
+    python benchmarks/learning_curves.py --contracts 60     # contracts on the first third, judged by all sizes
 
 FOLDER holds `database-accuracy.csv` of the package `lcdb` 0.1.0 (MIT licence; unpack what `pip download
 --no-deps lcdb==0.1.0` gets); curves of even OpenML numbers are taken. The priors were learned from curves of odd
@@ -168,15 +168,15 @@ def forecasts(curves: list[Curve], source: str) -> Iterator[dict[str, Any]]:
         }
 
 
-def contracts(curves: list[Curve], source: str, number: int) -> Iterator[dict[str, Any]]:
-    """Contracts designed on the first third of each curve, judged by an increasing curve through all of it."""
+def contracts(curves: list[Curve], source: str, number: int, share: float) -> Iterator[dict[str, Any]]:
+    """Contracts designed on the first share of each curve, judged by an increasing curve through all of it."""
     random = np.random.default_rng(0)
     chosen = [curves[k] for k in random.permutation(len(curves))[:number]]
     for promise, options in (("model", None), ("model", 1), ("value", None), ("average", None)):
         gains, slack, again = [], [], np.random.default_rng(1)
         began = time.perf_counter()
         for curve in chosen:
-            stated, truth = _stated(curve, promise, again)
+            stated, truth = _stated(curve, promise, again, share)
             try:
                 contract = design_contract(
                     dataclasses.replace(stated, menu=Menu(options=options)), time_limit=1.0
@@ -189,7 +189,7 @@ def contracts(curves: list[Curve], source: str, number: int) -> Iterator[dict[st
         yield {
             "source": source,
             "what": f"contract, promise {promise}" + (", one option" if options else ""),
-            "measured": "0.33",
+            "measured": f"{share:.2f}",
             "method": "posterior",
             "level": 0.95,
             "curves": len(chosen),
@@ -202,9 +202,9 @@ def contracts(curves: list[Curve], source: str, number: int) -> Iterator[dict[st
         }
 
 
-def _stated(curve: Curve, promise: str, random: np.random.Generator) -> tuple[Problem, Any]:
-    """Three types who would alone gather between twice the pilot's last size and half of the curve's."""
-    pilot = curve.pilot(1 / 3)
+def _stated(curve: Curve, promise: str, random: np.random.Generator, share: float) -> tuple[Problem, Any]:
+    """Three types who would alone gather between a quarter of the pilot's last size and half of the curve's."""
+    pilot = curve.pilot(share)
     increasing = np.asarray(optimize.isotonic_regression(curve.accuracy, weights=curve.error**-2.0).x)
     u = np.log(curve.data)
 
@@ -252,6 +252,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--lcdb", type=Path)
     parser.add_argument("--contracts", type=int, default=0)
+    parser.add_argument("--share", type=float, default=1 / 3, help="of the sizes that contracts rest on")
     parser.add_argument("--most", type=int, default=0, help="curves, drawn without regard to anything; 0: all")
     parser.add_argument("--output", type=Path, default=HERE / "results" / "learning_curves.csv")
     chosen = parser.parse_args()
@@ -260,7 +261,11 @@ def main() -> None:
     if chosen.most and chosen.most < len(curves):
         picked = np.sort(np.random.default_rng(2).permutation(len(curves))[: chosen.most])
         curves = [curves[k] for k in picked]
-    rows = contracts(curves, source, chosen.contracts) if chosen.contracts else forecasts(curves, source)
+    rows = (
+        contracts(curves, source, chosen.contracts, chosen.share)
+        if chosen.contracts
+        else forecasts(curves, source)
+    )
     revision = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"], cwd=HERE, capture_output=True, text=True, check=False
     ).stdout.strip()

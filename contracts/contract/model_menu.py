@@ -2,8 +2,8 @@
 
 Types by falling effective cost; an option is for neighbours among them. Under one curve, option k gives
 t_k = s_k T_k, a share of the value T_k of the model that is trained. The cheapest types receive all of it. From
-there upwards, what an option may give lies in an interval under every curve: enough for its own types to sign and
-not to work more for the next option's, and no more than lets the next option's types stay where they are.
+there upwards, what an option may give lies in an interval under every curve: enough for its own types to sign
+and not to work more for the next option's, and no more than keeps the next option's types where they are.
 Neighbours' compatibility under a curve is everybody's, for data rise from option to option.
 
 Source: ours.

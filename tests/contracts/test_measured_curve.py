@@ -272,7 +272,9 @@ def test_margins_are_kept_curve_by_curve():
     stated = problem(promise="model", level=0.9, menu=Menu(participation_margin=300.0))
     contract = design_contract(stated)
     plain = dataclass_with(contract, problem=problem(promise="model", level=0.9))
-    more = dataclass_with(contract, problem=problem(promise="model", level=0.9, menu=Menu(participation_margin=3000.0)))
+    more = dataclass_with(
+        contract, problem=problem(promise="model", level=0.9, menu=Menu(participation_margin=3000.0))
+    )
     assert plain.certificate.holds
     assert any(line.startswith("model:") for line in more.certificate.violations)
 
