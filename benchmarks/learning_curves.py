@@ -105,7 +105,7 @@ def power_law(curve: Curve, pilot: Measurements, level: float) -> tuple[float, f
     mean = float(fit.curve(curve.data[-1]))
     wide = float(np.hypot(np.nan_to_num(fit.standard_error_at(curve.data[-1]), posinf=3.0), curve.error[-1]))
     z = stats.norm.ppf(0.5 + 0.5 * level)
-    return mean, mean - z * wide, float(min(mean + z * wide, 1.0))
+    return mean, float(mean - z * wide), float(min(mean + z * wide, 1.0))
 
 
 def last_value(_: Curve, pilot: Measurements, level: float) -> tuple[float, float, float]:

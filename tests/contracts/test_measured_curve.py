@@ -269,14 +269,15 @@ def test_shares_of_the_model_go_together_with(name):
 
 
 def test_margins_are_kept_curve_by_curve():
-    stated = problem(promise="model", level=0.9, menu=Menu(participation_margin=300.0))
-    contract = design_contract(stated)
-    plain = dataclass_with(contract, problem=problem(promise="model", level=0.9))
-    more = dataclass_with(
-        contract, problem=problem(promise="model", level=0.9, menu=Menu(participation_margin=3000.0))
-    )
-    assert plain.certificate.holds
-    assert any(line.startswith("model:") for line in more.certificate.violations)
+    def asked(**margins):
+        return problem(promise="model", level=0.9, menu=Menu(**margins))
+
+    contract = design_contract(asked(participation_margin=300.0))
+    assert np.ptp(contract.contribution) > 0.0
+    assert dataclass_with(contract, problem=asked()).certificate.holds
+    for more in ({"participation_margin": 3000.0}, {"preference_margin": 3000.0}):
+        violations = dataclass_with(contract, problem=asked(**more)).certificate.violations
+        assert any(line.startswith("model:") for line in violations), more
 
 
 def test_who_is_left_out_envies_nobody_under_any_curve():
