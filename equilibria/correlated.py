@@ -9,7 +9,6 @@ equilibria: private recommendations can sustain coalitions that no pure equilibr
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import overload
 
 import numpy as np
@@ -18,6 +17,7 @@ from scipy import optimize
 
 from contracts.checks import array, brief
 from contracts.errors import InvalidInput, NotConverged
+from contracts.records import frozen
 from equilibria.correlated_table import CorrelatedStrategies, correlated_strategies
 from equilibria.normal_form import NormalFormGame
 from equilibria.participation import ParticipationGame
@@ -27,7 +27,7 @@ from equilibria.table import all_coalitions, require_memory
 CHECKED = 16
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@frozen
 class CorrelatedEquilibrium:
     """A distribution over coalitions from which private recommendations are drawn.
 

@@ -8,7 +8,6 @@ as much as deviating. Coarse ones ask only that nobody gains by ignoring the rec
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,11 +16,12 @@ from scipy import optimize, sparse
 
 from contracts.checks import array, brief, choice
 from contracts.errors import InvalidInput, NotConverged
+from contracts.records import frozen
 from equilibria.normal_form import NormalFormGame
 from equilibria.table import require_memory
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@frozen
 class CorrelatedStrategies:
     """A distribution over profiles from which private recommendations are drawn.
 

@@ -11,7 +11,6 @@ Whatever finds them, each comes with every player's regret, computed from the ta
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,13 +18,14 @@ from jaxtyping import Float
 
 from contracts.checks import array, choice, number
 from contracts.errors import BackendMissing, InvalidInput, NotConverged
+from contracts.records import frozen
 from equilibria.normal_form import NormalFormGame
 
 #: Regrets up to this fraction of what a player's own choice can change are rounding.
 ROUNDING = 1e-9
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@frozen
 class MixedStrategies:
     """A mixed strategy of each player, with what each could gain by any other.
 

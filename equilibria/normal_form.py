@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from contracts.checks import array, brief
 from contracts.errors import InvalidInput
+from contracts.records import frozen
 from equilibria.game import BestResponses, Game, per_player
 from equilibria.participation import ParticipationGame
 from equilibria.table import all_coalitions, require_memory
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@frozen
 class NormalFormGame(Game):
     """A finite game by its payoffs.
 

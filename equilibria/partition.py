@@ -18,7 +18,6 @@ bound with estimates are this project's own.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -26,12 +25,13 @@ from jaxtyping import Float, Int
 
 from contracts.checks import array, integer
 from contracts.errors import InvalidInput
+from contracts.records import frozen
 from equilibria.coalition_game import CoalitionGame
 from equilibria.coalition_loss import CoalitionLoss, coalition_loss
 from mechanisms.verification import TypeEstimates
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@frozen
 class StablePartition:
     """Coalitions that no group of agents wants to break, best first; a sequence of arrays of agent numbers.
 

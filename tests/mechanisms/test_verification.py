@@ -21,7 +21,7 @@ def test_reference_figures():
     assert np.isclose(log_term(agents=10, probes=1, confidence=0.95), 5.9915, atol=5e-5)
     assert np.isclose(hoeffding_radius(samples=25, trusted_samples=150, agents=10), 0.374, atol=5e-4)
     assert np.isclose(hoeffding_radius(samples=400, trusted_samples=150, agents=10), 0.166, atol=5e-4)
-    assert np.isclose(vc_radius(samples=39_441, agents=10, dimension=10), 0.292, atol=5e-4)
+    assert np.isclose(vc_radius(samples=39_441, agents=10, dimension=10), 0.0625, atol=5e-5)
     assert samples_for_radius(0.025, agents=10) == 9587
 
 
