@@ -81,7 +81,7 @@ def estimate_types_over_stumps(
         confidence: probability, in (0, 1), that all estimates are within their radius.
 
     Returns:
-        The estimates, with the radii of the VC inequality: wide, as they hold for every stump at once.
+        The estimates, with radii that hold for every stump at once: about twice those of a single probe.
 
     Raises:
         InvalidInput: samples that do not fit together, or more labels than `classes`.

@@ -112,7 +112,7 @@ def test_splits_are_skewed_and_their_rows_are_what_they_say():
     owner = splits.dirichlet_shares(labels, 4, np.random.default_rng(0))
     table = np.array([[np.sum((labels == kind) & (owner == agent)) for kind in range(10)] for agent in range(4)])
     assert table.sum() == 1000
-    assert (table == 0).mean() > 0.3  # most lack most
+    assert (table < 5).mean() > 0.4  # of a hundred: most lack most
 
 
 def test_stored_splits_are_within_their_radius():
