@@ -2,8 +2,8 @@
 
     python benchmarks/participation_games.py
 
-Times are the best of three in one run on one machine; compare the ratios, not the seconds. Writes
-results/large_games.csv.
+Times are the processor's, the best of three in one run on one machine; compare the ratios, not the seconds.
+Writes results/large_games.csv.
 """
 
 import time
@@ -29,9 +29,9 @@ CONSTANTS = {"loss_weight": 1.0, "complexity": 40.0, "exponent": 0.5, "cost": 3.
 def seconds(work: Callable[[], object], repeats: int = 3) -> float:
     taken = []
     for _ in range(repeats):
-        start = time.perf_counter()
+        start = time.process_time()
         work()
-        taken.append(time.perf_counter() - start)
+        taken.append(time.process_time() - start)
     return min(taken)
 
 

@@ -50,7 +50,7 @@ def largest_stump_difference(features: Any, labels: Any, trusted_features: Any, 
         order = np.argsort(column, kind="stable")
         below = np.concatenate([np.zeros((1, kinds.size + 1)), np.cumsum(mass[order], axis=0)])
         ends = np.concatenate(
-            [[True], np.diff(column[order]) > 0, [True]]
+            [[True], column[order][1:] > column[order][:-1], [True]]
         )  # thresholds between equal values are none
         below, above = below[ends], mass.sum(axis=0) - below[ends]
         # A side that tells label y errs on all of its mass but y's.

@@ -65,6 +65,16 @@ class TypeEstimates:
             raise InvalidInput(f"refused has shape {refused.shape}: expected ({agents},)")
         object.__setattr__(self, "refused", refused)
 
+    @property
+    def largest_radius(self) -> float:
+        """How far any estimate may be from the truth, recomputed from the numbers of samples."""
+        return self.model_class.radius(
+            samples=int(self.samples.min()),
+            agents=self.samples.size,
+            trusted_samples=self.trusted_samples,
+            confidence=self.confidence,
+        )
+
     def refusing(self, tests: ShiftTests) -> TypeEstimates:
         """The same estimates, with those refused whose samples the tests found to differ from the target.
 
@@ -272,7 +282,11 @@ def simulate_estimates(
     array([[0.1, 0.5]])
     """
     base = number("trusted_loss", trusted_loss, low=0.0, high=1.0)
-    truth = array("types", types, low=0.0, high=1.0 - base)
+    truth = array("types", types, low=0.0, high=1.0)
+    if (truth + base > 1.0 + 1e-12).any():
+        raise InvalidInput(
+            f"types, trusted_loss: {truth.max():g} and {base:g}, expected a sum of at most 1, an error rate"
+        )
     taken = integer("samples", samples, low=1)
     trusted = taken if trusted_samples is None else integer("trusted_samples", trusted_samples, low=1)
     rng = np.random.default_rng(integer("seed", seed))

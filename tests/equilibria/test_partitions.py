@@ -16,6 +16,7 @@ from equilibria.pooled import ClubRule, EqualShareRule, FixedShareRule, PooledRu
 from equilibria.testing import equal_share_rules, participation_games
 from equilibria.verified import VerifiedRule
 from equilibria.welfare import FullInformationRule
+from mechanisms.shift import shift_tests
 from mechanisms.verification import estimate_types
 
 UNIT = 420
@@ -209,7 +210,28 @@ def test_estimates_bring_their_radius(worked):
     found = worked.partition(types=estimates)
     assert np.isclose(found.epsilon, 2 * estimates.radii.max())
     assert worked.blocking_coalition(found).gain <= found.epsilon
-    assert "by estimates" in str(found)
+    assert found.confidence == 0.95
+    assert f"gain more than {found.epsilon:.3g} for all its members, with probability 0.95" in str(found)
+    everybody_labels = [[0, 1]] * 9 + [[0, 0]]
+    tests = shift_tests([labels * 100 for labels in everybody_labels], [0, 1] * 100)
+    alone = worked.partition(types=estimates.refusing(tests))
+    assert tests.rejected.tolist() == [False] * 9 + [True]
+    assert alone.sizes[alone.labels[9]] == 1
+    amounts = worked.with_rule(FixedAmountsRule(samples=np.full(10, 5e4)))
+    second = estimates.refusing(
+        shift_tests([labels * 100 for labels in [[0, 1], [0, 0], *[[0, 1]] * 8]], [0, 1] * 100)
+    )
+    assert [part.size for part in amounts.partition(types=estimates) if 1 in part] == [5]
+    assert [part.size for part in amounts.partition(types=second) if 1 in part] == [1]
+
+
+def test_numbers_that_are_not_estimates_are_as_far_off_as_they_are(worked):
+    believed = worked.types[::-1]
+    found = worked.partition(types=believed)
+    assert np.isclose(found.epsilon, 2 * np.abs(believed - worked.types).max())
+    assert found.confidence == 1.0
+    assert worked.blocking_coalition(found).gain <= found.epsilon
+    assert worked.partition().epsilon == 0.0
 
 
 def random_amounts(rng, agents):
@@ -327,6 +349,9 @@ PARTITION = [[0, 1], [2, 3, 4, 5, 6, 7, 8, 9]]
         (lambda game: game.blocking_coalition([0, 1]), "a label for each of 10"),
         (lambda game: game.blocking_coalition("all"), "partition"),
         (lambda game: game.blocking_coalition([[0.5], [1]]), "whole number"),
+        (lambda game: game.blocking_coalition([range(2), [2]]), "agent 3 is left out"),
+        (lambda game: game.blocking_coalition([[0, [1]], range(2, 10)]), "whole number"),
+        (lambda game: game.blocking_coalition([["a"], 1]), "a label for each of 10"),
         (lambda game: game.partition(types=[0.1]), "types has length 1"),
         (lambda game: game.partition(max_size=0), "max_size = 0"),
         (lambda game: game.with_rule(FixedAmountsRule(samples=[1.0])).partition(), "samples has length 1"),
