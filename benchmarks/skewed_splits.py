@@ -11,6 +11,7 @@ agent's data. Writes results/skewed_splits.csv.
 """
 
 import argparse
+from typing import Any
 
 import numpy as np
 from record import store
@@ -23,7 +24,7 @@ from mechanisms.verification import estimate_types, probe_losses
 
 #: Agents who would train so much alone that the theorem's condition holds for any radius below one: what is
 #: examined is the promise, not its price.
-CONSTANTS = {"loss_weight": 1.0, "complexity": 1e4, "cost": 1e-6}
+CONSTANTS: dict[str, Any] = {"loss_weight": 1.0, "complexity": 1e4, "cost": 1e-6}
 AGENTS, SAMPLES, TRUSTED, STEPS = 4, 300, 400, (1, 3)
 
 
