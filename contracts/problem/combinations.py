@@ -103,9 +103,6 @@ def _other_chance(problem: Problem) -> bool:
     return chance is not None and chance != getattr(problem, "baseline", 0.0)
 
 
-SHARES = "shares that hold curve by curve are looked for in menus for one group whose members differ in cost"
-
-
 TABLE: tuple[Refused, ...] = (
     Refused(
         "a measured curve's chance level",
@@ -115,32 +112,38 @@ TABLE: tuple[Refused, ...] = (
     ),
     Refused(
         "the promise of a model",
-        "groups or scenarios",
-        SHARES,
-        lambda p: _promises_model(p) and (_several(p) or p.population.groups is not None),
+        "groups",
+        "what an option may give under every curve is known for one menu and types that differ in one cost",
+        lambda p: _promises_model(p) and p.population.groups is not None,
     ),
     Refused(
         "the promise of a model",
-        "capacities or shading",
-        SHARES,
-        lambda p: _promises_model(p) and (p.population.capacities is not None or p.population.shading > 0.0),
+        "scenarios",
+        "one share cannot be the one that the curves of every scenario allow",
+        lambda p: _promises_model(p) and _several(p),
     ),
     Refused(
         "the promise of a model",
-        "menu limits or margins",
-        SHARES,
-        lambda p: _promises_model(p) and not p.menu.plain,
+        "shading",
+        "what a shader gains differs from curve to curve, and nobody is the dearest under all of them",
+        lambda p: _promises_model(p) and p.population.shading > 0.0,
     ),
     Refused(
         "the promise of a model",
-        "outside options",
-        SHARES,
-        lambda p: _promises_model(p) and not p.outside.plain,
+        "the ex-ante belief",
+        "every type then expects another total of data, so that an option is not worth the same to all",
+        lambda p: _promises_model(p) and _ex_ante(p),
+    ),
+    Refused(
+        "the promise of a model",
+        "a launch clause",
+        "what is delivered follows from one published curve",
+        lambda p: _promises_model(p) and _clause(p),
     ),
     Refused(
         "the promise of a model",
         "another objective than the coordinator's target",
-        SHARES,
+        "the search compares menus by the target alone",
         lambda p: _promises_model(p) and p.objective is not None,
     ),
     Refused(
