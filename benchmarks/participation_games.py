@@ -9,6 +9,7 @@ Writes results/large_games.csv.
 import time
 import tracemalloc
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from record import store
@@ -23,7 +24,7 @@ from equilibria.verification_trial import verification_trial
 from equilibria.verified import VerifiedRule
 from equilibria.welfare import FullInformationRule, welfare_optimum
 
-CONSTANTS = {"loss_weight": 1.0, "complexity": 40.0, "exponent": 0.5, "cost": 3.125e-7}
+CONSTANTS: dict[str, Any] = {"loss_weight": 1.0, "complexity": 40.0, "exponent": 0.5, "cost": 3.125e-7}
 
 
 def seconds(work: Callable[[], object], repeats: int = 3) -> float:
