@@ -6,19 +6,19 @@ nothing of them. `equilibria.participation` puts both together for users.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from contracts.checks import brief
 from contracts.errors import InvalidInput
+from contracts.records import frozen
 from equilibria.environment import Environment
 from equilibria.game import BestResponses, Game
 from equilibria.rule import Rule, asked, checked_contributions
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@frozen
 class CoalitionGame(Environment, Game):
     """Join or stay out, under a rule that says how much data members give; made as `ParticipationGame`.
 

@@ -26,6 +26,7 @@ import numpy as np
 from contracts.checks import array, brief, number
 from contracts.errors import InvalidInput
 from contracts.numeric import double_precision
+from contracts.records import frozen
 from equilibria.game import BestResponses, Game
 
 #: Evaluations are made in blocks of this size, so that one compilation serves them all.
@@ -57,7 +58,7 @@ class StandardFederatedRule:
         return jnp.broadcast_to(self.value(self.accuracy(jnp.sum(contributions))), jnp.shape(contributions))
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@frozen
 class ContributionGame(Game):
     """Everybody chooses an amount of data to give.
 

@@ -14,6 +14,7 @@ from scipy import optimize
 
 from contracts.checks import array, brief
 from contracts.errors import InvalidInput
+from contracts.records import frozen
 from equilibria.environment import Environment
 from equilibria.game import BestResponses, Game
 from equilibria.participation import ParticipationGame
@@ -58,7 +59,7 @@ class DeclaredTypesRule(Rule):
         return result
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@frozen
 class ReportingGame(Game):
     """Everybody declares a type or stays out; contributions follow the declarations.
 

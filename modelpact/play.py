@@ -171,6 +171,8 @@ def analyse(
         now(f"playing {name}")
         cascades[name] = game.with_rule(rule).unravel()
         records[name] = _record(game.with_rule(rule), cascades[name], file.runs[name])
+        if "partition" in records[name]:
+            records[name]["partition"]["text"] = groups_text(name.replace("_", " "), records[name], game.players)
     report = {
         "title": file.title,
         "agents": game.players,
@@ -336,7 +338,7 @@ def _show(report: Mapping[str, Any], cascades: Mapping[str, Unravelling]) -> Non
     out.print()
     for name, record in report["rules"].items():
         if "partition" in record:
-            out.print(groups_text(name.replace("_", " "), record, report["agents"]), markup=False)
+            out.print(record["partition"]["text"], markup=False)
         for text in filter(None, (record.get("guarantee"), record.get("trial", {}).get("text"))):
             out.print(f"{name}: {text}", markup=False)
 
