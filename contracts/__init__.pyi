@@ -28,6 +28,7 @@ from .errors import NotConverged as NotConverged
 from .measured.confidence_region import ConfidenceRegion as ConfidenceRegion
 from .measured.confidence_region import bootstrap_covariance as bootstrap_covariance
 from .measured.confidence_region import confidence_region as confidence_region
+from .measured.curve_families import CustomFamily as CustomFamily
 from .measured.curve_posterior import CurveDraws as CurveDraws
 from .measured.curve_posterior import CurvePosterior as CurvePosterior
 from .measured.curve_posterior import fit_curve as fit_curve
@@ -51,9 +52,11 @@ from .problem.accuracy import Arctan as Arctan
 from .problem.accuracy import CustomCurve as CustomCurve
 from .problem.accuracy import Exponential as Exponential
 from .problem.accuracy import GeneralizationBound as GeneralizationBound
+from .problem.accuracy import Hill as Hill
 from .problem.accuracy import MonotoneTabulated as MonotoneTabulated
 from .problem.accuracy import PowerLaw as PowerLaw
 from .problem.accuracy import Tabulated as Tabulated
+from .problem.accuracy import Weibull as Weibull
 from .problem.clause import Clause as Clause
 from .problem.continuous import ContinuousProblem as ContinuousProblem
 from .problem.continuous import EmpiricalCosts as EmpiricalCosts

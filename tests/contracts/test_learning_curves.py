@@ -15,7 +15,7 @@ from contracts.measured.learning_curves import (
     read_measurements,
 )
 from contracts.measured.profile import overdispersion, profile_interval
-from contracts.problem.accuracy import Arctan, Exponential, GeneralizationBound, PowerLaw
+from contracts.problem.accuracy import Arctan, Exponential, GeneralizationBound, Hill, PowerLaw, Weibull
 
 DATA = np.geomspace(30, 5000, 14)
 CURVES = {
@@ -23,6 +23,8 @@ CURVES = {
     "generalization-bound": GeneralizationBound(optimum=0.9, complexity=0.05),
     "exponential": Exponential(optimum=0.88, rate=0.002),
     "arctan": Arctan(optimum=0.95, scale=150.0),
+    "weibull": Weibull(optimum=0.92, scale=300.0, exponent=0.5),
+    "hill": Hill(optimum=0.9, scale=300.0, exponent=1.6),
 }
 
 
@@ -54,7 +56,10 @@ def test_the_generating_family_is_ranked_first(family):
     accuracy = CURVES[family](DATA) + noise
     measured = Measurements(data=DATA, accuracy=accuracy, standard_error=np.full(DATA.size, 1e-3))
     ranked = compare_families(measured)
-    assert ranked[0].family == family
+    # exponential curves are Weibull curves, which noise may favour by a little
+    nested = ("exponential", "weibull") if family == "exponential" else (family,)
+    assert ranked[0].family in nested
+    assert next(fit for fit in ranked if fit.family == family).aicc - ranked[0].aicc < 4.0
     assert [fit.aicc for fit in ranked] == sorted(fit.aicc for fit in ranked)
 
 
