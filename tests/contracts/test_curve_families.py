@@ -65,7 +65,7 @@ def test_a_contract_on_one_is_a_theorem_in_interval_arithmetic():
     contract = design_contract(problem(Weibull(optimum=0.93, scale=60.0, exponent=0.8)))
     certificate = verify(contract, rigorous=True)
     assert certificate.holds
-    assert any("interval" in line for line in (certificate.independent_check, *certificate.about))
+    assert certificate.independent_check.startswith("proved with balls")
 
 
 def test_fits_agree_with_scipys_curve_fit():
@@ -148,15 +148,16 @@ def test_where_chi_square_rejects_the_errors_are_widened_and_it_says_so():
     assert unknown.notes == ()
 
 
-def test_the_best_within_the_range_says_that_another_extrapolates_better():
-    # a power law up to the middle, then a plateau that a saturating curve foretells no better than it
-    x = np.geomspace(20, 20_000, 12)
-    y = np.where(x < 1000, 0.95 - 1.5 * x**-0.4, 0.95 - 1.5 * 1000**-0.4)
-    ranked = compare_families(Measurements(data=x, accuracy=y, standard_error=np.full(12, 0.001)))
-    best = ranked[0]
-    others = min(fit.held_out for fit in ranked[1:])
-    said = any("extrapolates worse than" in note for note in best.notes)
-    assert said is (best.held_out > 2.0 * others)
+def test_the_best_within_the_range_says_that_another_extrapolates_better(request):
+    # a real curve, half of it: a power law through all of it would miss the last size by a quarter
+    lines = (request.path.parent / "data" / "curves" / "lcdb_extract.csv").read_text().splitlines()[1:]
+    rows = [line.split(",") for line in lines if "Devnagari-Script,ens.RandomForest," in line]
+    x, y, error = np.array([row[3:6] for row in rows], dtype=float).T
+    half = Measurements(data=x[:12], accuracy=y[:12], standard_error=np.maximum(error[:12], 1e-3))
+    best, *others = compare_families(half)
+    rival = min(others, key=lambda fit: fit.held_out)
+    assert f"fits best, but extrapolates worse than {rival.family}" in str(best)
+    assert abs(float(rival.curve(x[-1])) - y[-1]) < 0.2 * abs(float(best.curve(x[-1])) - y[-1])
     clean = compare_families(Measurements(data=X, accuracy=0.9 - 0.8 * X**-0.5))
     assert clean[0].held_out < 1e-6
     assert clean[0].notes == ()
