@@ -43,6 +43,7 @@ from .measured.measurements import Measurements as Measurements
 from .measured.measurements_file import read_measurements as read_measurements
 from .measured.next_measurement import NextMeasurement as NextMeasurement
 from .measured.next_measurement import next_measurement as next_measurement
+from .measured.observations_file import read_observations as read_observations
 from .measured.profile import overdispersion as overdispersion
 from .measured.profile import profile_interval as profile_interval
 from .measured.uncertain_curve import UncertainCurve as UncertainCurve

@@ -65,7 +65,7 @@ def design(
     writable(output, keep=problem)
     writable(plot, PICTURES)
     writable(table, TABLES, keep=problem)
-    whisper(stated.notes, "note: ")
+    whisper((*stated.seen, *stated.notes), "note: ")
     with working("designing") as now:
         contract = design_contract(stated.problem, solver=solver, global_gap=global_gap, time_limit=time_limit)
         now("verifying")
