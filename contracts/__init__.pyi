@@ -83,6 +83,7 @@ from .problem.shading import undetected_share as undetected_share
 from .problem.valuation import ExponentialUtility as ExponentialUtility
 from .problem.valuation import LinearValuation as LinearValuation
 from .problem.valuation import LogarithmicValuation as LogarithmicValuation
+from .problem.valuation import LossValuation as LossValuation
 from .problem.valuation import PowerValuation as PowerValuation
 from .problem.valuation import Valuation as Valuation
 from .proof.certificate import Certificate as Certificate

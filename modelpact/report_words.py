@@ -158,9 +158,12 @@ def worth(problem: Problem) -> str:
             f"Not the same to everybody: a perfect model from {amount(float(scales.min()))} to"
             f" {amount(float(scales.max()))}, as the table “All numbers” says"
         )
+    of = getattr(problem.valuation, "of", "")
     shape = (
         "any other in proportion to its accuracy"
         if problem.valuation.linear
+        else f"any other less in proportion to its loss ({of})"
+        if of
         else "and each further step in accuracy less than the one before"
     )
     above = (

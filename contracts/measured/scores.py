@@ -7,8 +7,9 @@
 | cross-entropy (nats) | exp(-loss): the geometric mean of what the truth was given | 1 / classes |
 | perplexity | 1 / perplexity | 1 / classes |
 
-Standard errors go through the slope of the map (delta method). A valuation then speaks of the mapped score: a
-loss that matters by itself is `valuation(score)` with `score = exp(-loss)`.
+Standard errors go through the slope of the map (delta method). A valuation then speaks of the mapped score;
+where the loss matters by itself, `LossValuation` is linear in it. Squared and absolute errors have no scale of
+their own: R² = 1 - mse / variance says what they are worth.
 """
 
 from __future__ import annotations

@@ -29,6 +29,7 @@ from contracts.problem.valuation import (
     ExponentialUtility,
     LinearValuation,
     LogarithmicValuation,
+    LossValuation,
     PowerValuation,
     Valuation,
 )
@@ -228,6 +229,9 @@ def worth_balls(valuation: Valuation, scale: Any) -> Formula:
     if type(valuation) is LogarithmicValuation:
         k = ball(valuation.sensitivity)
         return lambda a: (a * k + 1).log() * (scale / (k + 1).log())
+    if type(valuation) is LossValuation and valuation.of == "cross-entropy":
+        reference = ball(valuation.reference)  # only above its score is anything asked: the baseline's
+        return lambda a: (a.log() + reference) * (scale / reference)
     raise NotRigorous(f"a valuation of the class {type(valuation).__name__} has no enclosure")
 
 
