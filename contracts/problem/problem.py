@@ -18,7 +18,7 @@ from contracts.problem.objective import Objective
 from contracts.problem.outside import Outside
 from contracts.problem.population import Population
 from contracts.problem.scenario import Scenario, checked_weights, in_population
-from contracts.problem.valuation import LossValuation, Valuation
+from contracts.problem.valuation import Valuation
 from contracts.pytrees import register
 from contracts.records import frozen, identity
 
@@ -78,7 +78,7 @@ class Problem:
         checks.choice("belief", self.belief, BELIEFS)
         checks.choice("maximise", self.maximise, TARGETS)
         self._check_ingredients()
-        if not self.plain or isinstance(self.valuation, LossValuation):
+        if not self.plain:
             check_combination(self)
 
     def _check_ingredients(self) -> None:

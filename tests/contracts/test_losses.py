@@ -101,6 +101,10 @@ def test_a_lower_baseline_is_refused_with_the_reason():
         InvalidInput, match=r"a valuation of losses and a baseline below its reference .* exp\(-ref"
     ):
         design_contract(problem(LossValuation(scale=100.0, reference=2.3), baseline=0.0))
+    sound = design_contract(problem(LossValuation(scale=100.0, reference=2.3)))
+    forged = dataclasses.replace(sound, problem=problem(LossValuation(scale=100.0, reference=2.3), baseline=0.0))
+    with pytest.raises(InvalidInput, match="a valuation of losses"):
+        verify(forged)
     higher = problem(LossValuation(scale=100.0, reference=2.3), baseline=0.3)  # everybody has a better model
     assert design_contract(higher).certificate.holds
 
