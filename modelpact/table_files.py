@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +24,7 @@ TABLES = (".csv", ".xlsx")
 FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
-def menu_columns(contract: Contract) -> dict[str, Sequence[Any]]:
+def menu_columns(contract: Contract) -> dict[str, Any]:
     """What a contract says to each type, by column."""
     population = contract.problem.population
     groups = {} if population.groups is None else {"group": population.groups}
@@ -41,7 +41,7 @@ def menu_columns(contract: Contract) -> dict[str, Sequence[Any]]:
     }
 
 
-def settlement_columns(settled: Settlement) -> dict[str, Sequence[Any]]:
+def settlement_columns(settled: Settlement) -> dict[str, Any]:
     """Who receives what, by column."""
     return {
         "type": settled.names,
@@ -53,7 +53,7 @@ def settlement_columns(settled: Settlement) -> dict[str, Sequence[Any]]:
     }
 
 
-def write_table(path: Path, columns: Mapping[str, Sequence[Any]], *, sheet: str = "modelpact") -> None:
+def write_table(path: Path, columns: Mapping[str, Any], *, sheet: str = "modelpact") -> None:
     """Write a table, atomically.
 
     Args:
@@ -67,7 +67,7 @@ def write_table(path: Path, columns: Mapping[str, Sequence[Any]], *, sheet: str 
     write_atomically(path, table_bytes(path.suffix, columns, sheet=sheet))
 
 
-def table_bytes(suffix: str, columns: Mapping[str, Sequence[Any]], *, sheet: str = "modelpact") -> bytes:
+def table_bytes(suffix: str, columns: Mapping[str, Any], *, sheet: str = "modelpact") -> bytes:
     """The same as bytes, for the ending ".csv" or ".xlsx".
 
     >>> table_bytes(".csv", {"type": ["=A1"], "cost": [0.1]}).decode("utf-8-sig").splitlines()

@@ -222,7 +222,7 @@ def _refuse_other_way_up(where: str, score: str, value: np.ndarray) -> None:
     """Errors called accuracies, and accuracies called errors."""
     if score not in ("accuracy", "error") or value.size <= FEWEST_ROWS:
         return
-    trend = float(stats.kendalltau(np.arange(value.size), value).statistic)
+    trend = float(stats.kendalltau(np.arange(value.size), value)[0])  # type: ignore[arg-type]
     first, last = float(value[0]), float(value[-1])
     if score == "accuracy" and trend <= FALLS and last < 0.5 * first < 0.25:
         raise InvalidInput(

@@ -79,7 +79,9 @@ def read_observations(path: str | os.PathLike[str]) -> dict[str, Any]:
     for kind, low in (("cost", np.nextafter(0.0, 1.0)), ("count", 0.0)):
         for row in np.flatnonzero(numbers.get(kind, np.zeros(0)) < low):
             accepted = "a number > 0" if kind == "cost" else "a whole number >= 0"
-            raise InvalidInput(f"{table.place(row, places[kind])}: {cells[kind][row]!r}: expected {accepted}")
+            raise InvalidInput(
+                f"{table.place(int(row), places[kind])}: {cells[kind][row]!r}: expected {accepted}"
+            )
     if "type" not in places:
         times = numbers.get("count", np.ones(len(table.rows)))
         return {"bids": np.repeat(numbers["cost"], times.astype(int)).tolist()}
