@@ -103,7 +103,20 @@ def _other_chance(problem: Problem) -> bool:
     return chance is not None and chance != getattr(problem, "baseline", 0.0)
 
 
+def _kinked(problem: Problem) -> bool:
+    """Whether value is nothing up to a score that not everybody has, and rises from there."""
+    least = getattr(problem.valuation, "without_data", 0.0)
+    return getattr(problem, "baseline", 0.0) < least * (1.0 - 1e-9)
+
+
 TABLE: tuple[Refused, ...] = (
+    Refused(
+        "a valuation of losses",
+        "a baseline below its reference",
+        "value would bend upwards where it begins; state as baseline the reference's score: exp(-reference) of a"
+        " cross-entropy, 1 / reference of a perplexity, 1 - reference of an error",
+        _kinked,
+    ),
     Refused(
         "a measured curve's chance level",
         "another baseline",

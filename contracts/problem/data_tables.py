@@ -25,6 +25,7 @@ KINDS: dict[str, str] = {
         ("family", "fit", "distance", "over", "target", "assurance", "currency", "promise"), "a text"
     ),
     "measurements": "the path of a CSV file",
+    **dict.fromkeys(("observed", "law", "of"), "a text"),
 }
 
 
