@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable
+from math import comb
 
 import numpy as np
 
@@ -21,10 +22,16 @@ from contracts.problem.participants import FixedTurnout
 from contracts.problem.reservation import outside_utility
 from contracts.problem.shape import check_concave
 from contracts.problem.standard_form import StandardForm, standard_form
+from contracts.program.contingent import Contingent, solve_contingent
 from contracts.program.insured import Found, InsuredProgram, launch_count, solve
 
 MOST_SIGNERS, MOST_PROFILES = 60, 60_000
+MOST_CONTINGENT = 400  # profiles of signatures, of all numbers
 ATTEMPTS = 5  # at margins with which choices of a cut menu are right
+SOLVER = dict.fromkeys(("count", "table"), "insured menu") | {
+    "cut": "cut menu",
+    "contingent": "linear program over profiles",
+}
 JUST = 1e-7  # of the largest value: what a cut menu leaves beyond what is due
 MARGIN = 1e-4  # of the largest value: the first of them
 
@@ -44,12 +51,16 @@ def design_launch(problem: Problem, design: Design) -> Contract:
     """
     began = time.perf_counter()
     plain = design(_without_clause(problem, Menu(participation_margin=_margin_of(problem))))
-    if not plain.contribution.any():
+    if not plain.contribution.any() and problem.menu.assurance != "contingent":
         if problem.menu.participation_margin > 0.0:
             raise Infeasible(f"{plain.reason}; expected a smaller participation_margin")
         return dataclasses.replace(plain, problem=problem)
-    cut = problem.menu.assurance == "cut"
-    found = _cut(problem, plain, design) if cut else _insured(problem, plain)
+    if problem.menu.assurance == "contingent":
+        found = _contingent(problem, plain)
+    elif problem.menu.assurance == "cut":
+        found = _cut(problem, plain, design)
+    else:
+        found = _insured(problem, plain)
     seconds = time.perf_counter() - began
     return dataclasses.replace(found, provenance=dataclasses.replace(found.provenance, seconds=seconds))
 
@@ -143,6 +154,39 @@ def _insured(problem: Problem, plain: Contract) -> Contract:
     return _made(problem, plain, clause, np.array([found.prices for _, found in menus]))
 
 
+def _contingent(problem: Problem, plain: Contract) -> Contract:
+    """A contingent menu for each number of signatures that has one, from the most downwards."""
+    form, law = standard_form(problem), problem.population.laws[0]
+    for world in form.worlds:
+        check_concave(world.plain)
+    size = sum(comb(number + form.rows - 1, form.rows - 1) for number in range(2, law.most + 1))
+    if size > MOST_CONTINGENT:
+        raise InvalidInput(
+            f'assurance = "contingent": up to {law.most} participants of {form.rows} kinds make {size:,} profiles'
+            f" of signatures: expected at most {MOST_CONTINGENT:,}; contingent_limit(contract) bounds what a"
+            " contract of another kind leaves"
+        )
+    found: list[tuple[int, Contingent]] = []
+    for number in range(law.most, 1, -1):
+        one = solve_contingent(_program(form, number))
+        if one is None:
+            break
+        found.append((number, one))
+    if not found:
+        raise Infeasible("no contingent menu keeps all margins in every profile: expected smaller margins")
+    found.reverse()
+    menus = [menu for _, menu in found]
+    clause = Clause(
+        kind="contingent",
+        counts=np.array([number for number, _ in found]),
+        contribution=np.concatenate([menu.contribution for menu in menus]),
+        cap=np.concatenate([menu.worth for menu in menus]),
+        guarantee=np.tile(form.due(outside_utility(form)), (len(found), 1)),
+    )
+    prices = np.concatenate([*(menu.truth for menu in menus), *(menu.participation for menu in menus)])
+    return _made(problem, plain, clause, prices)
+
+
 def _uncovered(number: int) -> str:
     return (
         f"no insured menu covers: all {number} signing for the dearest option would not reach the launch level;"
@@ -152,8 +196,6 @@ def _uncovered(number: int) -> str:
 
 def _program(form: StandardForm, number: int) -> InsuredProgram:
     """The best menu when so many sign, launched from as many."""
-    from math import comb
-
     size = comb(number + form.rows - 1, form.rows - 1)
     if size > MOST_PROFILES:
         raise InvalidInput(
@@ -237,7 +279,7 @@ def _most_gained(contract: Contract) -> float:
 
 def _made(problem: Problem, plain: Contract, clause: Clause, prices: np.ndarray | None) -> Contract:
     """The contract with a clause: what everybody contributes and receives on average, all choosing their own."""
-    served = clause.contribution[-1][plain.form.row] > 0.0
+    served = clause.served[plain.form.row]
     draft = dataclasses.replace(
         plain, problem=problem, clause=clause, expected_reward=served * 1.0, contribution=served * 1.0
     )
@@ -258,7 +300,7 @@ def _made(problem: Problem, plain: Contract, clause: Clause, prices: np.ndarray 
         reached=target + (0.0 if problem.target_is_value else problem.baseline),
         proof=dataclasses.replace(plain.proof, launch=prices),
         provenance=Provenance(
-            solver="insured menu" if clause.insured else "cut menu",
+            solver=SOLVER[clause.kind],
             expectation="outcomes",
             excluded=plain.provenance.excluded,
             iterations=plain.provenance.iterations,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from contracts.errors import InvalidInput
+from contracts.problem.menu import CLAUSES
 from contracts.problem.participants import Turnout
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ def _alike(problem: Problem) -> bool:
 
 
 def _clause(problem: Problem, *kinds: str) -> bool:
-    return problem.menu.assurance in (kinds or ("count", "table", "cut"))
+    return problem.menu.assurance in (kinds or CLAUSES)
 
 
 def _promises_model(problem: Problem) -> bool:
@@ -298,6 +299,18 @@ TABLE: tuple[Refused, ...] = (
         "types that all act alike",
         "its menu has one option, for which contracts.launch_from counts signatures",
         lambda p: _clause(p, "count", "table") and _alike(p),
+    ),
+    Refused(
+        "a contingent menu",
+        "capacities",
+        "who could deliver what another owes differs from profile to profile",
+        lambda p: _clause(p, "contingent") and p.population.capacities is not None,
+    ),
+    Refused(
+        "a contingent menu",
+        "the ex-ante belief",
+        "its choices are right by Bayes' rule, for each number of signatures",
+        lambda p: _clause(p, "contingent") and _ex_ante(p),
     ),
     Refused(
         "a launch count",

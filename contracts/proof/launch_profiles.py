@@ -77,6 +77,8 @@ def played(form: StandardForm, clause: Clause, counts: np.ndarray, option: int) 
     plain, signers = form.worlds[0].plain, counts.sum(axis=1)
     if clause.kind == "cut":
         return _cut(form, clause, counts, option)
+    if clause.contingent:
+        return _contingent(form, clause, counts, option)
     # A menu holds from its number of signatures on, up to the next menu's.
     later = np.r_[clause.counts[1:], np.iinfo(int).max]
     found = [np.zeros(len(counts)) for _ in range(4)]
@@ -98,6 +100,17 @@ def played(form: StandardForm, clause: Clause, counts: np.ndarray, option: int) 
         for column, values in zip(found, (data, worth, value, total), strict=True):
             column[here] = values
     return Played(launched, *found)
+
+
+def _contingent(form: StandardForm, clause: Clause, counts: np.ndarray, option: int) -> Played:
+    """By the profile itself, of those that are listed."""
+    where = {tuple(profile): k for k, profile in enumerate(clause.profiles.tolist())}
+    place = np.array([where.get(tuple(row), -1) for row in counts.astype(int).tolist()], dtype=int)
+    launched = place >= 0
+    amounts = np.where(launched[:, None], clause.contribution[place], 0.0)
+    total = (counts * amounts).sum(axis=1)
+    worth = np.where(launched, clause.cap[place, option], 0.0)
+    return Played(launched, amounts[:, option], worth, form.worlds[0].plain.value(total), total)
 
 
 def _insured_total(form: StandardForm, amounts: np.ndarray, guarantee: float, counts: np.ndarray) -> np.ndarray:
