@@ -49,6 +49,7 @@ def launched(clause: Clause, form: StandardForm, world: World, counts: np.ndarra
         return _cut(clause, form, world.plain, counts)
     if clause.contingent:
         return _contingent(clause, counts)
+    counts = counts * clause.served  # nothing is signed by who is left out
     place = clause.menu_at(counts.sum(axis=1))
     data, worth = np.zeros(counts.shape), np.zeros(counts.shape)
     total = np.zeros(counts.shape[0])
@@ -57,7 +58,7 @@ def launched(clause: Clause, form: StandardForm, world: World, counts: np.ndarra
         terms = clause.contribution[menu], clause.cap[menu], clause.guarantee[menu]
         found = (_insured if clause.insured else _fixed)(terms, form, world.plain, counts[here])
         data[here], worth[here], total[here] = found
-    there = np.broadcast_to((place >= 0)[:, None], counts.shape)
+    there = (place >= 0)[:, None] & clause.served
     return Outcome(launched=there, data=data, worth=worth, total=total)
 
 

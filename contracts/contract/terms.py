@@ -104,6 +104,8 @@ class Terms:
         """Which types may sign which option and can deliver its data, shape (types, options)."""
         reach = self.form.reach[self.form.row][:, None] * (1.0 + DELIVERABLE)
         there = np.equal.outer(self.form.problem.population.group_of, self.group) & (self.data <= reach)
+        if self.clause is not None:
+            there &= self.clause.served
         there[np.flatnonzero(self.own >= 0), self.own[self.own >= 0]] = True
         return there
 

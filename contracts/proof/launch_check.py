@@ -105,6 +105,9 @@ def _unfit(form: StandardForm, clause: Clause) -> str:
         return f"clause: it is of the kind {clause.kind!r}, the problem asks for {asked or 'none'!r}"
     if clause.rows != form.rows:
         return f"clause: it has {clause.rows} options, the problem has {form.rows} kinds"
+    asks = clause.contribution > 0.0
+    if clause.insured and not ((asks == asks[0]).all() and asks[0, -2:].all() and (np.diff(asks[0] * 1) >= 0).all()):
+        return "clause: an insured menu serves the same kinds at every number of signatures, all from one cost down"
     if len(form.worlds) != 1 or len(form.worlds[0].laws) != 1:
         return "clause: it is for one group in one scenario"
     most = form.worlds[0].laws[0].most
@@ -147,10 +150,13 @@ def _played_out(form: StandardForm, clause: Clause, outside: np.ndarray) -> Foun
     room, contribution, reward = np.full(types, np.inf), np.zeros(types), np.zeros(types)
     for i in range(types):
         own = each[form.row[i]]
+        gains = np.array([_gain(one, form.relative[i], cost[i], due[i]) for one in each])
         if not clause.served[form.row[i]]:
             slack[i], room[i] = 0.0, 0.0
+            k, most = _best_of_others(clause, gains, each, likely)
+            if k >= 0:
+                other[i], envied[i] = most, int(np.flatnonzero(form.row == k)[0])
             continue
-        gains = np.array([_gain(one, form.relative[i], cost[i], due[i]) for one in each])
         mine = gains[form.row[i]]
         slack[i] = mine[own.launched].min(initial=np.inf)
         if not own.launched.any() or (mine < 0.0).any():
@@ -166,6 +172,19 @@ def _played_out(form: StandardForm, clause: Clause, outside: np.ndarray) -> Foun
         reward[i] = likely @ np.where(own.launched, form.relative[i] * own.worth, due[i])
     value, accuracy = everybody(form, clause)
     return Found(slack, other, envied, room, contribution, reward, value, accuracy)
+
+
+def _best_of_others(
+    clause: Clause, gains: np.ndarray, each: list[Played], likely: np.ndarray
+) -> tuple[int, float]:
+    """Of who is left out: by which option it gains most, and how much; -1 where there is none."""
+    best, most = -1, -np.inf
+    for k in np.flatnonzero(clause.served):
+        there = each[k].launched
+        gained = gains[k][there].max(initial=-np.inf) if clause.insured else float(gains[k] @ likely)
+        if gained > most:
+            best, most = int(k), gained
+    return best, float(most)
 
 
 def _by_another(
@@ -206,17 +225,18 @@ def _broken(
         f"incentive compatibility: {names[i]} gains {found.other[i]:.9g} by the option of"
         f" {names[found.envied[i]]}:"
         f" expected at most {0.0 - wanted:.3g}"
-        for i in np.flatnonzero(~(found.other <= allowed - wanted))
+        for i in np.flatnonzero(~(found.other <= allowed - wanted * clause.served[form.row]))
     ]
     said += [
         f"feasibility: {names[i]} would be given {-found.room[i]:.3g} more than is trained"
         for i in np.flatnonzero(~(found.room >= -allowed))
     ]
-    if (clause.guarantee < form.due(outside) - tolerance).any():
+    if ((clause.guarantee < form.due(outside) - tolerance) & clause.served).any():
         said.append("guarantee: less than what is due")
     if clause.insured:
         kept = (clause.cap - form.costs * clause.contribution)[:, :-1]
-        if not (np.abs(clause.guarantee[:, :-1] - kept) <= tolerance).all():
+        close = np.abs(clause.guarantee[:, :-1] - kept) <= tolerance
+        if not (close | ~clause.served[:-1]).all():
             said.append("guarantee: not what the caps and contributions of the options leave")
     return said
 
@@ -267,9 +287,8 @@ def _about(clause: Clause) -> tuple[str, ...]:
         launch,
         "in every launch everybody gets the same by its own option, and no more by another, whoever else signs; "
         "what varies is borne by the top option's amounts and by the model",
-        "other menus, in what is proved, are insured ones, with options as large as honesty allows,"
-        " launched from"
-        " any number of signatures",
+        "other menus, in what is proved, are insured ones that serve the same kinds, with options as large as honesty"
+        " allows, launched from any number of signatures",
     )
 
 
@@ -292,7 +311,7 @@ def _judged(
     if clause.kind == "fixed":
         bounded, missing = unbound, "its proof says nothing about all contracts"
     elif clause.insured:
-        bounded, missing = gap_of(Terms(form, clause, form.due(outside)), proof.launch, reached)
+        bounded, missing = gap_of(_terms(form, clause, outside), proof.launch, reached)
     elif clause.contingent:
         bounded, missing = contingent_gap(form, clause, form.due(outside), proof.launch, reached)
     else:
@@ -311,6 +330,12 @@ def _judged(
         missing="" if optimal else missing,
         extended=numbers,
     )
+
+
+def _terms(form: StandardForm, clause: Clause, outside: np.ndarray) -> Terms:
+    alone = np.full(form.rows, np.inf)
+    np.minimum.at(alone, form.row, (outside + form.problem.outside.joining_cost) / form.relative)
+    return Terms(form, clause, form.due(outside), alone)
 
 
 def _without_clause(form: StandardForm, outside: np.ndarray, proof: Proof, reached: float) -> float | None:

@@ -74,11 +74,12 @@ def played(form: StandardForm, clause: Clause, counts: np.ndarray, option: int) 
         counts: of all signatures by option, shape (profiles, rows).
         option: whose outcome is asked for.
     """
+    if clause.contingent:
+        return _contingent(form, clause, counts, option)
+    counts = counts * (clause.contribution[-1] > 0.0)  # who is left out signs nothing
     plain, signers = form.worlds[0].plain, counts.sum(axis=1)
     if clause.kind == "cut":
         return _cut(form, clause, counts, option)
-    if clause.contingent:
-        return _contingent(form, clause, counts, option)
     # A menu holds from its number of signatures on, up to the next menu's.
     later = np.r_[clause.counts[1:], np.iinfo(int).max]
     found = [np.zeros(len(counts)) for _ in range(4)]
@@ -122,7 +123,7 @@ def _insured_total(form: StandardForm, amounts: np.ndarray, guarantee: float, co
     plain, cost = form.worlds[0].plain, float(form.costs[-1])
     fixed, top = counts[:, :-1] @ amounts[:-1], counts[:, -1]
     high = fixed + top * max(plain.largest_value - guarantee, 0.0) / cost
-    low = counts.sum(axis=1) * np.r_[amounts[:-1], np.inf].min()
+    low = counts.sum(axis=1) * np.r_[amounts[:-1][amounts[:-1] > 0.0], amounts[-1]].min()
     covered = fixed + top * (plain.value(low) - guarantee) / cost - low >= -1e-9 * np.maximum(low, 1.0)
     low, high = np.minimum(low, high), high.astype(float)
     for _ in range(HALVINGS):
