@@ -138,6 +138,7 @@ def notes(audit: dict[str, Any]) -> list[str]:
         f"{name}.json was edited by hand: digest {before[:12]} as written, {after[:12]} as found"
         for name, (before, after) in audit.get("edited", {}).items()
     ]
+    found.extend(_launched(audit.get("launch")))
     same = assumed["contributors"] == assumed["contributors_expected"]
     if not assumed.get("contributors_as_expected", same):
         found.append(
@@ -156,6 +157,19 @@ def notes(audit: dict[str, Any]) -> list[str]:
     found.extend(worse_than_alone(audit))
     found.extend(f"pilot: {text}" for text in assumed["irregularities_of_the_pilot"])
     return found
+
+
+def _launched(launch: dict[str, Any] | None) -> list[str]:
+    """Whether a launch clause was met; nothing without one."""
+    if not launch:
+        return []
+    signed, needed = f"{launch['signed']} signed", launch["needed"]
+    if not launch["launched"]:
+        return [f"released: {signed}, {needed} are needed; nothing is delivered, and no model is given"]
+    some = f"; released: {', '.join(launch['released'])}" if launch["released"] else ""
+    if launch["clause"] == "cut":
+        return [f"launched: {signed}; contributions are cut to what the model pays for{some}"]
+    return [f"launched: {signed}, {needed} are needed; amounts follow from the signatures{some}"]
 
 
 def attacked(audit: dict[str, Any]) -> list[str]:
