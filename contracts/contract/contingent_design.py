@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from math import comb
-
 import numpy as np
 
 from contracts.contract.insured_design import program_of
-from contracts.errors import Infeasible, InvalidInput
+from contracts.errors import Infeasible
 from contracts.problem import Problem
 from contracts.problem.clause import Clause
 from contracts.problem.reservation import outside_utility
@@ -15,21 +13,12 @@ from contracts.problem.shape import check_concave
 from contracts.problem.standard_form import standard_form
 from contracts.program.contingent import Contingent, solve_contingent
 
-MOST_CONTINGENT = 400  # profiles of signatures, of all numbers
-
 
 def design_contingent(problem: Problem) -> tuple[Clause, np.ndarray]:
     """A contingent menu for each number of signatures that has one, from the most downwards."""
     form, law = standard_form(problem), problem.population.laws[0]
     for world in form.worlds:
         check_concave(world.plain)
-    size = sum(comb(number + form.rows - 1, form.rows - 1) for number in range(2, law.most + 1))
-    if size > MOST_CONTINGENT:
-        raise InvalidInput(
-            f'assurance = "contingent": up to {law.most} participants of {form.rows} kinds make {size:,} profiles'
-            f" of signatures: expected at most {MOST_CONTINGENT:,}; contingent_limit(contract) bounds what a"
-            " contract of another kind leaves"
-        )
     found: list[tuple[int, Contingent]] = []
     for number in range(law.most, 1, -1):
         one = solve_contingent(program_of(form, number))
@@ -49,5 +38,3 @@ def design_contingent(problem: Problem) -> tuple[Clause, np.ndarray]:
     )
     prices = np.concatenate([*(menu.truth for menu in menus), *(menu.participation for menu in menus)])
     return clause, prices
-
-

@@ -1,7 +1,9 @@
-"""Designing insured menus: for one number of signatures or each of them, with dear types left out where that pays.
+"""Designing insured menus: for one number of signatures or each of them, with dear types left out where that
+pays.
 
 Who is left out does not sign and is not counted: how many sign is then uncertain. Dear types are left out, the
-dearest first, where the menu that serves all does not cover, or where the best menu without a clause does so, too.
+dearest first, where the menu that serves all does not cover, or where the best menu without a clause does so,
+too.
 """
 
 from __future__ import annotations
@@ -103,7 +105,9 @@ def _table(form: StandardForm, out: int, start: np.ndarray) -> Menus | None:
     counts, mass = law.support
     listed = np.arange(law.most + 1)[:, None]
     likely = chances(listed, np.array([signing]), law) if out else dict(zip(counts.tolist(), mass, strict=True))
-    target = sum(found.target * float(likely[number] if out else likely.get(number, 0.0)) for number, found in menus)  # type: ignore[union-attr]
+    target = sum(
+        found.target * float(likely[number] if out else likely.get(number, 0.0)) for number, found in menus
+    )  # type: ignore[union-attr]
     return Menus(clause, np.array([found.prices for _, found in menus]), target)
 
 

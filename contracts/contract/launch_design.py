@@ -150,5 +150,3 @@ def _most_gained(contract: Contract) -> float:
     other = np.where(np.arange(terms.options) == terms.own[:, None], -np.inf, each)
     other[:, terms.data <= 0.0] = -np.inf
     return float((other.max(axis=1) - own).max()) if terms.options > 1 else -np.inf
-
-

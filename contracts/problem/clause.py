@@ -33,7 +33,8 @@ class Clause:
         counts: numbers of signatures from which each menu holds, each one more than the one before, shape
             (menus,); 1 for "cut".
         contribution: effective data that each option asks for, shape (menus, rows); of the top option (the last)
-            of an insured menu the least that it may be. Of a contingent menu shape (profiles, rows), in the order
+            of an insured menu the least that it may be. Of a contingent menu shape (profiles, rows), in the
+            order
             of `profiles`; 0 for options that nobody signed.
         cap: value up to which each option receives the model, of the same shape; infinite for the whole model.
         guarantee: what each option leaves to its own row, the cost of joining not yet taken off, shape (menus,

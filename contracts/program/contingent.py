@@ -1,6 +1,7 @@
 r"""The best contract whose amounts follow from the whole profile of signatures, for one number of them.
 
-With n the counts of options signed, p their law where all choose their own, q_j that of the others of who signs j:
+With n the counts of options signed, p their law where all choose their own, q_j that of the others of who signs
+j:
 
 - maximise sum_n p(n) W(x(n)), x(n) = sum_j n_j m_j(n), over amounts m_j(n) and values t_j(n) <= V(x(n));
 - participation in every profile: t_j(n) - c_j m_j(n) >= what j is due;
@@ -73,7 +74,8 @@ def solve_contingent(program: InsuredProgram) -> Contingent | None:
 
 
 class _Layout:
-    """Where each variable is: amounts, then values, of who signed, then the value and the target of each profile.
+    """Where each variable is: amounts, then values, of who signed, then the value and the target of each
+    profile.
 
     Amounts are in units of what would cost a row the largest value, values in units of it.
     """
@@ -92,7 +94,9 @@ class _Layout:
         self.gain = np.zeros(size)
         self.gain[-self.many :] = program.chances
         room = np.maximum(1.0 - program.due[self.row] / self.unit, 0.0)
-        self.bounds = np.c_[np.zeros(size), np.r_[room, np.ones(self.there + self.many), np.full(self.many, np.inf)]]
+        self.bounds = np.c_[
+            np.zeros(size), np.r_[room, np.ones(self.there + self.many), np.full(self.many, np.inf)]
+        ]
         self.size = size
 
     @cached_property

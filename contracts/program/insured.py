@@ -5,7 +5,8 @@ Rows by falling cost c_1 > ... > c_I, with guarantees b (variables), delta_i = c
 - options below the top ask for m_i = (b_(i+1) - b_i - eta_(i+1)) / delta_i and give a model up to b_i + c_i m_i;
 - the top option asks for M, at least M_0 = (b_I - b_(I-1) + eta_(I-1)) / delta_(I-1), and gives the whole model;
 - chain: m_(i+1) >= (b_(i+1) - b_i + eta_i) / delta_i for i + 1 < I;
-- who is left out, dearer than all, gets no more by signing: b_1 - (c - c_1) m_1 <= what it is due, less a margin;
+- who is left out, dearer than all, gets no more by signing: b_1 - (c - c_1) m_1 <= what it is due, less a
+margin;
 - cover: V(K m_1) >= b_(I-1) + c_(I-1) m_(I-1) and >= b_I + c_I M_0, the launch level.
 
 Then in every launch, whoever signs, everybody gets b_i by its own option and at most b_i - eta_i by another. The

@@ -1,7 +1,8 @@
 """How much better another contingent menu can be: weak duality, profile by profile.
 
 With prices >= 0 of truth (on average over the others) and of participation (in every profile), the Lagrangian of
-all contingent menus for a number of signatures splits into profiles, and in each into one maximum over the total:
+all contingent menus for a number of signatures splits into profiles, and in each into one maximum over the
+total:
 
     max over x of p W(x) + A V(x) - r x,
 

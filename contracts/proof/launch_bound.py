@@ -138,7 +138,9 @@ def _bound(terms: Terms, menu: int, numbers: np.ndarray, chances: np.ndarray, pr
 
 
 def _expected(terms: Terms, full: Clause, number: int, by: np.ndarray) -> tuple[float, np.ndarray] | None:
-    """The expected target of a menu with so many signatures, and its slope by the guarantees; None if uncovered."""
+    """The expected target of a menu with so many signatures, and its slope by the guarantees; None if
+    uncovered.
+    """
     form, served = terms.form, terms.clause.served
     plain, cost = form.worlds[0].plain, form.costs[served]
     share = form.worlds[0].probabilities * served

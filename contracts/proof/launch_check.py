@@ -106,8 +106,12 @@ def _unfit(form: StandardForm, clause: Clause) -> str:
     if clause.rows != form.rows:
         return f"clause: it has {clause.rows} options, the problem has {form.rows} kinds"
     asks = clause.contribution > 0.0
-    if clause.insured and not ((asks == asks[0]).all() and asks[0, -2:].all() and (np.diff(asks[0] * 1) >= 0).all()):
-        return "clause: an insured menu serves the same kinds at every number of signatures, all from one cost down"
+    if clause.insured and not (
+        (asks == asks[0]).all() and asks[0, -2:].all() and (np.diff(asks[0] * 1) >= 0).all()
+    ):
+        return (
+            "clause: an insured menu serves the same kinds at every number of signatures, all from one cost down"
+        )
     if len(form.worlds) != 1 or len(form.worlds[0].laws) != 1:
         return "clause: it is for one group in one scenario"
     most = form.worlds[0].laws[0].most
@@ -190,7 +194,9 @@ def _best_of_others(
 def _by_another(
     form: StandardForm, clause: Clause, more: np.ndarray, there: np.ndarray, rest: np.ndarray, likely: np.ndarray
 ) -> np.ndarray:
-    """What a type gains by each option, beside its own, in the sense in which its choice is promised, (rows,)."""
+    """What a type gains by each option, beside its own, in the sense in which its choice is promised,
+    (rows,).
+    """
     if clause.insured:
         return more[:, there].max(axis=1, initial=-np.inf)
     if not clause.contingent:
@@ -287,7 +293,8 @@ def _about(clause: Clause) -> tuple[str, ...]:
         launch,
         "in every launch everybody gets the same by its own option, and no more by another, whoever else signs; "
         "what varies is borne by the top option's amounts and by the model",
-        "other menus, in what is proved, are insured ones that serve the same kinds, with options as large as honesty"
+        "other menus, in what is proved, are insured ones that serve the same kinds, with options as large"
+        " as honesty"
         " allows, launched from any number of signatures",
     )
 

@@ -37,19 +37,18 @@ def launch(scheme: Scheme, inputs: Mapping[str, Record]) -> Made:
     most = contract.problem.population.laws[0].most
     if counts.sum() > most:
         raise InvalidInput(
-            f"{counts.sum()} sign: expected at most the {most} for whom the contract was made; fewer [[participants]]"
+            f"{counts.sum()} sign: expected at most the {most} for whom the contract was made; fewer"
+            f" [[participants]]"
         )
     settled = contract.settle(counts)
-    released = ~settled.launched | settled.released
-    options = [
-        _as_owed(contract, counts, i, option) for i, option in enumerate(published["options"])
-    ]
+    released = settled.released if settled.launched else np.ones(types, dtype=bool)
+    options = [_as_owed(contract, counts, i, option) for i, option in enumerate(published["options"])]
     share = share_of_stock(scheme, inputs["data"])
     for option, number in zip(options, counts.tolist(), strict=True):
         if number and settled.launched and option["data"] > share:
             raise InvalidInput(
-                f"too little data: with these signatures option {option['name']!r} owes {option['data']} samples,"
-                f" expected at most the {share} that each participant holds"
+                f"too little data: with these signatures option {option['name']!r} owes {option['data']}"
+                f" samples: expected at most the {share} that each participant holds"
             )
     kept = [_kept(signature, released) for signature in signed]
     found = {

@@ -146,7 +146,7 @@ class Terms:
         preference_margin: the least loss by choosing another option than one's own, likewise.
         options: the most options; None for any number.
         lot: options ask for whole multiples of so many samples.
-        assurance: the launch clause ("count", "table", "cut" or "contingent", see `contracts.Menu`); None for none.
+        assurance: the launch clause (see `contracts.Menu`); None for none.
             What is owed then follows from the signatures, rounded up to whole samples.
     """
 
