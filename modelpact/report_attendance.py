@@ -65,7 +65,7 @@ def _sentence(known: Attendance) -> str:
             " pays. The"
             " fewer sign, the less data each owes, until the model is worth more to it than its data cost."
         )
-    if clause is not None:
+    if clause is not None and count is not None:
         most = known.terms.world.laws[0].most
         return (
             f"The contract starts once {f'{count} of the {most}' if count < most else f'all {most}'} who may"

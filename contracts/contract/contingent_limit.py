@@ -84,10 +84,10 @@ def contingent_limit(contract: Contract) -> ContingentLimit:
     truth, participation = limit_prices(program)
     due = form.due(outside_utilities(form))
     # by profile, as the bound has them: each price as likely as its option is met
-    listed = program.counts[np.lexsort(program.counts.T[::-1])]
-    likely = program.chances[np.lexsort(program.counts.T[::-1])]
+    order = np.lexsort(program.counts.T[::-1])
     own = program.counts.T @ program.chances
-    prices = Prices(truth, likely[:, None] * listed / own * participation)
+    others = program.chances[:, None] * program.counts / np.where(own > 0.0, own, np.inf)
+    prices = Prices(truth, others[order] * participation)
     bound = bound_of(form, number, due, prices)
     base = 0.0 if problem.target_is_value else problem.baseline
     return ContingentLimit(bound=bound + base, reached=contract.reached)

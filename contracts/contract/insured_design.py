@@ -101,13 +101,9 @@ def _table(form: StandardForm, out: int, start: np.ndarray) -> Menus | None:
         return None
     menus.reverse()
     clause = _clause("table", [number for number, _ in menus], program, [found for _, found in menus])
-    signing = float(_shares(form)[out:].sum())
-    counts, mass = law.support
-    listed = np.arange(law.most + 1)[:, None]
-    likely = chances(listed, np.array([signing]), law) if out else dict(zip(counts.tolist(), mass, strict=True))
-    target = sum(
-        found.target * float(likely[number] if out else likely.get(number, 0.0)) for number, found in menus
-    )  # type: ignore[union-attr]
+    signing = float(_shares(form)[out:].sum()) if out else 1.0
+    likely = chances(np.arange(law.most + 1)[:, None], np.array([signing]), law)
+    target = sum(found.target * float(likely[number]) for number, found in menus)
     return Menus(clause, np.array([found.prices for _, found in menus]), target)
 
 
@@ -145,6 +141,7 @@ def program_of(form: StandardForm, number: int, *, out: int = 0, launch: int | N
         counts=listed.astype(float),
         chances=chances(listed, share, FixedTurnout(count=number)),
         launch=least,
+        share=share / share.sum(),
         left_costs=form.costs[:out],
         left_due=_unserved_due(form)[:out] - margin[:out],
     )

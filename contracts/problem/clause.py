@@ -128,6 +128,8 @@ def signatures(number: int, rows: int) -> np.ndarray:
     >>> signatures(2, 2).tolist()
     [[0, 2], [1, 1], [2, 0]]
     """
+    if rows == 1:
+        return np.array([[number]])
     bars = np.array(list(itertools.combinations(range(number + rows - 1), rows - 1)), dtype=int)
     bars = bars.reshape(-1, rows - 1)
     edges = np.c_[np.full(len(bars), -1), bars, np.full(len(bars), number + rows - 1)]

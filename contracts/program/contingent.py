@@ -18,7 +18,7 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy import optimize, sparse
+from scipy import optimize, sparse, special
 
 from contracts.program.insured import InsuredProgram
 from contracts.program.insured_total import target_and_slope, value_and_slope
@@ -27,7 +27,7 @@ FIRST = 24  # tangents of each profile, to begin with
 TURNS = 40
 CLOSE = 1e-8  # of the largest value: where a tangent is close enough
 NEAR = 0.02  # of the largest value
-LEAST = 0.01  # of the largest value: models worth less need no tangents, to begin with
+LEAST = 0.003  # of the largest value: models worth less need no tangents, to begin with
 INSIDE = 2e-8  # of the largest value: how far inside its promises a menu is kept, so that closeness breaks none
 PRECISE = {"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10}
 
@@ -60,6 +60,8 @@ def solve_contingent(program: InsuredProgram) -> Contingent | None:
         found = optimize.linprog(
             -layout.gain, A_ub=-rows, b_ub=-least, bounds=layout.bounds, method="highs", options=PRECISE
         )
+        if found.status == 4:  # numbers too far apart for so much precision
+            found = optimize.linprog(-layout.gain, A_ub=-rows, b_ub=-least, bounds=layout.bounds, method="highs")
         if found.status != 0:
             return None
         total = layout.total(found.x)
@@ -71,6 +73,14 @@ def solve_contingent(program: InsuredProgram) -> Contingent | None:
         more, levels = layout.tangents(total, wrong)
         rows, least = sparse.vstack([rows[near], more]).tocsr(), np.r_[least[near], levels]
     return layout.read(found)
+
+
+def chances_of(counts: np.ndarray, share: np.ndarray) -> np.ndarray:
+    """How likely these counts are among as many who sign, each as meant."""
+    number = counts[0].sum()
+    with np.errstate(divide="ignore", invalid="ignore"):
+        logs = np.where(counts > 0.0, counts * np.log(share), 0.0).sum(axis=1)
+    return np.exp(special.gammaln(number + 1.0) - special.gammaln(counts + 1.0).sum(axis=1) + logs)
 
 
 class _Layout:
@@ -88,8 +98,8 @@ class _Layout:
         self.data = self.unit / program.costs[self.row]
         self.share = counts[self.profile, self.row] * self.data
         # of the others of who signs an option, all choosing their own
-        own = counts.T @ program.chances
-        self.likely = program.chances[self.profile] * counts[self.profile, self.row] / own[self.row]
+        rest = counts[self.profile] - (np.arange(program.costs.size) == self.row[:, None])
+        self.likely = chances_of(rest, program.share)
         size = 2 * self.there + 2 * self.many
         self.gain = np.zeros(size)
         self.gain[-self.many :] = program.chances
@@ -141,7 +151,7 @@ class _Layout:
     def tangents(self, total: np.ndarray, which: np.ndarray | None = None) -> tuple[Any, np.ndarray]:
         """Value and target of some profiles lie below their tangents at these totals."""
         kept = np.arange(self.many) if which is None else np.flatnonzero(which)
-        total = np.maximum(total[kept], self.range[0] * 0.5)
+        total = np.maximum(total[kept], self.range[0])
         plain, rows, least = self.program.plain, [], []
         place = np.full(self.many, -1)
         place[kept] = np.arange(kept.size)

@@ -42,7 +42,7 @@ def limit_prices(program: InsuredProgram) -> tuple[np.ndarray, np.ndarray]:
         constant[len(pairs) + i] = program.due[i]
     asked[:, -1] = -own * program.costs.mean()
     scale = program.plain.largest_target / unit
-    share = program.counts / own
+    share = program.counts / np.where(own > 0.0, own, np.inf)
 
     def bound(z: np.ndarray) -> tuple[float, np.ndarray]:
         prices = scale * z

@@ -46,6 +46,7 @@ class InsuredProgram:
         counts: how many may sign each option, each row so many in all, shape (profiles, rows).
         chances: how likely that is, shape (profiles,).
         launch: K, the number of signatures that must cover.
+        share: of each row among those who sign, shape (rows,).
         left_costs: of rows that are left out, dearer than all others, falling, shape (out,).
         left_due: what signing gives them at most, shape (out,).
     """
@@ -57,6 +58,7 @@ class InsuredProgram:
     counts: np.ndarray
     chances: np.ndarray
     launch: int
+    share: np.ndarray
     left_costs: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(0))
     left_due: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(0))
 

@@ -21,6 +21,7 @@ from contracts.problem.clause import Clause, signatures
 from contracts.problem.problem import Problem
 from contracts.problem.shape import concave_from
 from contracts.problem.standard_form import StandardForm
+from contracts.proof.released_bound import released_bound
 
 TURNS = 120
 GOLD = 0.5 * (5.0**0.5 - 1.0)
@@ -63,7 +64,9 @@ def contingent_gap(
         if number in counts:
             limits[number] = bound_of(form, number, due, one)
     for number, chance in zip(counts.astype(int).tolist(), chances, strict=True):
-        bound += float(chance) * limits.get(number, plain.largest_target)
+        if number not in limits:
+            limits[number] = released_bound(form, np.full(rows, True), due, number)
+        bound += float(chance) * limits[number]
     return max(bound - reached, 0.0), ""
 
 
@@ -75,8 +78,11 @@ def bound_of(form: StandardForm, number: int, due: np.ndarray, prices: Prices) -
     share = form.worlds[0].probabilities / form.worlds[0].probabilities.sum()
     counts = signatures(number, form.rows)
     likely = stats.multinomial.pmf(counts, number, share)
-    # the law of the others of who signs j: of all, each as often as j is among them
-    others = likely[:, None] * counts / (number * share)
+    # the law of the others of who signs j
+    others = np.zeros(counts.shape)
+    for j, there in enumerate(counts.T > 0):
+        rest = counts[there] - (np.arange(form.rows) == j)
+        others[there, j] = stats.multinomial.pmf(rest, number - 1, share)
     truth = prices.truth * (1.0 - np.eye(form.rows))
     given = others * (truth.sum(axis=1) - truth.sum(axis=0)) + prices.participation
     asked = others * (cost * truth.sum(axis=1) - cost @ truth) + prices.participation * cost

@@ -20,8 +20,8 @@ from contracts.problem.clause import Clause, signatures
 from contracts.problem.shape import concave_from
 from contracts.problem.standard_form import StandardForm
 from contracts.proof.launch_profiles import played
+from contracts.proof.released_bound import released_bound
 
-FALLS = 200
 STEP = 1e-6  # of the data: by which slopes are taken on either side
 
 
@@ -48,7 +48,7 @@ def gap_of(terms: Terms, prices: np.ndarray | None, reached: float) -> tuple[flo
     numbers, likely = _numbers(form, clause.served)
     place = np.minimum(np.searchsorted(clause.counts, numbers, side="right") - 1, clause.counts.size - 1)
     bound = sum(
-        float(chance) * _released(terms, int(number))
+        float(chance) * released_bound(form, clause.served, terms.due, int(number))
         for number, chance in zip(numbers[place < 0], likely[place < 0], strict=True)
     )
     for menu in np.unique(place[place >= 0]):
@@ -67,21 +67,6 @@ def _numbers(form: StandardForm, served: np.ndarray) -> tuple[np.ndarray, np.nda
     numbers = np.arange(int(counts[-1]) + 1)
     chance = mass @ stats.binom.pmf(numbers, counts[:, None], min(share, 1.0))
     return numbers[chance > 0.0], chance[chance > 0.0]
-
-
-def _released(terms: Terms, number: int) -> float:
-    """What no contract makes of so many signatures that leaves everybody what it is due: who signs pays for x.
-
-    The values received exceed the cost of all data by what all are due, the dearest least.
-    """
-    form, served = terms.form, terms.clause.served
-    plain, due = form.worlds[0].plain, float(terms.due[served].min())
-    if number == 0:
-        return 0.0
-    x = number * max(plain.largest_value - due, 0.0) / float(form.costs[served].min())
-    for _ in range(FALLS):  # from above: the largest x that values pay for
-        x = number * max(float(plain.value(x)) - due, 0.0) / float(form.costs[served].min())
-    return float(plain.value(x) if plain.target_is_value else plain.accuracy(x))
 
 
 def _bound(terms: Terms, menu: int, numbers: np.ndarray, chances: np.ndarray, prices: np.ndarray) -> float:
