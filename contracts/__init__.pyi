@@ -10,6 +10,8 @@ from .contract.choice import Choice as Choice
 from .contract.choice import choose as choose
 from .contract.choice import design_for_choice as design_for_choice
 from .contract.choice import sufficient_margin as sufficient_margin
+from .contract.contingent_limit import ContingentLimit as ContingentLimit
+from .contract.contingent_limit import contingent_limit as contingent_limit
 from .contract.continuous import ContinuousContract as ContinuousContract
 from .contract.continuous_design import design_continuous as design_continuous
 from .contract.design import design_contract as design_contract

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from modelpact import tables
 from modelpact.table_files import TABLES, menu_columns, settlement_columns, table_bytes, write_table
@@ -129,7 +129,7 @@ def verify(contract: Path, /, *, promises: Flag = False, rigorous: Flag = False,
     with working("verifying"):
         certificate = check(agreed, rigorous=True) if rigorous else agreed.certificate
     if json:
-        print(document("certificate", certificate), end="")
+        print(document("certificate", {**vars(certificate), "attendance": _attendance(agreed)}), end="")
     else:
         tables.console().print(str(certificate), markup=False)
         if certificate.holds:
@@ -215,6 +215,19 @@ def _print_attendance(contract: Contract) -> None:
     except InvalidInput:  # too many profiles of signatures
         return
     tables.console().print(found, markup=False)
+
+
+def _attendance(contract: Contract) -> dict[str, Any] | None:
+    """What if not everybody comes, as data; None where that is not asked or has too many profiles."""
+    from contracts.errors import InvalidInput
+
+    if not contract.certificate.holds or not contract.contribution.any():
+        return None
+    try:
+        found = contract.attendance()
+    except InvalidInput:
+        return None
+    return {"covering_count": found.covering_count, "critical": found.critical, "text": str(found)}
 
 
 def _print_contract(contract: Contract) -> None:

@@ -35,7 +35,7 @@ options = 3
 lot = 10.0
 participation_margin = 5.0
 preference_margin = 1.0
-assurance = "count"                 # a launch clause (without options and lots); or "table", "cut"
+assurance = "count"                 # a launch clause (without options and lots); or "table", "cut", "contingent"
 [objective]                         # optional
 family = "welfare"                  # or "accuracy", "value", "rawlsian", "nash-bargaining", "distribution-cost"
 coordinator = 0.5

@@ -20,6 +20,8 @@ CLAUSES = {
     " signatures.",
     "cut": "Nobody who signs may lose by it, whoever else signs: contributions are cut until the model pays"
     " for them.",
+    "contingent": "Nobody who signs may lose by it, whoever else signs: what each owes and receives follows from"
+    " who signed which option.",
 }
 MANY = 8  # names that are listed
 

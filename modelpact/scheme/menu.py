@@ -193,16 +193,20 @@ def publish(scheme: Scheme, inputs: Mapping[str, Record]) -> Made:
     # whoever is promised the trained model's whole expected value has no cap, up to rounding
     whole = whole_model(contract)
     caps = np.where(whole, np.inf, capped.accuracy_cap)
+    cost = population.costs / form.effective
     data, alone = contract.contribution * form.effective, outside_option(form)
     joining = np.broadcast_to(problem.outside.joining_cost, data.shape)
     options = [
         {
             "name": (population.names or ())[i],
             "group": population.groups[i] if population.groups else "",
-            "cost": float(population.costs[i] / form.effective[i]),
+            "cost": float(cost[i]),
             "joining_cost": float(joining[i]),
             "data": round(float(data[i])),
-            "most": float(form.reach[form.row[i]]),
+            # nobody collects more than the best model is worth
+            "most": float(
+                min(form.reach[form.row[i]], problem.scales[i] / population.costs[i] * form.effective[i])
+            ),
             "accuracy_cap": None if np.isinf(caps[i]) else float(caps[i]),
             "expected_value": float(contract.expected_reward[i]),
             "expected_utility": float(alone.utility[i] + certificate.participation_slack[i]),
