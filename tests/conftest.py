@@ -12,8 +12,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("MPLBACKEND", "Agg")
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
-# What one worker, command or run compiles the others read. (With a limit on its size JAX reads the whole folder at
-# every write; without, a file that is just being written may be read, which is a warning, and compiled again.)
+# What one worker, command or run compiles the others read. (With a limit on its size JAX reads the whole folder
+# at every write. Without one, a file that is just being written may be read: a warning, and compiled again.)
 if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
     folder = Path(__file__).parents[1] / ".pytest_cache" / "d" / "compiled"  # --cache-clear empties it
     folder.mkdir(parents=True, exist_ok=True)
