@@ -19,6 +19,7 @@ from contracts import CurveDraws as CurveDraws
 from contracts import CurveFit as CurveFit
 from contracts import CurvePosterior as CurvePosterior
 from contracts import CustomCurve as CustomCurve
+from contracts import DesignedMenu as DesignedMenu
 from contracts import DistributionCost as DistributionCost
 from contracts import Doubt as Doubt
 from contracts import EmpiricalCosts as EmpiricalCosts
@@ -68,6 +69,9 @@ from contracts import design_continuous as design_continuous
 from contracts import design_contract as design_contract
 from contracts import design_contracts as design_contracts
 from contracts import design_for_choice as design_for_choice
+from contracts import designed_contribution as designed_contribution
+from contracts import designed_menu as designed_menu
+from contracts import designed_objective as designed_objective
 from contracts import fit_curve as fit_curve
 from contracts import fit_family as fit_family
 from contracts import fit_population as fit_population
