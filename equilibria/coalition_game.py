@@ -28,7 +28,7 @@ class CoalitionGame(Environment, Game):
 
     rule: Rule
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         if not isinstance(self.rule, Rule):
             raise InvalidInput(f"rule = {brief(self.rule)}: expected a rule such as PooledRule()")

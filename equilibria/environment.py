@@ -37,7 +37,7 @@ class Environment:
     costs: Any = None
     capacities: Any = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         types = array("types", self.types, low=0.0, high=1.0)
         if types.size < 2:
             raise InvalidInput("types has length 1: expected at least two agents, a game needs two players")
