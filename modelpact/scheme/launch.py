@@ -17,7 +17,7 @@ from contracts.contract import Contract
 from contracts.errors import InvalidInput
 from modelpact.scheme.settings import Scheme
 from modelpact.scheme.stages import Made, Record, Stage
-from modelpact.scheme.stock import share_of_stock
+from modelpact.scheme.stock import held_by_each
 
 ROUNDING = 1e-9  # relative: amounts that are whole but for rounding are not rounded up
 
@@ -43,12 +43,14 @@ def launch(scheme: Scheme, inputs: Mapping[str, Record]) -> Made:
     settled = contract.settle(counts)
     released = settled.released if settled.launched else np.ones(types, dtype=bool)
     options = [_as_owed(contract, counts, i, option) for i, option in enumerate(published["options"])]
-    share = share_of_stock(scheme, inputs["data"])
-    for option, number in zip(options, counts.tolist(), strict=True):
-        if number and settled.launched and option["data"] > share:
+    each = held_by_each(scheme, inputs["data"]).tolist()
+    for seat, signature, held in zip(scheme.seats, signed, each, strict=True):
+        idle = signature["option"] is None or seat.behaviour == "free-riding"
+        option = None if idle else options[signature["option"]]
+        if option is not None and settled.launched and option["data"] > held:
             raise InvalidInput(
-                f"too little data: with these signatures option {option['name']!r} owes {option['data']}"
-                f" samples: expected at most the {share} that each participant holds"
+                f"too little data: with these signatures {signature['name']!r} owes {option['data']} samples:"
+                f" expected at most the {held} that it holds"
             )
     kept = [_kept(signature, released) for signature in signed]
     found = {
