@@ -112,8 +112,8 @@ def _optimal_rows(squared: Any, present: Any, unit: Any) -> Any:
     same = both & (squared <= tie_tolerance(squared.dtype) ** 2 * unit)
     inverse = xp.where(both & ~same, 1 / xp.sqrt(xp.where(same | ~both, 1, squared)), 0)
     # |sum_i (u_i - u_j) / d_ij|^2 at row j, with weights inverse_ji on the rows and minus their sum on u_j
-    spread = xp.einsum("ji,jk,ik->j", inverse, inverse, squared) / 2
-    length = xp.sqrt(xp.maximum(inverse.sum(axis=1) * xp.einsum("ji,ij->j", inverse, squared) - spread, 0))
+    spread = ((inverse @ squared) * inverse).sum(axis=1) / 2
+    length = xp.sqrt(xp.maximum(inverse.sum(axis=1) * (inverse * squared).sum(axis=1) - spread, 0))
     return present & (length <= same.sum(axis=1) + tie_tolerance(squared.dtype))
 
 
