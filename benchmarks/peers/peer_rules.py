@@ -45,6 +45,7 @@ def byzfl_rules(f):
         "trimmed-mean": byzfl.TrMean(f=f),
         "geometric-median": byzfl.GeometricMedian(nu=1e-12, T=500),
         "geometric-median, 3 steps of Weiszfeld": byzfl.GeometricMedian(),
+        "geometric-median, 10 steps of Weiszfeld": byzfl.GeometricMedian(nu=1e-6, T=10),
         "krum, n-f-1 neighbours": byzfl.Krum(f=f),
         "multi-krum, n-f-1 neighbours": byzfl.MultiKrum(f=f),
         "centered-clipping, 1 step": lambda rows: byzfl.CenteredClipping(L=1, tau=1.0)(rows),
@@ -88,7 +89,7 @@ def peers(f):
     try:
         return {"byzfl": byzfl_rules(f)}
     except ImportError:
-        return {"flower": flower_rules(f)}
+        return {"Flower": flower_rules(f)}
 
 
 def answers(cases_path, answers_path):
@@ -97,7 +98,7 @@ def answers(cases_path, answers_path):
         f = int(name.split("-f")[1])
         for peer, rules in peers(f).items():
             for rule, function in rules.items():
-                if "3 steps" not in rule and rule != "bucketing":
+                if "steps of Weiszfeld" not in rule and "3 steps" not in rule and rule != "bucketing":
                     found[f"{name}|{peer}|{rule}"] = np.asarray(function(rows.copy()))
             if peer == "byzfl":
                 for attack, function in byzfl_attacks().items():
