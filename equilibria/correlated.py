@@ -170,7 +170,7 @@ def _require_symmetry(objective: Callable[[np.ndarray], float], classes: np.ndar
     keys = masks @ radix[classes]
     order = np.argsort(keys, kind="stable")
     same = np.diff(keys[order]) == 0
-    close = 1e-12 * max(1.0, float(np.abs(values).max()))
+    close = 1e-12 * float(np.abs(values).max())
     wrong = np.flatnonzero(same & (np.abs(np.diff(values[order])) > close))
     if wrong.size:
         pair = [np.flatnonzero(masks[order[wrong[0] + k]]).tolist() for k in (0, 1)]

@@ -18,9 +18,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mechanisms.aggregation.updates import COLUMNS_AT_ONCE, by_columns
+from mechanisms.aggregation.updates import COLUMNS_AT_ONCE, by_columns, processors
 
 NETWORK_BYTES = 420  # comparisons times bytes of an entry up to which the network is faster than NumPy's sort
+FEW_COLUMNS = 4096  # for which another thread costs more than it saves
 CACHED_BYTES = 800_000  # that the network works on at a time: its comparisons read each entry many times
 PADDING = 16  # entries after every row: rows a power of two apart would share few lines of the cache
 
@@ -138,5 +139,6 @@ def over_columns(statistic: Any, values: Any) -> Any:
     def fill(part: slice) -> None:
         result[part] = statistic(values[:, part])
 
-    by_columns(fill, columns)
+    share = -(-columns // processors())  # columns do not depend on each other, so slices may on the machine
+    by_columns(fill, columns, at_once=min(COLUMNS_AT_ONCE, max(share, FEW_COLUMNS)))
     return result
