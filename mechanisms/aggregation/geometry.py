@@ -128,7 +128,7 @@ def lengths_from(values: Any, center: Any = None) -> Any:
         block = values[:, columns] if center is None else values[:, columns] - center[columns]
         return np.vecdot(block, block).astype(np.float64)
 
-    squares = sum(by_columns(part, values.shape[1]))
+    squares = np.sum(by_columns(part, values.shape[1]), axis=0)
     if not ((squares > SMALL) & (squares < 1 / LEAST)).all():  # squares may have overflowed, or vanished
         squares = squared_lengths(values, center)
     return np.sqrt(squares)

@@ -153,9 +153,9 @@ def _length(row: Any) -> Any:
     return np.sqrt((row * row).sum())
 
 
-def _rounding(dtype: Any, good: Any) -> Any:
-    kind = dtype if dtype.kind == "f" else np.dtype(float)
-    return 64 * float(np.finfo(kind).eps) * np.abs(good).max() * np.sqrt(np.longdouble(good.shape[1]))
+def _rounding(dtype: np.dtype[Any], good: Any) -> Any:
+    eps = np.finfo(dtype).eps if dtype.kind == "f" else np.finfo(float).eps
+    return 64 * float(eps) * np.abs(good).max() * np.sqrt(np.longdouble(good.shape[1]))
 
 
 def _beyond_rows(result: Any, updates: Any, own: Any, center: Any) -> bool:
