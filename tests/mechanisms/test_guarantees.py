@@ -18,6 +18,7 @@ from mechanisms.aggregation import (
     robustness_bound,
     rules,
 )
+from mechanisms.aggregation.geometry import lengths_from, row_keys
 from mechanisms.aggregation.guarantees import STATEMENTS
 from mechanisms.testing import HOSTILE, error_ratio, hostile_updates
 
@@ -236,3 +237,18 @@ def test_what_breaks_a_guarantee_is_seen(name, inside, beyond):
     assert promise.broken_by([beyond], **seen)
     assert promise.broken_by([np.nan], **seen)
     assert promise.broken_by([np.inf], **seen)
+
+
+@pytest.mark.parametrize("scale", [3e38, 1e-40])
+def test_what_breaks_ties_is_a_number_at_the_ends_of_32_bits(scale):
+    rows = (np.random.default_rng(0).uniform(0.2, 1, (5, 40)) * scale).astype(np.float32)
+    expected = rows.astype(np.float64) @ np.cos(np.arange(1, 41))
+    with np.errstate(all="ignore"):  # as rules are run
+        np.testing.assert_allclose(row_keys(rows), expected, rtol=1e-9)
+
+
+def test_lengths_do_not_overflow_or_vanish_in_32_bits():
+    for scale in (1e-40, 1e-25, 1.0, 1e25, 3e38):
+        rows = (np.random.default_rng(0).standard_normal((5, 3)).clip(-1, 1) * scale).astype(np.float32)
+        expected = np.linalg.norm(rows.astype(np.float64), axis=1)
+        np.testing.assert_allclose(lengths_from(rows), expected, rtol=1e-6)
