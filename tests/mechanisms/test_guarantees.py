@@ -252,3 +252,14 @@ def test_lengths_do_not_overflow_or_vanish_in_32_bits():
         rows = (np.random.default_rng(0).standard_normal((5, 3)).clip(-1, 1) * scale).astype(np.float32)
         expected = np.linalg.norm(rows.astype(np.float64), axis=1)
         np.testing.assert_allclose(lengths_from(rows), expected, rtol=1e-6)
+
+
+def test_far_rows_next_to_each_other_are_no_geometric_median():
+    base = np.array([6.7213e24, -1.5319e25, -7.219e23, 9.286e24, 6.7906e24])
+    near = np.array([2.6e7, -7.6e6, -6.1e7, -3.2e7, 9.7e6])
+    other = np.array([-2.1e18, -2.5e17, -2.6e16, 1.6e18, 1.5e18])
+    for seed in range(5):
+        honest = base + 1e19 * np.random.default_rng(seed).standard_normal((12, 5))
+        rows = np.vstack([honest[:2], near, honest[2:5], other, honest[5:7], 1e-4 * near, honest[7:]])
+        found = aggregate(rows, "geometric-median")
+        assert error_ratio(found, honest) <= robustness_bound("geometric-median", rows=15, malicious=3)
