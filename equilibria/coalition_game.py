@@ -74,7 +74,7 @@ class CoalitionGame(Environment, Game):
         members = self.profile(profile)
         worth = self.gains(members)
         gains = np.maximum(np.where(members, -worth, worth), 0.0)
-        moves = gains > self.tolerance
+        moves = gains > self.tolerances
         return BestResponses(
             actions=members ^ moves, gains=gains, gain_bounds=gains, method="both actions of every agent"
         )

@@ -144,9 +144,14 @@ class Environment:
         return self.standalone_losses
 
     @property
+    def tolerances(self) -> np.ndarray:
+        """A billionth of each agent's standalone loss, whatever the others': smaller gains are rounding."""
+        return 1e-9 * np.broadcast_to(self.standalone_losses, self.types.shape)
+
+    @property
     def tolerance(self) -> float:
-        """A billionth of the smallest standalone loss: smaller gains are rounding."""
-        return 1e-9 * float(np.min(self.standalone_losses))
+        """The smallest of the tolerances: gains up to here are rounding for everybody."""
+        return float(self.tolerances.min())
 
     @cached_property
     def reservation_utilities(self) -> np.ndarray:
