@@ -147,7 +147,7 @@ def _promised(
 def mixtures_of(proof: Proof, worlds: int) -> list[Exponentials] | None:
     """The mixtures of a proof, one for each world; None if it has none. They are not checked here."""
     for cases in (proof.cases, proof.global_cases if proof.cases is None else None):
-        if cases is not None:
+        if cases is not None and cases.mixtures is not None:
             mixtures = cases.mixtures
             if np.shape(mixtures.target_weights)[:1] != (worlds,) or np.shape(mixtures.value_weights)[:1] != (
                 worlds,
