@@ -26,7 +26,7 @@ ROUNDS = 15
 AGREES = 0.05  # of what is allowed: a cut that changes less adds nothing
 SLOW = 0.03  # of what a bound is above what is known: to gain less in a round is to have ended
 MOST_POINTS = 24
-GAIN = 1e-4  # of the largest value: where logarithms of gains are finite
+GAIN = 1e-6  # of the largest value: where logarithms of gains are finite
 UNPRICED = 1e-12
 
 
