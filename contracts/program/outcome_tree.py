@@ -46,10 +46,12 @@ class OutcomeTree:
         first: the search over the program as solved: the case of all contracts, units, and constraints.
         best: the best menu that is known.
         allowed: by how much another may be better.
+        known: what a contract reaches, where that is not `best`.
     """
 
-    def __init__(self, first: Tree, best: Menu | None, allowed: float):
+    def __init__(self, first: Tree, best: Menu | None, allowed: float, *, known: float | None = None):
         self.first, self.at, self.best, self.allowed = first, first.setting, best, allowed
+        self.stated = known
         self.spaces = spaces_of(self.at) or []  # none where there are too many outcomes
         self.root: Node | None = None
         self.nodes, self.cut_short, self.final = 0, False, -np.inf
@@ -57,7 +59,9 @@ class OutcomeTree:
 
     @property
     def known(self) -> float:
-        """What the best menu known reaches."""
+        """What the best contract known reaches."""
+        if self.stated is not None:
+            return self.stated
         return -np.inf if self.best is None else self.best.value
 
     @property
@@ -74,7 +78,7 @@ class OutcomeTree:
             if time.perf_counter() > until:
                 self.cut_short = True
             elif node.found.bound > self.known + self.allowed:
-                if splits < EAGER or splits % RARELY == 0:
+                if self.stated is None and (splits < EAGER or splits % RARELY == 0):
                     self._improve(node, until)
                 node.split = self._split(node)
             if node.split is None:

@@ -156,6 +156,30 @@ def _on_true_curve(
     return relaxed
 
 
+def bound_over_outcomes(
+    form: StandardForm,
+    asked: Asked,
+    outside: np.ndarray,
+    reached: float,
+    *,
+    time_limit: float,
+    global_gap: float,
+) -> Cases | None:
+    """A proof that no contract is much better than one that is known; None where outcomes are too many.
+
+    Args:
+        form, asked, outside, time_limit, global_gap: as in `search`.
+        reached: what the contract reaches.
+    """
+    goal, losses = goal_of(form, outside), losses_of(form, float(min(asked.due.min(), 0.0)))
+    first = Tree(setting(form, goal, asked, losses.solved), whole(form, stay=_may_stay(form)), 0.0)
+    found = OutcomeTree(first, None, SHARE * global_gap * goal.unit, known=reached)
+    if not found.spaces:
+        return None
+    found.run(time.perf_counter() + time_limit)
+    return found.cases()
+
+
 def _may_stay(form: StandardForm) -> bool:
     outside = form.problem.outside
     return outside.utility is not None or bool(np.any(outside.joining_cost))

@@ -43,17 +43,15 @@ def general_gaps(form: StandardForm, outside: np.ndarray, proof: Proof, reached:
     Args:
         form: the standard form.
         outside: what each type gets by staying out, in own units, shape (types,).
-        proof: the proof; its parts for plain problems say nothing here.
+        proof: the proof, of which its parts by cases are looked at.
         reached: what the contract reaches of the objective.
     """
-    plain = any(part is not None for part in (proof.witness, proof.global_witness, proof.tree))
-    complaints = ["prices of the plain problem prove nothing about this one"] if plain else []
     parts = [
         lambda cases=cases, relaxed=relaxed: _gap(at_member(form, proof), outside, cases, reached, relaxed)
         for cases, relaxed in ((proof.cases, False), (proof.global_cases, True))
         if cases is not None
     ]
-    return collected(parts, complaints)
+    return collected(parts)
 
 
 def at_member(form: StandardForm, proof: Proof) -> StandardForm:

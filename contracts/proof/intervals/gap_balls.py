@@ -51,11 +51,12 @@ def gaps(
         data: delivered by the rows, balls.
         plain: whether proofs of plain problems speak of it.
     """
-    ways = {"cases": partial(_by_cases, relaxed=False), "global_cases": partial(_by_cases, relaxed=True)}
+    ways = {}
     if plain:
         by_prices = partial(_by_prices, data=data)
         solved, bounded = partial(by_prices, relaxed=False), partial(by_prices, relaxed=True)
         ways = {"witness": solved, "global_witness": bounded, "tree": _by_tree}
+    ways |= {"cases": partial(_by_cases, relaxed=False), "global_cases": partial(_by_cases, relaxed=True)}
     parts: list[Part] = [
         partial(way, form, outside, part, reached)
         for name, way in ways.items()
