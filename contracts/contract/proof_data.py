@@ -83,7 +83,10 @@ def tree_from_data(name: str, table: dict[str, Any], form: StandardForm) -> Tree
 
 def cases_from_data(name: str, table: dict[str, Any], form: StandardForm) -> Cases:
     """A proof by cases: by mixtures with one point for each leaf, or over outcomes with as many as it says."""
-    fields, by_outcomes = [field.name for field in dataclasses.fields(Cases)], "mixtures" not in table
+    fields, by_outcomes = (
+        [field.name for field in dataclasses.fields(Cases)],
+        "leaf" in table or "share" in table,
+    )
     left = ("mixtures",) if by_outcomes else ("leaf", "share")
     known(name, table, tuple(field for field in fields if field not in left))
     kind = _whole(f"{name}.kind", table["kind"], LEAF, IDLE)

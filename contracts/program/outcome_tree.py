@@ -27,7 +27,6 @@ from contracts.proof.evidence import BOUNDS, LEAF, Cases
 SPATIAL = 0.3  # of what a bound leaves open: envelopes that exceed curves by more are split first
 INSIDE = 0.3  # of a box's width: how far from its middle it may be split
 NARROW = 1e-9  # of the largest contribution
-EAGER, RARELY = 4, 16  # menus are looked for at the first cases, later at every sixteenth
 
 
 class Node:
@@ -54,7 +53,7 @@ class OutcomeTree:
         self.stated = known
         self.spaces = spaces_of(self.at) or []  # none where there are too many outcomes
         self.root: Node | None = None
-        self.nodes, self.cut_short, self.final = 0, False, -np.inf
+        self.nodes, self.cut_short, self.final, self.improving = 0, False, -np.inf, 0.0
         self.queue: list[tuple[float, int, Node]] = []
 
     @property
@@ -72,21 +71,22 @@ class OutcomeTree:
     def run(self, until: float) -> None:
         """Split until no case promises more than is allowed above what is known."""
         self.root = self._node(self.first.root_case, np.zeros((0, 2, self.at.form.rows)))
-        splits = 0
+        began = time.perf_counter()
         while self.queue:
             node = heapq.heappop(self.queue)[-1]
             if time.perf_counter() > until:
                 self.cut_short = True
             elif node.found.bound > self.known + self.allowed:
-                if self.stated is None and (splits < EAGER or splits % RARELY == 0):
+                spent = time.perf_counter() - began
+                if self.stated is None and self.improving <= 0.5 * spent:  # as long as bounds take
                     self._improve(node, until)
+                    self.improving += time.perf_counter() - began - spent
                 node.split = self._split(node)
             if node.split is None:
                 self.final = max(self.final, node.found.bound)
                 if self.cut_short or node.found.bound <= self.known + self.allowed:
                     break
                 continue
-            splits += 1
             starts = np.stack([node.found.leaf.contribution, node.found.leaf.utility], axis=1)
             node.children = [self._node(case, starts) for case in branches(node.case, *node.split)]
 
