@@ -84,7 +84,7 @@ class OutcomeTree:
                 node.split = self._split(node)
             if node.split is None:
                 self.final = max(self.final, node.found.bound)
-                if self.cut_short or node.found.bound <= self.known + self.allowed:
+                if self.cut_short or node.found.bound <= max(self.known + self.allowed, self.final):
                     break
                 continue
             starts = np.stack([node.found.leaf.contribution, node.found.leaf.utility], axis=1)
