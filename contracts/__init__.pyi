@@ -13,6 +13,10 @@ from .contract.choice import sufficient_margin as sufficient_margin
 from .contract.continuous import ContinuousContract as ContinuousContract
 from .contract.continuous_design import design_continuous as design_continuous
 from .contract.design import design_contract as design_contract
+from .contract.designed_menu import DesignedMenu as DesignedMenu
+from .contract.designed_menu import designed_contribution as designed_contribution
+from .contract.designed_menu import designed_menu as designed_menu
+from .contract.designed_menu import designed_objective as designed_objective
 from .contract.full_information import FullInformation as FullInformation
 from .contract.full_information import full_information as full_information
 from .contract.full_information import full_informations as full_informations

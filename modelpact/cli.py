@@ -18,6 +18,7 @@ from contracts.errors import BackendMissing, InvalidInput, ModelpactError
 
 #: Where each command is, and what it does.
 COMMANDS = {
+    "new": ("new:new", "Write a problem file, from flags or answers to a dozen questions."),
     "check": ("check:check_command", "Say what a problem file says, and what looks wrong in it."),
     "fit": ("fit:fit", "Say what measurements tell of a learning curve, and what one more would."),
     "design": ("commands:design", "Find the best contract for a problem file, with proof."),

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from contracts.errors import InvalidInput
 from modelpact.cli import COMMANDS, SESSION, main
+from modelpact.new import QUESTIONS
 from modelpact.terminal import document, plain, progress, working, writable
 
 ROOT = Path(__file__).parents[2]
@@ -41,6 +42,7 @@ seeds = 1
 """
 SWEEP = 'problem = "problem.toml"\n[axes.n]\nfield = "population.participants"\nvalues = [10, 20]\n'
 LINES = {
+    "new": ["new.toml", "--names", "a,b", "--costs", "0.2,0.1", "--participants", "10", "--scale", "100"],
     "fit": ["curve.csv"],
     "check": ["problem.toml"],
     "design": ["problem.toml"],
@@ -89,6 +91,7 @@ OPTIONS = {
     "level",
     "baseline",
     "families",
+    *(question.flag for question in QUESTIONS),
 }
 SLOW = {"sweep", "conflict", "run"}
 SOME = [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in COMMANDS]
@@ -179,7 +182,7 @@ def test_json_is_one_document_and_nothing_else(command, folder, capsys):
 
 @pytest.mark.parametrize("command", [name for name in COMMANDS if name != "catalogue"])
 def test_errors_are_one_line_also_with_json(command, folder, capsys):
-    arguments = ["nowhere.toml", *LINES[command][1:], "--json"]
+    arguments = ["nowhere/nowhere.toml", *LINES[command][1:], "--json"]
     assert main([command, *arguments]) == 2
     out, err = capsys.readouterr()
     assert out == ""
