@@ -201,9 +201,9 @@ def _about(form: StandardForm, menu: Menu) -> list[str]:
 def _gaps(form: StandardForm, outside: np.ndarray, proof: Proof, found: _Found) -> Bounded:
     """What all parts of a proof say."""
     by_cases = general_gaps(form, outside, proof, found.reached)
-    if not any(part is not None for part in (proof.witness, proof.global_witness, proof.tree)):
-        return by_cases
     if not _one_plain_world(form):
+        if all(part is None for part in (proof.witness, proof.global_witness, proof.tree)):
+            return by_cases
         refusal = "prices of the plain problem prove nothing about this one"
         return by_cases._replace(complaints=(*by_cases.complaints, refusal))
     due = form.due(outside)[form.row]

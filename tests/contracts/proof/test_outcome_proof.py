@@ -27,6 +27,8 @@ from contracts import (
     verify,
 )
 from contracts.contract.proof_data import proof_from_data, proof_to_data
+from contracts.problem.cases import asked_of, whole
+from contracts.problem.narrowing import narrowed
 from contracts.problem.outcomes import compositions
 from contracts.problem.standard_form import standard_form
 from contracts.proof.evidence import BOUNDS, LEAF, Proof
@@ -34,6 +36,7 @@ from contracts.proof.general_proof import crowds_of
 from contracts.proof.losses import Crowd, expected_losses
 from contracts.proof.outcome_losses import curves_of, everybody_of, losses_over_outcomes, received_over_outcomes
 from contracts.proof.reached import unit_of
+from contracts.proof.soundness import ProofRefused
 
 VALUE = LinearValuation(scale=100.0)
 BOUND = GeneralizationBound(optimum=1.0, complexity=1.0)
@@ -294,9 +297,37 @@ def test_losses_are_below_the_true_ones_everywhere_in_the_box(data, name):
         ).all()
 
 
-def test_outcomes_that_are_too_many_are_refused():
-    from contracts.proof.soundness import ProofRefused
+@pytest.mark.parametrize("name", ["groups", "options", "capacities", "scenarios", "welfare", "ex-ante"])
+def test_contracts_lie_in_the_narrowed_boxes_of_their_cases(name):
+    """The designed contract is in every box around it, and no box is empty but those beyond what pays."""
+    contract, form = designed(name), standard_form(PROBLEMS[name])
+    crowds = crowds_of(form)
+    everybody = [everybody_of(crowd) for crowd in crowds]
+    asked, top = asked_of(form, contract.reservation_utility), min(crowd.tops[1] for crowd in crowds)
+    x = form.contribution(contract.contribution)
 
+    def received(high):
+        pairs = zip(everybody, crowds, strict=True)
+        return np.min([received_over_outcomes(one, crowd, high) for one, crowd in pairs], axis=0)
+
+    def narrow(low, high):
+        case = dataclasses.replace(
+            whole(form), low=np.asarray(low, dtype=float), high=np.asarray(high, dtype=float)
+        )
+        return narrowed(form, case, asked, top, received, spare=1e-9 * top, settled=1e-5)
+
+    free = np.full(form.rows, np.inf)
+    for low, high in ((0.0 * x, free), (x, free), (0.0 * x, x), (x, x), (0.5 * x, 1.5 * x)):
+        box = narrow(low, np.maximum(high, x))
+        assert box is not None
+        assert (box[0] <= x * (1.0 + 1e-9) + 1e-9).all()
+        assert (x <= box[1] * (1.0 + 1e-9) + 1e-9).all()
+    whole_box = narrow(0.0 * x, free)
+    assert (whole_box[1] < (top - asked.due) / form.costs + 1e-9).all()
+    assert narrow(1.01 * whole_box[1] + 1.0, free) is None
+
+
+def test_outcomes_that_are_too_many_are_refused():
     people = Population(costs=[0.3, 0.2, 0.1, 0.05], probabilities=[0.25] * 4, participants=200)
     form = standard_form(problem_of())
     crowd = Crowd(form.worlds[0].plain, np.full(4, 0.25), np.zeros(4, dtype=int), people.laws)
