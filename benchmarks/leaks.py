@@ -7,27 +7,23 @@ most that the recipient of .80 gets by any attack of one, `together` the most th
 """
 
 import argparse
-import csv
-import platform
-import subprocess
-import sys
 import time
-from pathlib import Path
+from multiprocessing import get_context
 
 import numpy as np
+from record import store, stored
 
 from mechanisms.datasets import load
 from mechanisms.delivery import METHODS, audit, deliver, train_full
 from mechanisms.models import MultilayerPerceptron
 
-RESULTS = Path(__file__).parent / "results" / "leaks.csv"
-COLUMNS = (
-    "method", "seed", "own_share", "own_samples", "alone", "recovered", "by", "together", "full",
-    "fine_tuning", "coalition",
-)  # fmt: skip
+
+def measured(cell):
+    method, seed = cell
+    return list(rows(method, seed))
 
 
-def measured(method, seed):
+def rows(method, seed):
     digits = load("digits", validation=400, test=497, seed=seed)
     full = train_full(MultilayerPerceptron(features=64, classes=10), digits.train, seed=seed)
     promises = [0.8] * 10 if method.startswith("independent") else [0.7, 0.8, 0.9]
@@ -36,7 +32,7 @@ def measured(method, seed):
     row = int(np.argmin(np.abs(found.promises - 0.8)))
     for k, share in enumerate(found.shares):
         one = {name: values[row, k] for name, values in found.by_one.items() if np.isfinite(values[row, k])}
-        best = max(one, key=one.get)
+        best = max(one, key=one.__getitem__)
         several = [values[k] for values in found.by_several.values()]
         yield {
             "method": method,
@@ -57,23 +53,18 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=METHODS)
-    parser.add_argument("--output", type=Path, default=RESULTS)
+    parser.add_argument("--jobs", type=int, default=2, help="processes at a time")
+    parser.add_argument("--resume", action="store_true", help="go on with the table that is there")
     options = parser.parse_args()
-    revision = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True
-    ).stdout.strip()
-    with options.output.open("w", newline="") as file:
-        file.write(
-            f"# python {' '.join(sys.argv)}; revision {revision}; {platform.machine()}, {platform.system()}\n"
-        )
-        table = csv.DictWriter(file, COLUMNS)
-        table.writeheader()
-        for method in options.methods:
-            for seed in range(options.seeds):
-                began = time.perf_counter()
-                table.writerows(measured(method, seed))
-                file.flush()
-                print(f"{method}, seed {seed}: {time.perf_counter() - began:.0f} s", flush=True)
+    table, began = stored("leaks") if options.resume else [], time.perf_counter()
+    done = {(row["method"], int(row["seed"])) for row in table}
+    cells = [(method, seed) for seed in range(options.seeds) for method in options.methods]
+    cells = [cell for cell in cells if cell not in done]
+    with get_context("spawn").Pool(options.jobs) as pool:
+        for cell, found in zip(cells, pool.imap(measured, cells), strict=True):
+            table = sorted(table + found, key=lambda row: (METHODS.index(row["method"]), int(row["seed"])))
+            store("leaks", table)
+            print(f"{cell[0]}, seed {cell[1]}, after {time.perf_counter() - began:.0f} s", flush=True)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,8 @@ import numpy as np
 
 from contracts.storage import write_atomically
 from mechanisms.coalitions import Coalition
-from mechanisms.conflict import MEASURES, measure_conflict
+from mechanisms.conflict import measure_conflict
+from mechanisms.conflict_curves import MEASURES
 
 BEHAVIOUR = ["zeno", "loss-rejection", "error-rejection", "roni", "fltrust"]
 DISTANCE = [

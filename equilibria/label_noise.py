@@ -10,7 +10,6 @@ coalitions, gains of leaving, the cascade, verification.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,7 @@ from jaxtyping import Float, Int
 
 from contracts.checks import array, choice, integer, number
 from contracts.errors import BackendMissing, InvalidInput
+from contracts.records import frozen
 from equilibria.participation import ParticipationGame
 from mechanisms.verification import probe_losses
 
@@ -25,7 +25,7 @@ from mechanisms.verification import probe_losses
 SPLITS = {"digits": (16, 1000, 297, 500), "breast_cancer": (8, 300, 99, 170)}
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@frozen
 class MeasuredError:
     """A test error measured by repetition.
 
@@ -40,7 +40,7 @@ class MeasuredError:
     repeats: int
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@frozen
 class MeasuredCascade:
     """The cascade as it happens with trained models: members leave when their measured gain is negative.
 
@@ -57,7 +57,7 @@ class MeasuredCascade:
     left_after: Int[np.ndarray, " agents"]
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@frozen
 class LabelNoise:
     """A classification task shared by agents with different rates of wrong labels; see `label_noise`.
 
@@ -102,7 +102,7 @@ class LabelNoise:
             raise InvalidInput(
                 f"contributions sum to {counts.sum()}: expected 1 to the pool's {self.labels.size} samples"
             )
-        rates = np.repeat(self.rates, counts)
+        rates, seed = np.repeat(self.rates, counts), integer("seed", seed)
         errors = [
             self._one_error(rates, np.random.default_rng([seed, run]))
             for run in range(integer("repeats", repeats, low=2))
@@ -119,6 +119,7 @@ class LabelNoise:
     def learning_curve(self, sizes: Any, *, repeats: int = 100, seed: int = 0) -> np.ndarray:
         """Mean test error of models trained on `sizes` clean samples, shape (sizes,)."""
         counts = array("sizes", sizes, low=1.0, high=float(self.labels.size)).astype(int)
+        seed = integer("seed", seed)
         rngs = [np.random.default_rng([seed, run]) for run in range(integer("repeats", repeats, low=1))]
         return np.array([np.mean([self._one_error(np.zeros(n), rng) for rng in rngs]) for n in counts])
 
@@ -222,7 +223,7 @@ class LabelNoise:
         probe = LogisticRegression(max_iter=2000).fit(self.trusted_features[:half], self.trusted_labels[:half])
         held_out = (self.trusted_features[half:], self.trusted_labels[half:])
         base = float(probe_losses([probe.predict], *held_out).mean())
-        rng = np.random.default_rng(seed)
+        rng = np.random.default_rng(integer("seed", seed))
         found = np.empty(self.rates.size)
         for agent, rate in enumerate(self.rates):
             chosen = rng.choice(self.labels.size, size=count, replace=False)

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
+from contracts.checks import integer
 from equilibria.contribution import ContributionGame, StandardFederatedRule
 from equilibria.game import Game
 from equilibria.normal_form import NormalFormGame
@@ -189,7 +190,7 @@ def assert_rule(rule: Rule, game: ParticipationGame, *, seed: int = 0, coalition
     """
     name, played = type(rule).__name__, game.with_rule(rule)
     close = 1e2 * game.tolerance
-    for members in _some_coalitions(game, coalitions, seed):
+    for members in _some_coalitions(game, coalitions, integer("seed", seed)):
         given, surpluses, gains = played.contributions(members), played.surpluses(members), played.gains(members)
         where = f"{name} at {np.flatnonzero(members).tolist()}"
         assert np.array_equal(given, played.contributions(members)), (

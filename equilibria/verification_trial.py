@@ -5,19 +5,20 @@ Where the theorem's condition fails this is all there is; where it holds, it con
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Float
 
 from contracts.checks import integer, number
 from contracts.errors import InvalidInput
+from contracts.records import frozen
 from equilibria.participation import ParticipationGame
 from equilibria.verified import VerifiedRule
 from mechanisms.verification import simulate_estimates
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@frozen
 class VerificationTrial:
     """How often the truthful grand coalition was a Nash equilibrium in repeated verification.
 

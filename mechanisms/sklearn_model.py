@@ -68,8 +68,9 @@ class SklearnModel:
         if len(np.unique(wanted[used])) < 2:
             return _constant(int(wanted[used][0]))
         fresh: Any = clone(self.estimator)
-        if "random_state" in fresh.get_params() and fresh.get_params()["random_state"] is None:
-            fresh.set_params(random_state=seed % 2**32)
+        # the steps of a pipeline draw, too: with states of their own no two fits would be alike
+        states = [name for name in fresh.get_params() if name.split("__")[-1] == "random_state"]
+        fresh.set_params(**{name: seed % 2**32 for name in states if fresh.get_params()[name] is None})
         fitting = {"sample_weight": counted[used]} if has_fit_parameter(fresh, "sample_weight") else {}
         try:
             with warnings.catch_warnings():

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from cyclopts import App, CycloptsError
 
 from contracts.errors import BackendMissing, InvalidInput, ModelpactError
+from modelpact.installed import installed_version
 
 #: Where each command is, and what it does.
 COMMANDS = {
@@ -67,7 +68,7 @@ app = App(
     """,
     help_format="markdown",
     help_epilogue=f"{SESSION}\n\n{EXIT_CODES}",
-    version=lambda: _version(),
+    version=installed_version,
     suppress_keyboard_interrupt=False,
 )
 for _name, (_place, _help) in COMMANDS.items():
@@ -106,13 +107,10 @@ def _complain(error: object, code: int) -> int:
 
 
 def _print_anything() -> None:
-    """Where the terminal's encoding lacks a character, print its code instead of failing."""
+    """Where the terminal's encoding lacks a character, print its code; where a stream is closed, nowhere."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # as after >&-
+            setattr(sys, name, io.StringIO())
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-
-
-def _version() -> str:
-    from importlib.metadata import version
-
-    return version("modelpact")

@@ -17,7 +17,8 @@ from contracts.errors import BackendMissing, InvalidInput
 from contracts.storage import write_atomically
 from mechanisms.aggregation import find
 from mechanisms.coalitions import Coalition
-from mechanisms.conflict import KNOBS, MEASURES, ConflictCurves, measure_conflict
+from mechanisms.conflict import KNOBS, measure_conflict
+from mechanisms.conflict_curves import MEASURES, ConflictCurves
 from mechanisms.sample_file import is_file
 from modelpact.conflict_kept import expected_seconds, kept, settings_of
 from modelpact.tables import boxed, console

@@ -7,15 +7,16 @@ import hashlib
 import json
 import time
 from collections.abc import Mapping, Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from mechanisms.coalitions import Coalition
-from mechanisms.conflict import MEASURES, ConflictCurves, measure_conflict
+from mechanisms.conflict import measure_conflict
+from mechanisms.conflict_curves import MEASURES, ConflictCurves
 from mechanisms.sample_file import digest, is_file
+from modelpact.installed import installed_version
 from modelpact.terminal import plain
 
 
@@ -29,16 +30,9 @@ def settings_of(sweep: Mapping[str, Any]) -> str:
         **{name: value for name, value in sweep.items() if name != "coalition"},
         "coalition": dataclasses.asdict(coalition),
         "data": digest(coalition.dataset) if is_file(coalition.dataset) else coalition.dataset,
-        "version": _version(),
+        "version": installed_version(),
     }
     return hashlib.sha256(json.dumps(plain(decided), sort_keys=True).encode()).hexdigest()
-
-
-def _version() -> str:
-    try:
-        return version("modelpact")
-    except PackageNotFoundError:
-        return ""
 
 
 def kept(path: Path) -> dict[str, ConflictCurves]:

@@ -38,6 +38,7 @@ from equilibria.unravelling import Unravelling
 from equilibria.verification_trial import verification_trial
 from equilibria.verified import VerifiedRule
 from equilibria.welfare import FullInformationRule
+from modelpact import terminal
 from modelpact.groups import groups_form, groups_picture, groups_text, partition_record
 from modelpact.tables import boxed, console
 from modelpact.terminal import PICTURES, Flag, document, working, writable
@@ -171,6 +172,8 @@ def analyse(
         now(f"playing {name}")
         cascades[name] = game.with_rule(rule).unravel()
         records[name] = _record(game.with_rule(rule), cascades[name], file.runs[name])
+        if "partition" in records[name]:
+            records[name]["partition"]["text"] = groups_text(name.replace("_", " "), records[name], game.players)
     report = {
         "title": file.title,
         "agents": game.players,
@@ -252,7 +255,8 @@ def play(
     Parameters
     ----------
     game
-        TOML file with the constants of the game, the types of the agents and the rules to compare.
+        TOML file with the constants of the game, the types of the agents and the rules to compare. Or a problem
+        file, or a contract file: then all equilibria of its menu are shown, with a launch clause and without.
     output
         Where to write the results (JSON).
     plot
@@ -262,6 +266,11 @@ def play(
     json
         Print the results as JSON instead of tables.
     """
+    menu = _menu_file(Path(game))
+    if menu is not None:
+        if plot is not None or groups is not None:
+            raise InvalidInput("--plot, --groups: expected a game file, contracts are shown as tables")
+        return _play_menu(Path(game), menu, output, json)
     file = read_game(Path(game))
     writable(output, keep=Path(game))
     for path in (plot, groups):
@@ -287,6 +296,37 @@ def play(
         _show(report, cascades)
         for path in filter(None, (output, plot, groups)):
             console().print(f"Wrote {path}", markup=False)
+    return 0
+
+
+def _menu_file(path: Path) -> dict[str, Any] | None:
+    """The tables of a problem file, none for a contract file; None if it is a game file."""
+    if path.suffix.lower() == ".json":
+        return {}
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None  # whoever reads the game says what is wrong
+    return document if "population" in document else None
+
+
+def _play_menu(path: Path, document: dict[str, Any], output: Path | None, json: bool) -> int:
+    from modelpact.play_contract import analyse_menus, read_contract, show_menus
+
+    writable(output, keep=path)
+    with working("designing"):
+        contract = read_contract(path, document or None)
+    with working("looking at every strategy"):
+        report = {"title": path.stem, **analyse_menus(contract)}
+    text = terminal.document("menu", report)
+    if output is not None:
+        write_atomically(output, text)
+    if json:
+        print(text, end="")
+        return 0
+    show_menus(path.stem, report)
+    if output is not None:
+        console().print(f"Wrote {output}", markup=False)
     return 0
 
 
@@ -336,7 +376,7 @@ def _show(report: Mapping[str, Any], cascades: Mapping[str, Unravelling]) -> Non
     out.print()
     for name, record in report["rules"].items():
         if "partition" in record:
-            out.print(groups_text(name.replace("_", " "), record, report["agents"]), markup=False)
+            out.print(record["partition"]["text"], markup=False)
         for text in filter(None, (record.get("guarantee"), record.get("trial", {}).get("text"))):
             out.print(f"{name}: {text}", markup=False)
 

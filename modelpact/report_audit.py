@@ -53,6 +53,7 @@ class Found:
     promises_met: bool
     assumptions: dict[str, Any]
     contract: str | None = None
+    nothing_offered: str = ""
     edited: dict[str, tuple[str, str]] = dataclasses.field(default_factory=dict)
     attacks: dict[str, Any] = dataclasses.field(default_factory=dict)
 
@@ -105,6 +106,10 @@ def read_audit(path: Any, contract: Contract) -> Audit:
             )
         found = file.result
         told = {"assumptions": found.assumptions, "attacks": found.attacks}
+        if found.nothing_offered:
+            raise InvalidInput(
+                "nothing was offered in this run: expected one in which the contract was carried out"
+            )
         _check_contract(found.contract, contract)
         return Audit(
             accepted=tuple(row for row in found.participants if row.accepted),

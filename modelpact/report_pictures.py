@@ -7,7 +7,7 @@ import numpy as np
 from contracts.problem.standard_form import World
 from contracts.records import frozen
 from modelpact.plain_numbers import logarithmic_ticks, ticks
-from modelpact.report_facts import Facts, Joint, Kind
+from modelpact.report_data import Facts, Joint, Kind
 
 LEAST_RANGE = 1e-5  # of accuracy: closer ones look alike
 

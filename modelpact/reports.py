@@ -31,7 +31,8 @@ from modelpact import report_pictures, report_words
 from modelpact.plain_numbers import amount, percent
 from modelpact.report_attendance import absence
 from modelpact.report_audit import Audit, read_audit
-from modelpact.report_facts import Check, Facts, facts, sensible
+from modelpact.report_data import Check, Facts
+from modelpact.report_facts import facts, sensible
 from modelpact.terminal import Flag, document, working, writable
 
 if TYPE_CHECKING:

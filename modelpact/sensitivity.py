@@ -157,6 +157,8 @@ def _numbers(problem: Problem) -> Iterator[tuple[str, Any, bool]]:
     for part in WHOLE_TABLES:
         record = getattr(problem, part)
         for entry in dataclasses.fields(record) if record is not None else ():
+            if entry.name == "level" and getattr(record, "promise", "") == "average":
+                continue  # on average no share of the curves is asked for
             yield from _of_field(f"{part}.{entry.name}", getattr(record, entry.name), population.group_names)
     if problem.baseline > 0.0:
         yield "baseline", problem.baseline, False

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import io
 import math
 from collections.abc import Sequence
@@ -31,6 +32,19 @@ PANELS = {
 MOST_LINES = 8
 
 
+def check_drawable(axes: Sequence[str]) -> None:
+    """Refuse what could not be drawn, before anything is computed.
+
+    Raises:
+        InvalidInput: more than two axes, or none.
+        BackendMissing: matplotlib is not installed.
+    """
+    if len(axes) not in (1, 2):
+        raise InvalidInput(f"the sweep has the axes {list(axes)}: expected one or two; select along the others")
+    if importlib.util.find_spec("matplotlib") is None:
+        raise BackendMissing("matplotlib", "plotting", "plots")
+
+
 def plot_sweep(data: xarray.Dataset, variables: Sequence[str] = tuple(PANELS)) -> Figure:
     """Draw variables of a sweep, one panel each (one for each type, if the sweep has two axes).
 
@@ -45,16 +59,13 @@ def plot_sweep(data: xarray.Dataset, variables: Sequence[str] = tuple(PANELS)) -
         InvalidInput: an unknown variable, or a sweep with more than two axes.
         BackendMissing: matplotlib is not installed.
     """
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise BackendMissing("matplotlib", "plotting", "plots") from error
+    dimensions = [str(name) for name in data["objective"].dims]
+    check_drawable(dimensions)
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
     for name in variables:
         checks.choice("variables", name, [str(key) for key in data.data_vars if key != "error"])
-    dimensions = [str(name) for name in data["objective"].dims]
-    if len(dimensions) not in (1, 2):
-        raise InvalidInput(f"the sweep has the axes {dimensions}: expected one or two; select along the others")
     panels = _panels(data, variables, len(dimensions))
     columns = min(len(panels), 2 if len(panels) <= 4 else 3)
     rows = math.ceil(len(panels) / columns)

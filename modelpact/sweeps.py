@@ -36,6 +36,7 @@ from contracts.problem.accuracy import CustomCurve
 from contracts.storage import write_atomically
 from modelpact import sweep_results
 from modelpact.axes import Axis, changed
+from modelpact.installed import installed_version
 from modelpact.sweep_results import Columns
 
 if TYPE_CHECKING:
@@ -168,7 +169,8 @@ class _Plan:
 
     def _digest(self) -> str:
         """What the sweep is: a hash of everything that its results depend on."""
-        stated = {"schema": SCHEMA, "chunk": self.chunk, "problem": _text(self.problem)}
+        stated: dict[str, Any] = {"schema": SCHEMA, "version": installed_version()}
+        stated |= {"chunk": self.chunk, "problem": _text(self.problem)}
         stated["axes"] = {name: [_text(s) for s in axis.settings] for name, axis in self.axes.items()}
         stated["labels"] = {name: [repr(label) for label in axis.labels] for name, axis in self.axes.items()}
         return hashlib.sha256(json.dumps(stated, sort_keys=False).encode()).hexdigest()
@@ -220,8 +222,8 @@ class _Store:
             write_atomically(manifest, json.dumps({"schema": SCHEMA, "sweep": self.plan.digest}) + "\n")
         elif not isinstance(found, dict) or found.get("sweep") != self.plan.digest:
             raise InvalidInput(
-                f"{self.folder} holds chunks of another sweep: expected the same axes, problem and chunk size;"
-                " delete the folder, or choose another output"
+                f"{self.folder} holds chunks of another sweep: expected the same axes, problem, chunk size and"
+                " version of modelpact; delete the folder, or choose another output"
             )
 
     def _path(self, k: int) -> Path:

@@ -27,6 +27,7 @@ from math import comb
 
 import numpy as np
 
+from contracts import checks
 from contracts.problem import Problem
 from contracts.problem.accuracy import inspect
 from contracts.problem.outcomes import compositions
@@ -104,6 +105,7 @@ def full_informations(problems: Sequence[Problem], *, seed: int = 0) -> list[Ful
     Returns:
         One benchmark each, in the order of the problems.
     """
+    seed = checks.integer("seed", seed)
     answers: list[FullInformation | None] = [
         None if problem.plain else of_any(problem, seed=seed) for problem in problems
     ]

@@ -1,9 +1,8 @@
 """Designing shares of the model itself: promises that move with the curve, and hold under most curves.
 
-What a type receives is a share of the trained model's value, whatever that will be. For given contributions
-every curve drawn from the posterior allows an interval of shares; the share is taken that the most curves allow,
-so that the search is over contributions alone: of menus with one option (the whole model for all) and with two
-(the dearest types give less and receive a share), on a grid that is refined around its best.
+What a type receives is a share of the trained model's value, whatever that will be. The search is over who is
+offered which option and over contributions (`model_menu` finds the shares): the best menu of one option first,
+then options are divided in two as long as that is better, each time improved by a pattern search.
 
 Source: ours.
 """
@@ -11,123 +10,26 @@ Source: ours.
 from __future__ import annotations
 
 import time
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
 from contracts.contract.contract import Contract
+from contracts.contract.model_menu import Judge, Judged, Options
 from contracts.contract.provenance import Provenance
 from contracts.contract.stated import Stated
 from contracts.errors import Infeasible
-from contracts.proof.expectations import Expected, crowds, expected
-from contracts.proof.losses import Crowd
-from contracts.proof.measured_check import expected_values, law_of, utilities_alone, values_of
+from contracts.proof.measured_check import drawn_utilities, enough, model_kept
+from contracts.proof.promises import read_menu
 
-GRID, FINE, ROUNDS = 9, 4, 4  # of contributions, of its refinements, and how many rounds in all
-LEAST = 3e-3  # of what can pay at most: the smallest contribution looked at
-STRICTER = 0.62  # of the share of curves left out: real curves lie outside more often than drawn ones
-ROOM = 1e-9  # of the largest value: what rounding may take from a promise
-
-
-class _Menu(NamedTuple):
-    """A menu of two options, the first for the `split` dearest types, and what it reaches."""
-
-    target: float
-    split: int
-    little: float
-    much: float
-    share: float
-
-
-class _Search:
-    """What all menus of one problem are judged by; utilities in units of rows, types by falling cost."""
-
-    def __init__(self, stated: Stated):
-        form = stated.form
-        self.form, self.world = form, form.worlds[0]
-        curve: Any = form.problem.accuracy
-        self.level = 1.0 - STRICTER * (1.0 - curve.level)
-        self.order = np.argsort(-form.honest_costs, kind="stable")
-        self.cost = form.honest_costs[self.order]
-        self.drawn = values_of(form, self.world, curve.possible)
-        self.alone, _ = utilities_alone(form, self.world, self.drawn)
-        middle, _ = utilities_alone(form, self.world, self.middle)
-        self.alone = np.vstack([self.alone, np.maximum(middle, stated.outside / form.relative)])[:, self.order]
-        self.room = ROOM * self.world.plain.largest_value
-
-    def middle(self, data: np.ndarray) -> np.ndarray:
-        """Value on the curve that is used on average, one row."""
-        return np.asarray(self.world.plain.value(data))[None]
-
-    def contributions(self, menu: _Menu) -> np.ndarray:
-        """Data delivered by each type, in the user's order."""
-        found = np.empty(self.order.size)
-        found[self.order] = np.where(np.arange(self.order.size) < menu.split, menu.little, menu.much)
-        return found
-
-    def best_share(self, menu: _Menu) -> tuple[float, float]:
-        """The share for the first option that the most curves allow, and how many do; 0 if the mean does not."""
-        x = self.contributions(menu)
-        crowd = crowds(self.form, x)[0]
-        dear, cheap = self.order[0], self.order[-1]
-        much = self._worth(crowd, x, int(cheap))
-        costs_a, costs_b = self.cost[: menu.split], self.cost[menu.split :]
-        own_b = much[:, None] - costs_b * menu.much
-        holds = np.asarray((own_b >= self.alone[:, menu.split :] + self.room).all(axis=1))
-        if menu.split == 0:
-            return 1.0, float(holds[:-1].mean()) if holds[-1] else 0.0
-        little = np.maximum(self._worth(crowd, x, int(dear)), 1e-300)
-        more = menu.much - menu.little
-        low = np.max(self.alone[:, : menu.split] + costs_a * menu.little, axis=1)
-        low = np.maximum(low, (much[:, None] - costs_a * more).max(axis=1)) + self.room
-        high = np.minimum((much[:, None] - costs_b * more).min(axis=1) - self.room, little)
-        low, high = low / little, np.where(holds, high / little, -np.inf)
-        tried = np.unique(np.clip(low[(low <= high)], 0.0, 1.0))
-        if not tried.size or low[-1] > high[-1]:
-            return 0.0, 0.0
-        tried = np.unique(np.r_[np.clip(tried, low[-1], high[-1]), low[-1], high[-1]])
-        allowed = ((low[:-1] <= tried[:, None]) & (tried[:, None] <= high[:-1])).mean(axis=1)
-        # Of shares that as many curves allow, one in their middle is the safest.
-        good = tried[allowed >= allowed.max()]
-        return float(good[good.size // 2]), float(allowed.max())
-
-    def _worth(self, crowd: Crowd, x: np.ndarray, i: int) -> np.ndarray:
-        law = law_of(crowd, x, i)
-        return np.r_[expected_values(self.drawn, law), expected_values(self.middle, law)]
-
-    def judged(self, menu: _Menu) -> tuple[_Menu | None, float]:
-        """The menu with its best share, if enough curves allow it, and how many do."""
-        share, allowed = self.best_share(menu)
-        if allowed < self.level:
-            return None, allowed
-        return menu._replace(target=self.reached(menu).target, share=share), allowed
-
-    def reached(self, menu: _Menu) -> Expected:
-        """What is expected of the trained model on the curve that is used on average."""
-        x = self.contributions(menu)
-        return expected(crowds(self.form, x)[0], x, None)
-
-    def refined(self, split: int) -> tuple[_Menu | None, float]:
-        """The best menu of one split."""
-        top = self.world.plain.largest_value / float(self.cost[split])
-        much = np.geomspace(LEAST * top, top, 2 * GRID)
-        ratio = np.geomspace(0.02, 1.0, GRID) if split else np.ones(1)
-        best, most = None, 0.0
-        for _ in range(ROUNDS):
-            for b in much:
-                for r in ratio:
-                    found, allowed = self.judged(_Menu(-np.inf, split, float(b * r), float(b), 1.0))
-                    most = max(most, allowed)
-                    if found is not None and (best is None or found.target > best.target):
-                        best = found
-            if best is None:
-                return None, most
-            step = much[1] / much[0]
-            much = best.much * np.geomspace(step**-0.5, step, FINE)
-            if split:
-                step = ratio[1] / ratio[0]
-                ratio = np.minimum(best.little / best.much * np.geomspace(step**-0.7, step**0.7, FINE), 1.0)
-        return best, most
+GRID, LEAST = 24, 3e-3  # of the contribution to a menu of one option, and of what can pay at most the smallest
+STEPS = (2.0, 1.4, 1.15, 1.05)  # factors of the pattern search
+MOST_OPTIONS, MOST_CUTS = 4, 6  # that are looked at
+PARTS = (0.03, 0.15, 0.5)  # of an option's data: what its dearer half is asked for at first
+STRICTER = (0.7, 0.5, 0.3)  # of the share of curves left out: designed for, so that others confirm it
+BETTER = 1e-5  # of the largest target: below that a menu is no better
+OTHERS, SEED = 1000, 11  # curves by which a menu is looked at before it is proposed
 
 
 def design_model(stated: Stated) -> Contract:
@@ -136,28 +38,124 @@ def design_model(stated: Stated) -> Contract:
     Raises:
         Infeasible: none of those looked at does.
     """
-    began = time.perf_counter()
-    search = _Search(stated)
-    found = [search.refined(split) for split in range(search.order.size)]
-    menus = [menu for menu, _ in found if menu is not None]
-    if not menus:
-        level = stated.form.problem.accuracy.level  # type: ignore[attr-defined]
-        raise Infeasible(
-            f"no share of the model keeps its promises under {level:g} of the curves that the measurements leave"
-            f" possible (at best under {max(most for _, most in found):.2g}): expected more measurements, best"
-            " at larger sizes, a lower level, or promise = 'average'"
-        )
-    return _contract(stated, search, max(menus, key=lambda menu: menu.target), began)
+    began, level = time.perf_counter(), stated.form.problem.accuracy.level  # type: ignore[attr-defined]
+    most = -1.0
+    for stricter in STRICTER:
+        search = _Search(stated, 1.0 - stricter * (1.0 - level))
+        best = search.best()
+        most = max(most, best.allowed)
+        if best.target == -np.inf:
+            break
+        contract = _contract(stated, search.judge, best, began)
+        if _confirmed(stated, search.judge, contract):
+            return contract
+    under = f"at best under {most:.2g}" if most >= 0.0 else "of menus that pay on average not one was found"
+    raise Infeasible(
+        f"no share of the model keeps its promises under {level:g} of the curves that the measurements leave"
+        f" possible ({under}): expected more measurements, best at larger sizes, a lower level, or"
+        " promise = 'average'"
+    )
 
 
-def _contract(stated: Stated, search: _Search, menu: _Menu, began: float) -> Contract:
-    form, problem = stated.form, stated.form.problem
-    x = search.contributions(menu)
-    share, allowed = search.best_share(menu)
-    found = search.reached(menu)
-    given = np.ones(x.size)
-    given[search.order[: menu.split]] = share
+class _Search:
+    """The search for one problem at one level."""
+
+    def __init__(self, stated: Stated, level: float):
+        self.judge, self.outside = Judge(stated, level), not stated.form.problem.outside.plain
+        types, asked = self.judge.order.size, stated.form.problem.menu.options
+        self.options = min(MOST_OPTIONS, types, asked or types)
+        cost = self.judge.cost
+        self.cuts = [i for i in range(1, types) if cost[i] < cost[i - 1] * (1.0 - 1e-12)]
+        self.small = BETTER * stated.form.worlds[0].plain.largest_target
+
+    def better(self, one: Judged, other: Judged) -> bool:
+        """Whether one menu is better than another; of those that too few curves allow, what more allow."""
+        if one.target == -np.inf or other.target == -np.inf:
+            return (one.target, one.allowed) > (other.target, other.allowed)
+        return one.target > other.target + self.small
+
+    def best(self) -> Judged:
+        """The best menu found; where staying out is no training alone, the dearest types may be left out."""
+        found = self.from_first(0)
+        for first in self.cuts if self.outside else ():
+            if found.target > -np.inf:
+                break
+            found = self.from_first(first)
+        return found
+
+    def from_first(self, first: int) -> Judged:
+        """The best menu found that leaves out the types dearer than `first`."""
+        top = self.judge.world.plain.largest_value / float(self.judge.cost[first])
+        one = (Options((first,), np.array([data])) for data in np.geomspace(LEAST * top, top, GRID))
+        nothing = Judged(Options((first,), np.array([top])), np.ones(1), -2.0, -np.inf)
+        best = self.climbed(self.first_of(one, nothing))
+        while len(best.menu.first) < self.options:
+            divided = [self.climbed(self.first_of(starts, nothing)) for starts in self.divisions(best.menu)]
+            divided = [each for each in divided if self.better(each, best)]
+            if not divided:
+                break
+            for each in divided:
+                best = each if self.better(each, best) else best
+        return best
+
+    def divisions(self, menu: Options) -> Iterator[list[Options]]:
+        """Of menus in which one option is divided in two, by where, those that are tried first."""
+        cuts = [cut for cut in self.cuts if cut > menu.first[0] and cut not in menu.first]
+        for n in np.unique(np.linspace(0, len(cuts) - 1, min(len(cuts), MOST_CUTS)).astype(int)) if cuts else ():
+            first = tuple(sorted((*menu.first, cuts[n])))
+            k = first.index(cuts[n]) - 1
+            starts = []
+            for part in PARTS:
+                for more in (1.0, 2.0, 5.0):
+                    data = np.insert(menu.data, k, part * menu.data[k])
+                    data[k + 1 :] *= more
+                    starts.append(Options(first, np.maximum.accumulate(data)))
+            yield starts
+
+    def first_of(self, menus: Any, nothing: Judged) -> Judged:
+        """The best of some menus."""
+        best = nothing
+        for menu in filter(None, map(self.judge.possible, menus)):
+            found = self.judge.judged(menu)
+            best = found if self.better(found, best) else best
+        return best
+
+    def climbed(self, best: Judged) -> Judged:
+        """The menu improved by changing contributions, one at a time and all together."""
+        if best.allowed == -2.0:
+            return best
+        number = best.menu.data.size
+        moves = [*np.eye(number), np.ones(number)] if number > 1 else [np.ones(1)]
+        for step in STEPS:
+            improved, rounds = True, 0
+            while improved and rounds < 6:
+                improved, rounds = False, rounds + 1
+                for move in moves:
+                    for factor in (step, 1.0 / step):
+                        menu = best.menu._replace(data=best.menu.data * factor**move)
+                        found = self.first_of([menu], best)
+                        improved, best = improved or found is not best, found
+        return best
+
+
+def _confirmed(stated: Stated, judge: Judge, contract: Contract) -> bool:
+    """Whether curves for which it was not designed allow the menu often enough."""
+    form, curve = stated.form, stated.form.problem.accuracy
+    menu, _ = read_menu(form, contract.contribution, contract.expected_reward, stated.outside)
+    found = judge.reached_by(form.effective * contract.contribution)
+    drawn = drawn_utilities(form, menu, [found], curve.drawn(OTHERS, SEED))  # type: ignore[attr-defined]
+    return enough(model_kept(form, drawn, menu), curve.level)  # type: ignore[attr-defined]
+
+
+def _contract(stated: Stated, judge: Judge, best: Judged, began: float) -> Contract:
+    form, problem, menu = stated.form, stated.form.problem, best.menu
+    x = judge.contributions(menu)
+    found = judge.reached_by(x)
+    given = np.zeros(x.size)
+    given[judge.order[menu.first[0] :]] = np.repeat(best.share, np.diff((*menu.first, x.size)))
     reached = found.target + (0.0 if problem.target_is_value else problem.baseline)
+    shares = ", then ".join(f"{share:.4g}" for share in best.share)
+    left = f"; the dearest {menu.first[0]} types are left out" if menu.first[0] else ""
     return Contract(
         problem=problem,
         contribution=x / form.effective,
@@ -167,19 +165,13 @@ def _contract(stated: Stated, search: _Search, menu: _Menu, began: float) -> Con
         expected_accuracy=found.accuracy + problem.baseline,
         reached=reached,
         reason=(
-            "shares of the trained model: "
-            + (
-                f"{share:.4g} of its value for the dearest {menu.split} types, all of it for the others"
-                if menu.split
-                else "all of it for everybody"
-            )
-            + f"; kept under {allowed:.3g} of the curves drawn; the best of menus of one and of two options"
-            " looked at"
+            f"shares of the trained model's value, by falling cost: {shares}; kept under {best.allowed:.3g} of"
+            f" the curves drawn{left}; the best menu found, by a search without a bound"
         ),
         provenance=Provenance(
             solver="draw by draw",
             expectation="outcomes",
-            excluded=0,
+            excluded=int(menu.first[0]),
             iterations=0,
             seconds=time.perf_counter() - began,
             fit_error=0.0,

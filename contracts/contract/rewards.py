@@ -105,6 +105,7 @@ class Rewards:
             return np.minimum(whole, level)
         if self.policy == "proportional":
             return whole * level
+        seed = None if seed is None else checks.integer("seed", seed)
         draw = np.random.default_rng(seed).random(whole.shape)
         return np.where(draw < level, whole, 0.0)
 

@@ -12,6 +12,7 @@ from scipy import special
 
 FILE = Path(__file__).with_name("curve_prior.toml")
 EXPONENTS, PLACES, SIZES = 11, 10, 6  # nodes of beta, of c, of the discrepancy's size
+LATELY = 4.0  # factor of data before the last size over which a rise is measured
 
 
 @cache
@@ -95,28 +96,39 @@ def _normal(at: np.ndarray, table: dict[str, Any]) -> np.ndarray:
     return found - special.logsumexp(found)
 
 
-def surprises(data: np.ndarray, last: float, rank: np.ndarray) -> np.ndarray:
-    """Gains of curves of some ranks beyond the last size, as shares of the room left, shape (ranks, data)."""
+def surprises(data: np.ndarray, measured: np.ndarray, accuracy: np.ndarray, rank: np.ndarray) -> np.ndarray:
+    """Gains of curves of some ranks beyond the last size, as shares of the room left, shape (ranks, data).
+
+    Args:
+        data: where it is asked for, shape (data,).
+        measured, accuracy: the measurements; what rose fast in the end gains more.
+        rank: in (0, 1), shape (ranks,).
+    """
     table = constants()["surprise"]
-    at = np.clip(np.log(data / last), 0.0, np.log(table["factors"][-1]))
-    known = np.log(table["factors"])
-    column = np.array([np.interp(rank, table["ranks"], row) for row in table["gains"]])
+    known, last = np.log(table["factors"]), float(measured[-1])
+    rows = np.array([[np.interp(rank, table["ranks"], row) for row in one] for one in table["gains"]])
+    gains = np.tensordot(_between(table, rise(measured, accuracy)), rows, axes=1)
+    at = np.clip(np.log(data / last), 0.0, known[-1])
     cell = np.clip(np.searchsorted(known, at, side="right") - 1, 0, known.size - 2)
     share = (at - known[cell]) / (known[cell + 1] - known[cell])
-    return (column[cell] * (1.0 - share[:, None]) + column[cell + 1] * share[:, None]).T
+    return (gains[cell] * (1.0 - share[:, None]) + gains[cell + 1] * share[:, None]).T
+
+
+def rise(data: np.ndarray, accuracy: np.ndarray) -> float:
+    """How fast the room left shrinks in the end: slope in ln x over the last factor of four, per room left."""
+    u = np.log(data)
+    some = u >= u[-1] - np.log(LATELY)
+    some[-2:] = True
+    u, y = u[some] - u[some].mean(), accuracy[some]
+    return float(u @ y / max(float(u @ u), 1e-300)) / max(1.0 - float(accuracy[-1]), 1e-3)
+
+
+def _between(table: dict[str, Any], at: float) -> np.ndarray:
+    """Weights of the classes of curves: a rise lies between two."""
+    centre, place = (np.arcsinh(np.asarray(one) / table["rise_scale"]) for one in (table["rises"], at))
+    return np.array([np.interp(place, centre, one) for one in np.eye(centre.size)])
 
 
 def surprise() -> float:
     """The probability that a curve does what no shape foretells."""
     return constants()["surprise"]["probability"]
-
-
-def tails(level: float) -> tuple[float, float]:
-    """Quantiles of the posterior between which a share `level` of real curves was found."""
-    table = constants()["levels"]
-    outside = special.ndtri(0.5 * (1.0 - level))
-    nominal = special.ndtri(table["nominal"])
-    least = nominal[0]  # beyond the last entry by the same number of standard deviations
-    found = [np.interp(max(outside, least), nominal, special.ndtri(table[side])) for side in ("lower", "upper")]
-    low, high = (special.ndtr(one + min(outside - least, 0.0)) for one in found)
-    return float(low), float(1.0 - high)

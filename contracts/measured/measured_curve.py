@@ -40,7 +40,7 @@ from contracts.records import Keyed, frozen, identity
 
 PROMISES = ("average", "model", "value")
 DRAWS, SEED = 400, 20260101
-RATES_PER_DECADE = 6
+RATES_PER_DECADE, TERMS = 6, 16
 FINER = 4
 LOWERED = (0.0, 1e-4, 1e-3, 3e-3, 0.01, 0.02, 0.04, 0.08)  # of the optimum: tried, the best is taken
 PRECISE = 0.003  # loss above which a mixture is fitted relatively
@@ -267,7 +267,11 @@ def concave(data: np.ndarray, accuracy: np.ndarray, chance: float) -> Exponentia
     )
     if not weights.any():
         weights[-1] = 1e-9
-    some = weights > 0.0
+    some = np.flatnonzero(weights)
+    # What is compiled for one number of terms serves most curves: the last term fills up, in equal parts.
+    parts = -some.size % TERMS + 1
+    some = np.r_[some[:-1], np.full(parts, some[-1])]
+    weights[some[-1]] /= parts
     return ExponentialMixture(optimum=min(float(y[-1]) + 1e-9, 1.0), weights=weights[some], rates=rates[some])
 
 

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from contracts import checks
-from contracts.measured import curve_prior
 from contracts.measured.curve_posterior import CurvePosterior
 from contracts.records import frozen
 
@@ -84,7 +83,7 @@ def next_measurement(
     sizes = np.unique(np.r_[x, at])
     curves = posterior.draws(DRAWS, SEED, sizes).accuracy
     target = curves[:, np.searchsorted(sizes, at)]
-    tails = np.array(curve_prior.tails(level))
+    tails = 0.5 + 0.5 * level * np.array([-1.0, 1.0])
     error = float(np.median(np.mean(posterior.errors, axis=0)[-3:]))
     width = float(np.diff(np.quantile(target, tails))[0])
     widths = [_expected(curves[:, np.searchsorted(sizes, one)], target, error, tails) for one in x]

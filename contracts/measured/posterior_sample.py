@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import linalg, optimize, special
+from scipy import optimize, special
 
 from contracts.measured import curve_prior
 from contracts.measured.measurements import Measurements
@@ -29,7 +29,7 @@ class Predictor:
         shape = curve_prior.shapes(self.data, self.data[0], self.data[-1])
         # C^-1 applied to the measurements, to one and to the shapes: what kriging needs of each size.
         columns = np.column_stack([self.accuracy, np.ones(self.data.size), shape.T])
-        self.solved = np.array([linalg.cho_solve((one, True), columns) for one in grid.factor])
+        self.solved = np.swapaxes(grid.whiten, 1, 2) @ (grid.whiten @ columns)
 
     def parts(self, data: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Accuracy at sizes is constant + A * by_asymptote - D * by_drop: each of shape (nodes, data)."""
@@ -53,8 +53,8 @@ class Predictor:
         last = self.data[-1]
         kernel, own = (curve_prior.correlation(data, to, last) for to in (self.data, data))
         found = []
-        for kappa, factor in zip(self.grid.discrepancy, self.grid.factor, strict=True):
-            white = linalg.solve_triangular(factor, kappa**2 * kernel.T, lower=True)
+        for kappa, whiten in zip(self.grid.discrepancy, self.grid.whiten, strict=True):
+            white = whiten @ (kappa**2 * kernel.T)
             found.append(kappa**2 * own - white.T @ white)
         return np.array(found)
 
@@ -64,7 +64,7 @@ class Predictor:
         constant, level, drop = self.parts(at)
         centre = constant + self.grid.asymptote[:, None] * level - truncated_mean(self.grid)[:, None] * drop
         usual = self.grid.weight @ np.clip(centre, self.baseline, 1.0)
-        gains = curve_prior.surprises(data, self.data[-1], RANKS)
+        gains = curve_prior.surprises(data, self.data, self.accuracy, RANKS)
         other = np.clip(usual[-1] + gains * (1.0 - usual[-1]), self.baseline, 1.0).mean(axis=0)
         other = np.where(data > self.data[-1], other, usual[:-1])
         return usual[:-1] + curve_prior.surprise() * (other - usual[:-1])
@@ -87,7 +87,7 @@ class Predictor:
         rows = np.floor((np.arange(number) + random.uniform()) * len(value) / max(number, 1)).astype(int)
         ranks = random.permutation((np.arange(number) + random.uniform()) / max(number, 1))
         room = 1.0 - value[rows, -1:]
-        other = value[rows, -1:] + curve_prior.surprises(at, self.data[-1], ranks) * room
+        other = value[rows, -1:] + curve_prior.surprises(at, self.data, self.accuracy, ranks) * room
         beyond = at > self.data[-1]
         changed = value.copy()
         changed[rows] = np.where(beyond, np.clip(other, self.baseline, 1.0), value[rows])
@@ -98,8 +98,8 @@ class Predictor:
         growth = curve_prior.constants()["discrepancy"]["growth"]
         own = 1.0 + growth * np.maximum(np.log(data / self.data[-1]), 0.0)
         found = []
-        for kappa, factor in zip(self.grid.discrepancy, self.grid.factor, strict=True):
-            white = linalg.solve_triangular(factor, kappa**2 * kernel.T, lower=True)
+        for kappa, whiten in zip(self.grid.discrepancy, self.grid.whiten, strict=True):
+            white = whiten @ (kappa**2 * kernel.T)
             found.append(kappa**2 * own - (white**2).sum(axis=0))
         return np.array(found)
 

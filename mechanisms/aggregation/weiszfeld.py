@@ -31,8 +31,9 @@ from mechanisms.aggregation.selection import tie_tolerance
 from mechanisms.aggregation.updates import namespace
 
 MOST_STEPS = 500  # some ten are usual
-TOLERANCE = {np.dtype(np.float64): 1e-9, np.dtype(np.float32): 1e-5}  # of the pull
-FAR = {np.dtype(np.float64): 1e6, np.dtype(np.float32): 3e2}  # in radii: beyond it rows are drawn in to it
+TOLERANCE: dict[np.dtype[Any], float] = {np.dtype(np.float64): 1e-9, np.dtype(np.float32): 1e-5}  # of the pull
+# In radii: rows beyond it are drawn in to it.
+FAR: dict[np.dtype[Any], float] = {np.dtype(np.float64): 1e6, np.dtype(np.float32): 3e2}
 SHORTER = (1.0, 0.5, 0.2, 0.05, 0.0)  # of the way from Weiszfeld's point to Newton's
 
 

@@ -97,11 +97,15 @@ def audit(
 ) -> Audit:
     """Attack a delivery by all means known here, and judge it.
 
-    Attacks of one recipient: its model as it is; training further on own samples (0 to 300 steps); a line search
-    from the initial model through its own, and training from there; a majority over changed inputs; and a
-    classifier that learns from its answers. Attacks of all together: average, median, union, most changed value,
-    extrapolation, searches on the line from worst to best and in the span of all models, each trained further;
-    and a majority of answers. They are what we know; another may do better.
+    Attacks of one recipient: its model as it is; training further on own samples (0 to 300 steps), and points
+    halfway there and beyond; the ray from the initial model through its own, where own samples like it best and
+    up to five times as far, trained further; a majority over changed inputs; and a classifier that learns from
+    its answers. Attacks of all together: average, median, union, most changed value, extrapolation, searches on
+    the line from worst to best and in the span of all models, each trained further; and a majority of answers.
+
+    They are what we know; another may do better. Outside are samples without labels, or from elsewhere; models
+    of several rounds; whoever knows the seed; and several deliveries of one training with different seeds, whose
+    masks and noise are independent draws: never deliver again with another seed.
 
     Args:
         delivery: what recipients hold.

@@ -15,7 +15,7 @@ from jaxtyping import Float
 from numpy.typing import ArrayLike
 
 from contracts import checks
-from contracts.errors import BackendMissing, InvalidInput
+from contracts.errors import BackendMissing, InvalidInput, ModelpactError
 from mechanisms.protocols import Classifier, answers
 
 UNSTATED_TOLERANCE = 0.02  # where nobody says on how many samples scores were measured
@@ -245,7 +245,17 @@ def _loaded(reader: Callable[[Any], Any], checkpoint: Any, name: str = "checkpoi
 
 
 def _scored(score: Callable[[Any], float], reader: Callable[[Any], Any], checkpoint: Any, index: int) -> float:
-    found = score(_loaded(reader, checkpoint, f"checkpoints[{index}]"))
+    loaded = _loaded(reader, checkpoint, f"checkpoints[{index}]")
+    try:
+        found = score(loaded)
+    except ModelpactError as error:
+        raise InvalidInput(f"score of checkpoints[{index}]: {error}") from error
+    except Exception as error:  # whatever the user's function raises, on weights of another network for one
+        words = " ".join(str(error).split())[:120]
+        raise InvalidInput(f"score of checkpoints[{index}] failed: {type(error).__name__}: {words}") from error
+    plain = getattr(found, "item", None)  # of a number in an array or tensor of any library
+    if callable(plain) and math.prod(getattr(found, "shape", ())) == 1:
+        found = plain()
     return checks.number(f"score of checkpoints[{index}]", found, low=0, high=1)
 
 

@@ -1,4 +1,4 @@
-"""What one holder of a model recovers: by training further, a line search, asking again, learning from it.
+"""What one holder of a model recovers: by training further, rays, asking again, learning from it.
 
 Each attack returns the answers of its candidates on the test inputs, shape (candidates, samples). The attacker
 has own samples, knows the initial model, and is granted the best of its candidates.
@@ -21,6 +21,13 @@ from mechanisms.protocols import Classifier, Fittable, Trainable, VectorModel, a
 
 # Searches along a line go this many times beyond the distance known.
 REACH = np.concatenate([np.linspace(0.0, 2.0, 21), np.linspace(2.25, 12.0, 40)])
+# Rays that go on so many times as far, whatever own samples say of them: training further from there mends what
+# few own samples cannot show.
+STRETCHES = (1.5, 2.0, 3.0, 5.0)
+# Points between a model and what training further makes of it, and beyond, may generalise better than either:
+# Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022.
+BLENDS = (0.5, 1.5)
+FILLED = [64 * 4**k for k in range(20)]
 REPEATS = 15
 # A changed input differs from the original by these shares of each feature's range.
 NUDGES = (0.005, 0.03)
@@ -39,7 +46,7 @@ class Attacker:
         moments: numbers of training steps from which it may choose.
         rates: lengths of steps from which it may choose.
         test: samples on which answers are judged.
-        slots: the most own samples it has; compiled code is for this number.
+        slots: the most own samples it has.
         seed: of changed inputs.
     """
 
@@ -51,6 +58,10 @@ class Attacker:
     slots: int
     seed: int
 
+    def _filled(self, count: int) -> int:
+        """The number of samples that so many are filled up to: few different ones, for each is compiled."""
+        return min(next(size for size in FILLED if size >= count), max(self.slots, count))
+
     def answer(self, params: Any) -> np.ndarray:
         """Answers of some parameters on the test inputs."""
         return answers(self.model, params, self.test.inputs)
@@ -61,9 +72,13 @@ class Attacker:
 
     def tune(self, points: Sequence[Any], own: Samples) -> list[list[np.ndarray]]:
         """Answers after training each point further on own samples; none if the model cannot be."""
+        return [[self.answer(p) for p in path] for path in self._tuned(points, own)]
+
+    def _tuned(self, points: Sequence[Any], own: Samples) -> list[list[Any]]:
+        """Parameters on the way of training each point further; those that have run away are left out."""
         if len(own) == 0:
             return [[] for _ in points]
-        return [[self.answer(p) for p in path if _finite(p)] for path in self._paths(points, own)]
+        return [[p for p in path if _finite(p)] for path in self._paths(points, own)]
 
     def _paths(self, points: Sequence[Any], own: Samples) -> list[list[Any]]:
         model, inputs, labels = self.model, own.inputs, own.labels
@@ -73,8 +88,8 @@ class Attacker:
         if not isinstance(model, Trainable):
             return [[] for _ in points]
         options: dict[str, Any] = {"moments": self.moments}
-        if isinstance(model, Model):  # compiled once for all numbers of own samples
-            inputs, labels, options["weights"] = _padded(own, self.slots)
+        if isinstance(model, Model):  # compiled for few numbers of samples
+            inputs, labels, options["weights"] = _padded(own, self._filled(len(own)))
         return [
             [each for rate in self.rates for each in model.descend(p, inputs, labels, rate=rate, **options)]
             for p in points
@@ -94,7 +109,7 @@ class Attacker:
         """The point on a line whose loss on own samples is lowest."""
         points = start + REACH[:, None] * (through - start)
         if isinstance(self.model, Model):
-            losses = np.asarray(_losses(self.model, points, *_padded(own, self.slots)))
+            losses = np.asarray(_losses(self.model, points, *_padded(own, self._filled(len(own)))))
         else:
             assert isinstance(self.model, VectorModel)
             losses = np.array([float(self.model.loss(p, own.inputs, own.labels)) for p in points])
@@ -116,7 +131,9 @@ class Attacker:
             told = [] if predict is None else [2.0 * np.eye(self.model.classes)[predict(inputs)]]
             return np.hstack([rows, *told])
 
-        rows, labels, weights = _padded(Samples(inputs=features(own.inputs), labels=own.labels), self.slots)
+        rows, labels, weights = _padded(
+            Samples(inputs=features(own.inputs), labels=own.labels), self._filled(len(own))
+        )
         learner = SoftmaxRegression(features=rows.shape[1], classes=self.model.classes)
         moments = STACKED_STEPS
         path = learner.descend(learner.initial(), rows, labels, moments=moments, rate=1.0, weights=weights)
@@ -139,10 +156,17 @@ class Attacker:
         if len(own):
             found["stacked"] = self.stacked(predict, own)
         if params is not None:
-            points = {"fine-tuned": params}
+            points = [params]
             if isinstance(self.model, VectorModel) and len(own) and self.initial is not None:
-                points["ray"] = self.search(np.asarray(self.initial), params, own)
-            found |= dict(zip(points, self.tune(list(points.values()), own), strict=True))
+                start = np.asarray(self.initial)
+                points.append(self.search(start, params, own))
+                points += [start + times * (params - start) for times in STRETCHES]
+            first, *others = self._tuned(points, own)
+            found["fine-tuned"] = [self.answer(each) for each in first]
+            found["ray"] = [self.answer(each) for path in others for each in path]
+            if isinstance(self.model, VectorModel):
+                blends = (params + share * (each - params) for each in first for share in BLENDS)
+                found["blended"] = [self.answer(each) for each in blends]
         return {name: self.right(each) for name, each in found.items() if each}
 
 

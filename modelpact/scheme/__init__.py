@@ -7,7 +7,7 @@ resumed, or replaced by the real world; `modelpact.scheme.trainers` says how to 
 
 from modelpact.scheme.scheme_file import read_scheme
 from modelpact.scheme.settings import Scheme
-from modelpact.scheme.timeline import read_job, run_scheme, write_trained
+from modelpact.scheme.timeline import read_delivered, read_job, run_scheme, write_trained
 from modelpact.scheme.trainers import Trained, Trainer, TrainingJob, register_trainer
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "Trained",
     "Trainer",
     "TrainingJob",
+    "read_delivered",
     "read_job",
     "read_scheme",
     "register_trainer",

@@ -14,6 +14,7 @@ import numpy as np
 
 from modelpact.scheme import baselines
 from modelpact.scheme.attacked import attacks
+from modelpact.scheme.handover import delivered, full_model
 from modelpact.scheme.pilot import curve_of
 from modelpact.scheme.replays import Draw, Outcome
 from modelpact.scheme.settings import Scheme
@@ -25,16 +26,19 @@ def audit(scheme: Scheme, records: Mapping[str, Record]) -> Made:
     """Measure everything on the test samples."""
     draw = Draw.of(scheme, records)
     honest = honest_seats(list(draw.signatures))
-    participants = [_participant(draw, records, k) for k in range(len(draw.signatures))]
+    models = delivered(scheme, records)
+    participants = [_participant(draw, records, k, models) for k in range(len(draw.signatures))]
     for k in honest:
         participants[k] |= _alternatives(scheme, draw, k)
     found = {
         "contract": records["publish"].result["contract"],
+        "nothing_offered": records["publish"].result["nothing_offered"],
         "participants": participants,
         "honest": honest,
+        "launch": records["launch"].result["launch"],
         "promises_met": all(participants[k]["met"] for k in draw.accepted),
         "assumptions": _assumptions(scheme, draw, records, honest),
-        "delivery": {"method": scheme.delivery.method, **records["deliver"].result["proofs"]},
+        "delivery": {"method": records["deliver"].result["method"], **records["deliver"].result["proofs"]},
         "attacks": attacks(scheme, draw, records),
         "edited": {name: list(pair) for record in records.values() for name, pair in record.edited.items()},
     }
@@ -44,7 +48,7 @@ def audit(scheme: Scheme, records: Mapping[str, Record]) -> Made:
     return found, {}
 
 
-def _participant(draw: Draw, records: Mapping[str, Record], k: int) -> dict[str, Any]:
+def _participant(draw: Draw, records: Mapping[str, Record], k: int, models: Mapping[int, Any]) -> dict[str, Any]:
     """One seat: what it signed, delivered, was promised, and received."""
     signature = draw.signatures[k]
     spent = {s["seat"]: s["cost"] for s in records["contribute"].result["submissions"]}
@@ -57,7 +61,7 @@ def _participant(draw: Draw, records: Mapping[str, Record], k: int) -> dict[str,
         "option": signature["option"],
         "data": 0 if signature["option"] is None else int(draw.menu.data[signature["option"]]),
         "accepted": k in draw.accepted,
-        "refused_because": found[k]["reason"] if k in found else "signed nothing",
+        "refused_because": found[k]["reason"] if k in found else _unsigned(signature),
         "cost": spent.get(k, 0.0),
     }
     if k not in draw.accepted:
@@ -68,8 +72,7 @@ def _participant(draw: Draw, records: Mapping[str, Record], k: int) -> dict[str,
         return {**row, "cost": kept.cost, "accuracy": kept.accuracy, "value": value, "utility": kept.utility}
     (reward,) = [r for r in records["settle"].result["rewards"] if r["seat"] == k]
     test = samples(records["data"], "test")
-    params = records["deliver"].arrays[f"params_{k}"]
-    accuracy = draw.model.accuracy(params, test.inputs, test.labels)
+    accuracy = draw.model.accuracy(models[k], test.inputs, test.labels)
     value = draw.worth(accuracy, k)
     return {
         **row,
@@ -84,6 +87,10 @@ def _participant(draw: Draw, records: Mapping[str, Record], k: int) -> dict[str,
         "expected_utility": draw.expected_value(k, reward["option"]) - row["cost"],
         "utility": value - row["cost"],
     }
+
+
+def _unsigned(signature: Mapping[str, Any]) -> str:
+    return "released: too few signed" if signature.get("released") else "signed nothing"
 
 
 def _alternatives(scheme: Scheme, draw: Draw, k: int) -> dict[str, Any]:
@@ -132,8 +139,8 @@ def _promised_gains(draw: Draw, k: int, own: int, options: list[str]) -> dict[st
 def _assumptions(scheme: Scheme, draw: Draw, records: Mapping[str, Record], honest: list[int]) -> dict[str, Any]:
     """Where reality was not what the theory assumes."""
     settled, test = records["settle"].result, samples(records["data"], "test")
-    params = records["train"].arrays["params"].astype(np.float64)
-    trained = draw.model.accuracy(params, test.inputs, test.labels)
+    full = full_model(scheme, records)
+    trained = 0.0 if full.params is None else full.accuracy(full.params, test)
     total = float(settled["accepted_data"])
     curves = {which: float(curve_of(records["fit"], which)(total)) for which in ("central", "published")}
     unfit = [k for k in draw.accepted if k not in honest]
@@ -179,7 +186,7 @@ def _plain(outcome: Outcome) -> dict[str, Any]:
 AUDIT = Stage(
     name="audit",
     purpose="audit",
-    after=("data", "fit", "publish", "sign", "contribute", "verify", "train", "settle", "deliver"),
+    after=("data", "fit", "publish", "launch", "contribute", "verify", "train", "settle", "deliver"),
     reads=("model", "training", "measuring", "population", "participants", "verification", "delivery", "audit"),
     carry_out=audit,
 )

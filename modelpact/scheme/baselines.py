@@ -14,6 +14,7 @@ from mechanisms.data_sharing import DataSharing, data_sharing
 from mechanisms.datasets import Samples
 from mechanisms.gradient_rewards import CosineGradientRewards
 from mechanisms.local_training import LocalTraining, Stack, stack
+from mechanisms.protocols import VectorModel
 from mechanisms.training import train as train_in_rounds
 from modelpact.scheme.replays import Draw
 
@@ -99,6 +100,8 @@ def carry_out(draw: Draw, seats: Sequence[int], curve: AccuracyCurve) -> dict[st
     costs = np.array([float(draw.signatures[k]["cost"]) for k in seats])
     found = {}
     for name, rule in BASELINES.items():
+        if rule is gradient_rewards and not isinstance(draw.model, VectorModel):
+            continue  # no updates, no gradients
         amounts, accuracies, trained = rule(draw, seats, curve)
         values = np.array([draw.worth(accuracy, k) for accuracy, k in zip(accuracies, seats, strict=True)])
         found[name] = {

@@ -24,13 +24,12 @@ from scipy import stats
 
 from contracts.records import frozen
 from mechanisms.datasets import Samples
-from mechanisms.models import Model
 from mechanisms.verification import accept, estimate_types, probe_losses
 from modelpact.scheme.menu import Menu
 from modelpact.scheme.pilot import train_weighted
 from modelpact.scheme.settings import Scheme
 from modelpact.scheme.stages import Made, Record, Stage
-from modelpact.scheme.stock import share_of_stock
+from modelpact.scheme.stock import held_by_each
 from modelpact.scheme.trainers import classifier
 from modelpact.scheme.world import pad, samples, stream
 
@@ -53,8 +52,8 @@ class Checker:
         scheme: the scheme.
     """
 
-    model: Model
-    probe: np.ndarray
+    model: Any
+    probe: Any
     trusted: Samples
     truth: Mapping[bytes, int]
     lessons: Mapping[str, Any]
@@ -77,7 +76,7 @@ class Checker:
             truth={row.tobytes(): int(label) for row, label in zip(stock.inputs, stock.labels, strict=True)},
             lessons=records["fit"].result["measurements"],
             agents=max(len(records["contribute"].result["submissions"]), 1),
-            slots=share_of_stock(scheme, data),
+            slots=int(held_by_each(scheme, data).max()),
             scheme=scheme,
         )
 
@@ -176,7 +175,7 @@ def _nearest(rows: np.ndarray) -> np.ndarray:
 
 def check_submissions(scheme: Scheme, inputs: Mapping[str, Record]) -> Made:
     """Check every submission; keep those that are accepted."""
-    menu, signatures = Menu.of(inputs["publish"]), inputs["sign"].result["signatures"]
+    menu, signatures = Menu.of(inputs["launch"]), inputs["launch"].result["signatures"]
     submissions: Sequence[dict] = inputs["contribute"].result["submissions"]
     checker = Checker.of(scheme, inputs)
     findings, arrays = [], {}
@@ -194,7 +193,7 @@ def check_submissions(scheme: Scheme, inputs: Mapping[str, Record]) -> Made:
 VERIFY = Stage(
     name="verify",
     purpose="check what was delivered",
-    after=("data", "fit", "publish", "sign", "contribute"),
+    after=("data", "fit", "launch", "contribute"),
     reads=("model", "training", "measuring", "participants", "verification"),
     carry_out=check_submissions,
 )

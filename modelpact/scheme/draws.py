@@ -78,11 +78,13 @@ def summarise(scheme: Scheme, audits: Sequence[dict[str, Any]]) -> dict[str, Any
         audits: of its draws.
 
     Returns:
-        Plain values: `promises`, `rationality`, `switching` (by type and option), `cheating`, `baselines`,
-        `assumptions`. Intervals are at 95 %; those of `switching` hold for all pairs together.
+        Plain values: `nothing_offered` (why, of each draw without a menu), `promises`, `rationality`,
+        `switching` (by type and option), `cheating`, `baselines`, `assumptions`. Intervals are at 95 %; those of
+        `switching` hold for all pairs together.
     """
     return {
         "draws": len(audits),
+        "nothing_offered": [audit["nothing_offered"] for audit in audits if audit["nothing_offered"]],
         "promises": _promises(scheme, audits),
         "rationality": _rationality(audits),
         "switching": _switching(scheme, audits),

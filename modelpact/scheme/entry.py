@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from contracts.errors import InvalidInput, ModelpactError
-from mechanisms.protocols import Trainable, VectorModel, as_model
+from mechanisms.protocols import Fittable, Trainable, VectorModel, as_model
 
 EXPECTED = "expected 'package.module:function', a function of features and classes that can be imported"
 
@@ -80,10 +80,9 @@ def made_model(name: str, content: str, features: int, classes: int) -> Any:  # 
     except Exception as error:  # whatever the user's function raises
         words = " ".join(str(error).split())[:120]
         raise InvalidInput(f"model = {name!r} failed: {type(error).__name__}: {words}") from error
-    if not (isinstance(made, VectorModel) and isinstance(made, Trainable)):
+    if not isinstance(made, Fittable) and not (isinstance(made, VectorModel) and isinstance(made, Trainable)):
         raise InvalidInput(
-            f"model = {name!r} makes {type(made).__name__}: expected a model whose parameters are a vector and"
-            " that gradient steps train, for a run keeps them in files: a torch.nn.Module or a PytreeModel;"
-            " deliver fitted estimators with mechanisms.deliver"
+            f"model = {name!r} makes {type(made).__name__}: expected a model with fit, or one whose parameters"
+            " are a vector and that gradient steps train, for a run keeps in files what makes the model again"
         )
     return made

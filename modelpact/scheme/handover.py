@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from scipy import stats
@@ -10,8 +11,9 @@ from scipy import stats
 from contracts.errors import InvalidInput
 from mechanisms.datasets import Samples
 from mechanisms.delivery import Delivery, audit, deliver
-from mechanisms.delivery.full_model import FullModel
-from mechanisms.models import Model
+from mechanisms.delivery.families import FAMILIES
+from mechanisms.delivery.full_model import FullModel, train_full
+from mechanisms.protocols import Fittable
 from modelpact.scheme.menu import Menu
 from modelpact.scheme.settings import Scheme
 from modelpact.scheme.stages import Made, Record, Stage
@@ -19,14 +21,19 @@ from modelpact.scheme.trainers import Trained, TrainingJob, classifier, find_tra
 from modelpact.scheme.world import samples
 
 
-def model_of(scheme: Scheme, data: Record) -> Model:
+def model_of(scheme: Scheme, data: Record) -> Any:
     """The classifier that is trained."""
     return classifier(scheme.model, features=data.result["features"], classes=data.result["classes"])
 
 
+def method_of(scheme: Scheme, model: Any) -> str:
+    """How models of promised accuracies are made."""
+    return scheme.delivery.method or ("nested-subset" if isinstance(model, Fittable) else "early-stop")
+
+
 def training_job(scheme: Scheme, inputs: Mapping[str, Record]) -> TrainingJob:
-    """What the trainer is given, from the records of "data", "sign" and "verify"."""
-    signatures = inputs["sign"].result["signatures"]
+    """What the trainer is given, from the records of "data", "launch" and "verify"."""
+    signatures = inputs["launch"].result["signatures"]
     accepted = inputs["verify"].result["accepted"]
     attacks = ["" if signatures[k]["attack"] == "label-flip" else signatures[k]["attack"] for k in accepted]
     return TrainingJob(
@@ -45,18 +52,26 @@ def train(scheme: Scheme, inputs: Mapping[str, Record]) -> Made:
     trainer = find_trainer(scheme.training.trainer)
     job = training_job(scheme, inputs)
     if not job.participants:
-        start = job.model.initial(job.seed)
-        untrained = FullModel(model=job.model, initial=start, params=start, path=start[None])
-        at = job.model.accuracy(start, job.validation.inputs, job.validation.labels)
-        return record_of(scheme, Trained(full=untrained, accuracy=np.array([at])))
+        full = _untrained(job.model, job.seed)
+        at = 0.0 if full.params is None else full.accuracy(full.params, job.validation)
+        return record_of(scheme, Trained(full=full, accuracy=np.array([at])))
     return record_of(scheme, trainer(job))
+
+
+def _untrained(model: Any, seed: int) -> FullModel:
+    """A model that nobody taught anything; without parameters, where a model has none before it is fitted."""
+    start = model.initial(seed) if callable(getattr(model, "initial", None)) else None
+    path = None if start is None or isinstance(model, Fittable) else start[None]
+    return FullModel(model=model, initial=start, params=start, path=path)
 
 
 def record_of(scheme: Scheme, trained: Trained) -> Made:
     """What the stage "train" writes."""
-    arrays = {"initial": trained.full.initial, "params": trained.full.params}
-    if trained.full.path is not None:
-        arrays["path"] = np.asarray(trained.full.path)
+    arrays = {}
+    if not isinstance(trained.full.model, Fittable):
+        arrays = {"initial": trained.full.initial, "params": trained.full.params}
+        if trained.full.path is not None:
+            arrays["path"] = np.asarray(trained.full.path)
     result = {
         "trainer": scheme.training.trainer,
         "rounds": len(trained.accuracy) - 1,
@@ -72,8 +87,9 @@ def _narrow(array: np.ndarray) -> np.ndarray:
 
 
 def full_model(scheme: Scheme, inputs: Mapping[str, Record]) -> FullModel:
-    """The joint model as the records of "data", "verify" and "train" hold it."""
+    """The joint model as the records of "data", "verify" and "train" hold it, or fitted to these data again."""
     arrays, accepted = inputs["train"].arrays, inputs["verify"].result["accepted"]
+    model = model_of(scheme, inputs["data"])
     parts = [samples(inputs["verify"], k) for k in accepted]
     pool = (
         Samples(
@@ -82,8 +98,10 @@ def full_model(scheme: Scheme, inputs: Mapping[str, Record]) -> FullModel:
         if parts
         else None
     )
+    if isinstance(model, Fittable):
+        return _untrained(model, scheme.seed) if pool is None else train_full(model, pool, seed=scheme.seed)
     return FullModel(
-        model=model_of(scheme, inputs["data"]),
+        model=model,
         initial=arrays["initial"].astype(np.float64),
         params=arrays["params"].astype(np.float64),
         path=arrays["path"].astype(np.float64) if "path" in arrays else None,
@@ -101,7 +119,7 @@ def settle(scheme: Scheme, inputs: Mapping[str, Record]) -> Made:
     samples as the test set has may be from the promise: the sampling errors of calibration and test, at the
     scheme's confidence for all options together.
     """
-    menu, signatures = Menu.of(inputs["publish"]), inputs["sign"].result["signatures"]
+    menu, signatures = Menu.of(inputs["launch"]), inputs["launch"].result["signatures"]
     options = {k: int(signatures[k]["option"]) for k in inputs["verify"].result["accepted"]}
     total = int(sum(menu.data[option] for option in options.values()))
     trained = float(inputs["train"].result["accuracy"][-1]) if options else 0.0
@@ -142,13 +160,14 @@ def hand_over(scheme: Scheme, inputs: Mapping[str, Record]) -> Made:
     """Make each participant's model, weakened to what it is owed."""
     rewards = inputs["settle"].result["rewards"]
     if not rewards:
-        return {"method": scheme.delivery.method, "models": [], "proofs": {}}, {}
+        method = method_of(scheme, model_of(scheme, inputs["data"]))
+        return {"method": method, "models": [], "proofs": {}}, {}
     full, held_out = full_model(scheme, inputs), samples(inputs["data"], "validation")
     given = deliver(
         full,
         [reward["owed_accuracy"] for reward in rewards],
         held_out=held_out,
-        method=scheme.delivery.method,
+        method=method_of(scheme, full.model),
         seed=scheme.seed,
     )
     proofs = _proofs(scheme, given, held_out)
@@ -164,9 +183,21 @@ def hand_over(scheme: Scheme, inputs: Mapping[str, Record]) -> Made:
                 "remark": model.remark,
             }
         )
-        assert model.params is not None  # safe methods deliver parameters
-        arrays[f"params_{reward['seat']}"] = _narrow(model.params)
+        if not isinstance(full.model, Fittable):
+            arrays[f"params_{reward['seat']}"] = _narrow(model.params)
     return {"method": given.method, "models": models, "proofs": proofs}, arrays
+
+
+def delivered(scheme: Scheme, records: Mapping[str, Record]) -> dict[int, Any]:
+    """Parameters of the delivered models, by seat; estimators fitted again to their shares."""
+    found, full = records["deliver"], full_model(scheme, records)
+    if not isinstance(full.model, Fittable):
+        return {one["seat"]: found.arrays[f"params_{one['seat']}"] for one in found.result["models"]}
+    if full.samples is None:
+        return {}
+    family = FAMILIES[found.result["method"]](full=full, seed=scheme.seed)
+    shares = {one["seat"]: float(one["share_of_full"]) for one in found.result["models"]}
+    return {seat: family.at(round(share * family.levels)) for seat, share in shares.items()}
 
 
 def _proofs(scheme: Scheme, given: Delivery, held_out: Samples) -> dict[str, str]:
@@ -195,14 +226,14 @@ def _proofs(scheme: Scheme, given: Delivery, held_out: Samples) -> dict[str, str
 TRAIN = Stage(
     name="train",
     purpose="train the joint model",
-    after=("data", "sign", "verify"),
+    after=("data", "launch", "verify"),
     reads=("model", "training"),
     carry_out=train,
 )
 SETTLE = Stage(
     name="settle",
     purpose="settle",
-    after=("data", "publish", "sign", "verify", "train"),
+    after=("data", "launch", "verify", "train"),
     reads=("measuring",),
     carry_out=settle,
 )

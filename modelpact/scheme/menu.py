@@ -19,20 +19,21 @@ from contracts import design_contract, verify
 from contracts.contract import Contract
 from contracts.contract.options import options_of
 from contracts.contract.rewards import whole_model
-from contracts.errors import Infeasible, InvalidInput
+from contracts.errors import Infeasible
 from contracts.problem import Problem
 from contracts.problem.accuracy import FAMILIES as CURVES
 from contracts.problem.accuracy import AccuracyCurve
 from contracts.problem.data import valuation_from_data
 from contracts.problem.data_tables import family, of_family
 from contracts.problem.reservation import outside_option
+from contracts.problem.standard_form import standard_form
 from contracts.problem.valuation import FAMILIES as VALUATIONS
 from contracts.problem.valuation import Valuation
 from contracts.records import frozen
 from modelpact.fingerprint import fingerprint
 from modelpact.scheme.settings import Scheme
 from modelpact.scheme.stages import Made, Record, Stage
-from modelpact.scheme.stock import share_of_stock
+from modelpact.scheme.stock import capacities
 
 LONGEST = 10.0  # seconds
 SAMPLES = 4000  # amounts at which training alone is tried
@@ -141,29 +142,32 @@ class Menu:
 def design(scheme: Scheme, inputs: Mapping[str, Record]) -> Made:
     """Find the best contract for the published curve, with its proof.
 
-    Raises:
-        InvalidInput: nothing is left for the participants to deliver.
-        Infeasible: nobody's participation pays, or not by the margins asked for.
+    Where no menu makes everybody as well off as alone, nothing is offered, and why is said: that the data
+    show no gain is a finding, too.
     """
     curve = family("curve", inputs["fit"].result["published"], CURVES)
-    share = share_of_stock(scheme, inputs["data"])
-    if not share:
-        raise InvalidInput("too little data: the pilot, validation and test leave none for the participants")
-    problem = scheme.problem(curve, float(share))
+    problem = scheme.problem(curve, capacities(scheme, inputs["data"]))
     try:
         contract = _best(problem)
         found = "" if contract.contribution.any() else contract.reason
     except Infeasible as error:
         contract, found = None, str(error)
     if contract is None or not contract.contribution.any():
-        raise Infeasible(
-            f"no menu of whole samples keeps everybody {scheme.menu.margin:g} above what it has by staying out"
-            f" ({found}): expected a smaller margin, lower costs, more participants or, where the published"
-            " curve hardly rises, a larger pilot or less confidence in [measuring]"
-        )
+        return {"contract": None, "holds": True, "nothing_offered": _why_nothing(scheme, found)}, {}
     contract = dataclasses.replace(contract, provenance=dataclasses.replace(contract.provenance, seconds=0.0))
     certificate = verify(contract)
-    return {"contract": json.loads(contract.to_json(certificate)), "holds": bool(certificate.holds)}, {}
+    plain = json.loads(contract.to_json(certificate))
+    return {"contract": plain, "holds": bool(certificate.holds), "nothing_offered": ""}, {}
+
+
+def _why_nothing(scheme: Scheme, found: str) -> str:
+    margin = scheme.menu.margin
+    due = f"{margin:g} above what it has" if margin else "as well off as"
+    return (
+        f"nothing is offered, for no menu of whole samples keeps everybody {due} by staying out ({found}):"
+        " expected a smaller margin, lower costs, more participants or, where the published curve hardly rises,"
+        " a larger pilot or less confidence in [measuring]"
+    )
 
 
 def _best(problem: Problem) -> Contract:
@@ -178,8 +182,10 @@ def _best(problem: Problem) -> Contract:
     return design_contract(problem, time_limit=LONGEST)
 
 
-def publish(scheme: Scheme, inputs: Mapping[str, Record]) -> Made:  # noqa: ARG001 - as all stages
-    """Publish the contract as a menu of whole samples and accuracies."""
+def publish(scheme: Scheme, inputs: Mapping[str, Record]) -> Made:
+    """Publish the contract as a menu of whole samples and accuracies; without one, what everybody has alone."""
+    if inputs["design"].result["contract"] is None:
+        return _nothing(scheme, inputs), {}
     contract = Contract.from_json(json.dumps(inputs["design"].result["contract"]))
     problem, form = contract.problem, contract.form
     population, certificate = problem.population, contract.certificate
@@ -187,16 +193,20 @@ def publish(scheme: Scheme, inputs: Mapping[str, Record]) -> Made:  # noqa: ARG0
     # whoever is promised the trained model's whole expected value has no cap, up to rounding
     whole = whole_model(contract)
     caps = np.where(whole, np.inf, capped.accuracy_cap)
+    cost = population.costs / form.effective
     data, alone = contract.contribution * form.effective, outside_option(form)
     joining = np.broadcast_to(problem.outside.joining_cost, data.shape)
     options = [
         {
             "name": (population.names or ())[i],
             "group": population.groups[i] if population.groups else "",
-            "cost": float(population.costs[i] / form.effective[i]),
+            "cost": float(cost[i]),
             "joining_cost": float(joining[i]),
             "data": round(float(data[i])),
-            "most": float(form.reach[form.row[i]]),
+            # nobody collects more than the best model is worth
+            "most": float(
+                min(form.reach[form.row[i]], problem.scales[i] / population.costs[i] * form.effective[i])
+            ),
             "accuracy_cap": None if np.isinf(caps[i]) else float(caps[i]),
             "expected_value": float(contract.expected_reward[i]),
             "expected_utility": float(alone.utility[i] + certificate.participation_slack[i]),
@@ -207,6 +217,7 @@ def publish(scheme: Scheme, inputs: Mapping[str, Record]) -> Made:  # noqa: ARG0
     ]
     return {
         "contract": fingerprint(contract),
+        "nothing_offered": "",
         "options": options,
         "outside_is_stated": problem.outside.utility is not None,
         "curve": of_family("curve", problem.accuracy, CURVES),
@@ -215,6 +226,41 @@ def publish(scheme: Scheme, inputs: Mapping[str, Record]) -> Made:  # noqa: ARG0
         "advantage_over_other_options": _advantage(contract),
         "expected_value_of_trained_model": contract.objective,
     }, {}
+
+
+def _nothing(scheme: Scheme, inputs: Mapping[str, Record]) -> dict[str, Any]:
+    """A menu on which there is nothing to sign."""
+    curve = family("curve", inputs["fit"].result["published"], CURVES)
+    problem = scheme.problem(curve, capacities(scheme, inputs["data"]))
+    population, form = problem.population, standard_form(problem)
+    alone = outside_option(form)
+    options = [
+        {
+            "name": (population.names or ())[i],
+            "group": population.groups[i] if population.groups else "",
+            "cost": float(population.costs[i] / form.effective[i]),
+            "joining_cost": 0.0,
+            "data": 0,
+            "most": float(form.reach[form.row[i]]),
+            "accuracy_cap": 0.0,
+            "expected_value": 0.0,
+            "expected_utility": float(alone.utility[i]),
+            "alone_data": float(alone.contribution[i] * form.effective[i]),
+            "alone_utility": float(alone.utility[i]),
+        }
+        for i in range(population.types)
+    ]
+    return {
+        "contract": None,
+        "nothing_offered": inputs["design"].result["nothing_offered"],
+        "options": options,
+        "outside_is_stated": problem.outside.utility is not None,
+        "curve": of_family("curve", problem.accuracy, CURVES),
+        "valuation": of_family("valuation", problem.valuation, VALUATIONS),
+        "advantage_over_alone": 0.0,
+        "advantage_over_other_options": 0.0,
+        "expected_value_of_trained_model": 0.0,
+    }
 
 
 def _advantage(contract: Contract) -> float:
@@ -232,4 +278,10 @@ DESIGN = Stage(
     reads=("population", "valuation", "menu", "outside", "objective", "participants"),
     carry_out=design,
 )
-PUBLISH = Stage(name="publish", purpose="publish the menu", after=("design",), reads=(), carry_out=publish)
+PUBLISH = Stage(
+    name="publish",
+    purpose="publish the menu",
+    after=("data", "fit", "design"),
+    reads=("population", "valuation", "menu", "outside", "objective", "participants"),
+    carry_out=publish,
+)

@@ -17,6 +17,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -35,7 +36,7 @@ from mechanisms.delivery.full_model import trained_path
 from mechanisms.models import Model
 from modelpact.scheme.settings import Scheme
 from modelpact.scheme.stages import Made, Record, Stage
-from modelpact.scheme.stock import share_of_stock
+from modelpact.scheme.stock import held_by_each
 from modelpact.scheme.tables import Training
 from modelpact.scheme.trainers import classifier
 from modelpact.scheme.world import samples, stream
@@ -53,7 +54,8 @@ def measure(scheme: Scheme, inputs: Mapping[str, Record]) -> Made:
     data, settings = inputs["data"], scheme.measuring
     held, validation = samples(data, "pilot"), samples(data, "validation")
     most = int(LARGEST_SHARE * len(held))
-    sizes = np.unique(np.geomspace(settings.smallest, most, settings.sizes).round().astype(int))
+    least = settings.least(len(held))
+    sizes = np.unique(np.geomspace(least, most, settings.sizes).round().astype(int))
     shape = {"features": data.result["features"], "classes": data.result["classes"]}
     model = classifier(scheme.model, **shape)
     draw = stream(scheme, "pilot")
@@ -67,14 +69,12 @@ def measure(scheme: Scheme, inputs: Mapping[str, Record]) -> Made:
     return {"data": sizes.tolist(), "accuracy": accuracy, "samples": len(held)}, {}
 
 
-def train_weighted(
-    model: Model, part: Samples, weights: np.ndarray, *, training: Training, seed: int
-) -> np.ndarray:
+def train_weighted(model: Any, part: Samples, weights: np.ndarray, *, training: Training, seed: int) -> Any:
     """Models trained centrally, one per row of sample weights, with as many steps as a participant's epochs."""
     steps = training.rounds * training.epochs
     if not isinstance(model, Model):
         options = {"moments": [steps], "rate": training.rate, "seed": seed}
-        return np.stack([trained_path(model, part, weights=row, **options)[1][-1] for row in weights])
+        return [trained_path(model, part, weights=row, **options)[1][-1] for row in weights]
     start = jnp.asarray(model.initial(seed))
     return np.asarray(
         _train_weighted(model, steps, start, part.inputs, part.labels, jnp.asarray(weights), training.rate)
@@ -104,10 +104,11 @@ def fit(scheme: Scheme, inputs: Mapping[str, Record]) -> Made:
     )
     measured = Measurements(data=sizes, accuracy=accuracy.mean(axis=1), standard_error=error)
     fits = _fits(measured, settings.family)
-    each = share_of_stock(scheme, inputs["data"])
+    held, least = held_by_each(scheme, inputs["data"]), settings.least(pilot["samples"])
+    each = float(held[held > 0].mean()) if held.any() else float(inputs["data"].result["samples"]["stock"])
     together = each * scheme.population.mean_participants
-    alone = np.geomspace(settings.smallest, max(each, 2.0 * settings.smallest), POINTS)
-    nearest = max(2.0 * each, 4.0 * settings.smallest)
+    alone = np.geomspace(least, max(float(held.max()), each, 2.0 * least), POINTS)
+    nearest = max(2.0 * each, 4.0 * least)
     joint = np.geomspace(nearest, max(together, 2.0 * nearest), POINTS)
     z = float(stats.norm.ppf(settings.confidence))
     upper = np.max([f.curve(alone) + z * standard_error(f, alone) for f in fits], axis=0)

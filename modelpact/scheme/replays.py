@@ -15,10 +15,10 @@ import numpy as np
 from contracts.records import frozen
 from mechanisms.datasets import Samples
 from mechanisms.delivery import deliver
-from mechanisms.delivery.full_model import FullModel
-from mechanisms.models import Model
+from mechanisms.delivery.full_model import FullModel, trained_path
+from mechanisms.protocols import Fittable
 from modelpact.scheme.checking import Checker
-from modelpact.scheme.handover import model_of
+from modelpact.scheme.handover import method_of, model_of
 from modelpact.scheme.menu import Menu
 from modelpact.scheme.settings import Scheme
 from modelpact.scheme.stages import Record
@@ -48,7 +48,7 @@ class Draw:
 
     Attributes:
         scheme: the scheme.
-        menu: what was published.
+        menu: what was published, as it was launched: other options at the amounts of this launch.
         model: the classifier.
         held: each seat's samples.
         signatures: what each seat signed.
@@ -61,7 +61,7 @@ class Draw:
 
     scheme: Scheme
     menu: Menu
-    model: Model
+    model: Any
     held: tuple[Samples, ...]
     signatures: Sequence[dict[str, Any]]
     accepted: Sequence[int]
@@ -78,10 +78,10 @@ class Draw:
         held = holdings(scheme, data)
         return cls(
             scheme=scheme,
-            menu=Menu.of(records["publish"]),
+            menu=Menu.of(records["launch"]),
             model=model_of(scheme, data),
             held=held,
-            signatures=records["sign"].result["signatures"],
+            signatures=records["launch"].result["signatures"],
             accepted=verified.result["accepted"],
             given={k: samples(verified, k) for k in verified.result["accepted"]},
             validation=samples(data, "validation"),
@@ -97,23 +97,18 @@ class Draw:
     def train(self, parts: Sequence[Samples]) -> FullModel:
         """Train centrally on all these samples."""
         padded, weights = pad(parts, self.slots)
-        inputs, labels, used = padded.inputs, padded.labels, int(weights.sum())
-        training = self.scheme.training
-        start = self.model.initial(self.scheme.seed)
+        training, used = self.scheme.training, int(weights.sum())
         steps = training.rounds * training.epochs
-        path = np.asarray(
-            self.model.descend(
-                start, inputs, labels, moments=range(steps + 1), rate=training.rate, weights=weights
-            ),
-            dtype=np.float64,
-        )
-        pool = Samples(inputs=inputs[:used], labels=labels[:used])
+        options = {"moments": range(steps + 1), "rate": training.rate, "seed": self.scheme.seed}
+        start, path = trained_path(self.model, padded, weights=weights, **options)
+        if not isinstance(self.model, Fittable):
+            path = np.asarray(path, dtype=np.float64)
         return FullModel(
             model=self.model,
             initial=start,
             params=path[-1],
-            path=path,
-            samples=pool,
+            path=None if isinstance(self.model, Fittable) else path,
+            samples=Samples(inputs=padded.inputs[:used], labels=padded.labels[:used]),
             steps=steps,
             rate=training.rate,
         )
@@ -135,7 +130,11 @@ class Draw:
         best = full.accuracy(full.params, self.validation)
         owed = [min(accuracy, best) for accuracy in accuracies]
         made = deliver(
-            full, owed, held_out=self.validation, method=self.scheme.delivery.method, seed=self.scheme.seed
+            full,
+            owed,
+            held_out=self.validation,
+            method=method_of(self.scheme, self.model),
+            seed=self.scheme.seed,
         )
         return [float(np.mean(one.predict(self.test.inputs) == self.test.labels)) for one in made.models]
 

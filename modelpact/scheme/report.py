@@ -16,9 +16,14 @@ from rich.table import Table
 def show_run(out: Console, folder: Path, audit: dict[str, Any]) -> None:
     """Print the menu of a run and its audit."""
     options = json.loads((folder / "publish.json").read_bytes())["result"]["options"]
-    out.print(_menu(options))
-    out.print()
+    if not audit["nothing_offered"]:
+        out.print(_menu(options))
+        out.print()
     out.print(_participants(audit, options))
+    if audit["nothing_offered"]:  # there is no joint model to speak of
+        for note in notes(audit):
+            out.print(f"Note: {note}", markup=False)
+        return
     assumed = audit["assumptions"]
     refused = [row for row in audit["participants"] if not row["accepted"]]
     for row in refused:
@@ -106,8 +111,13 @@ def failures(summary: dict[str, Any]) -> list[str]:
 
     Over several draws a statement fails only where its interval excludes what was promised.
     """
-    found = []
     promises, many = summary["promises"], summary["draws"] > 1
+    nothing = summary["nothing_offered"]
+    found = (
+        [f"in {len(nothing)} of {summary['draws']} draws {nothing[0]}" if many else nothing[0]]
+        if nothing
+        else []
+    )
     kept = promises["draws_with_all_met"]
     if kept["share"] is not None and (kept["high"] < promises["stated_share"] if many else kept["share"] < 1):
         reached = summary["assumptions"]["curve_kept"]["share"]
@@ -138,6 +148,9 @@ def notes(audit: dict[str, Any]) -> list[str]:
         f"{name}.json was edited by hand: digest {before[:12]} as written, {after[:12]} as found"
         for name, (before, after) in audit.get("edited", {}).items()
     ]
+    if audit.get("nothing_offered"):
+        return found + _of_pilot(assumed)
+    found.extend(_launched(audit.get("launch")))
     same = assumed["contributors"] == assumed["contributors_expected"]
     if not assumed.get("contributors_as_expected", same):
         found.append(
@@ -146,16 +159,33 @@ def notes(audit: dict[str, Any]) -> list[str]:
         )
     if not assumed["curve_kept"]:
         found.append("the trained model falls short of the published curve: whole models are owed as they are")
-    if assumed["bands_overlap"]:
-        found.append("the pilot cannot tell what all have together from what one has alone: the bands overlap")
     for who in assumed["dishonest_data_accepted"]:
         found.append(f"the data of {who}, who is not honest, were accepted")
     for who in assumed["honest_refused"]:
         found.append(f"{who}, who is honest, was refused")
     found.extend(attacked(audit))
     found.extend(worse_than_alone(audit))
-    found.extend(f"pilot: {text}" for text in assumed["irregularities_of_the_pilot"])
+    return found + _of_pilot(assumed)
+
+
+def _of_pilot(assumed: dict[str, Any]) -> list[str]:
+    found = [f"pilot: {text}" for text in assumed["irregularities_of_the_pilot"]]
+    if assumed["bands_overlap"]:
+        found.append("the pilot cannot tell what all have together from what one has alone: the bands overlap")
     return found
+
+
+def _launched(launch: dict[str, Any] | None) -> list[str]:
+    """Whether a launch clause was met; nothing without one."""
+    if not launch:
+        return []
+    signed, needed = f"{launch['signed']} signed", launch["needed"]
+    if not launch["launched"]:
+        return [f"released: {signed}, {needed} are needed; nothing is delivered, and no model is given"]
+    some = f"; released: {', '.join(launch['released'])}" if launch["released"] else ""
+    if launch["clause"] == "cut":
+        return [f"launched: {signed}; contributions are cut to what the model pays for{some}"]
+    return [f"launched: {signed}, {needed} are needed; amounts follow from the signatures{some}"]
 
 
 def attacked(audit: dict[str, Any]) -> list[str]:

@@ -20,11 +20,14 @@ behaviour = "truthful"
 count = 6
 [[participants]]
 behaviour = "free-riding"
+[[participants]]
+samples = 30                # how many it has; by default an equal part of what is left
 ```
 
 The model is a softmax regression, a network (`[model]` with `hidden`), or your own:
 `model = "my_package:make_model"` before the tables, a function of `features` and `classes` that returns a
-`torch.nn.Module` or a vector model (`mechanisms.protocols`); modules beside the scheme file are found.
+`torch.nn.Module`, an estimator of scikit-learn, or another model of `mechanisms.protocols`; modules beside the
+scheme file are found.
 All other tables are optional: `[model]`, `[training]`, `[measuring]`, `[menu]`, `[outside]`, `[objective]`,
 `[verification]`, `[delivery]`, `[audit]`. Populations, outside options and objectives are as in problem files;
 where data differ in quality, what is delivered, and counted, are usable samples. `read_scheme` reads such a

@@ -68,7 +68,8 @@ class Scheme:
                 f"[population] shading = {self.population.shading:g}: expected 0, for all that is delivered is"
                 " verified"
             )
-        self.problem(PowerLaw(), 1e9)  # ingredients that do not go together are refused before any work is done
+        # ingredients that do not go together are refused before any work is done
+        self.problem(PowerLaw(), np.full(self.population.types, 1e9))
         if not self.participants:
             object.__setattr__(self, "participants", self._expected())
         if self.model.factory and self.training.trainer == "flower":
@@ -99,24 +100,27 @@ class Scheme:
                 " to attack"
             )
 
-    def problem(self, curve: AccuracyCurve, most: float) -> Problem:
+    def problem(self, curve: AccuracyCurve, most: np.ndarray) -> Problem:
         """What the contract is designed for.
 
         Args:
             curve: the learning curve, by usable samples.
-            most: usable samples that each could deliver.
+            most: usable samples that each type could deliver, shape (types,).
         """
         population = self.population
         quality = 1.0 if population.qualities is None else population.qualities
-        capacity = np.broadcast_to(most / quality, (population.types,))
+        # what is owed under a clause follows from the signatures, and is checked once they are there
+        known = most if self.menu.assurance in (None, "cut") else np.inf
+        capacity: Any = np.broadcast_to(known / quality, (population.types,))
         if population.capacities is not None:
             capacity = np.minimum(capacity, population.capacities)
+        capacity = capacity if np.isfinite(capacity).any() else None
         return Problem(
             population=dataclasses.replace(population, capacities=capacity),
             accuracy=curve,
             valuation=self.valuation,
             outside=self.outside,
-            menu=self.menu.limits,
+            menu=self.menu.limits(float(np.max(population.costs / quality))),
             objective=self.objective,
         )
 

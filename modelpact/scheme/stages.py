@@ -43,6 +43,8 @@ from modelpact.scheme.form import form_of, misfit
 from modelpact.scheme.settings import Scheme
 
 FORMAT = "modelpact.scheme/3"
+KEYS = ("stage", "settings", "inputs", "arrays", "digest", "form", "result")
+AGAIN = "mend it, or delete it and have the stage carried out again"
 
 
 @frozen
@@ -181,13 +183,15 @@ def write_record(
 
 
 def read_record(folder: Path, stage: Stage, scheme: Scheme, inputs: Mapping[str, Record]) -> Record | None:
-    """The record of a stage, or None if it is missing, damaged, or was made from something else.
+    """The record of a stage, or None if it is missing, half-written, or was made from something else.
 
     Raises:
-        InvalidInput: it was edited, and is not of the form that was written.
+        InvalidInput: it was edited, and is not JSON or not of the form that was written.
     """
+    content = _content(folder / f"{stage.name}.json")
+    if content is None:
+        return None
     try:
-        content = json.loads((folder / f"{stage.name}.json").read_bytes())
         packed = (folder / f"{stage.name}.npz").read_bytes() if content["arrays"] is not None else None
         expected = {
             "format": FORMAT,
@@ -210,6 +214,31 @@ def read_record(folder: Path, stage: Stage, scheme: Scheme, inputs: Mapping[str,
             raise InvalidInput(f"{folder / stage.name}.json was edited: {wrong}")
         edits[stage.name] = (written, digest)
     return Record(result=result, arrays=arrays, digest=digest, edited=edits)
+
+
+def _content(path: Path) -> dict[str, Any] | None:
+    """What a record's file holds; None if there is none, an empty one, or one of another version.
+
+    It was written whole, or not at all: whatever is amiss was done by hand, and is not to be written over.
+    """
+    try:
+        text = path.read_bytes()
+    except OSError:
+        return None
+    if not text.strip():
+        return None
+    try:
+        content = json.loads(text)
+    except ValueError as error:
+        raise InvalidInput(f"{path} was edited and is not JSON: {error}: {AGAIN}") from error
+    if not isinstance(content, dict) or "format" not in content:
+        raise InvalidInput(f"{path} was edited and has no 'format': {AGAIN}")
+    if content["format"] != FORMAT:
+        return None
+    for key in KEYS:
+        if key not in content:
+            raise InvalidInput(f"{path} was edited and has no {key!r}: {AGAIN}")
+    return content
 
 
 def digest_of(content: Mapping[str, Any]) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 from contracts import checks
 from contracts.errors import InvalidInput
 from contracts.measured.learning_curves import FAMILIES as CURVES
-from contracts.problem.menu import Menu
+from contracts.problem.menu import CLAUSES, Menu
 from contracts.records import frozen
 from mechanisms.aggregation.registry import find
 from mechanisms.attacks import ATTACKS
@@ -116,25 +116,34 @@ class Measuring:
     """How the pilot measures the learning curve, and how cautiously it is read.
 
     Args:
-        sizes: how many amounts of data, between `smallest` and four fifths of the pilot's. smallest: the least
-        amount of data. repetitions: models trained at each amount. family: of the fitted curve, one of
-        `contracts.measured.learning_curves.FAMILIES`, or "plausible": all that the
-            measurements do not rule out.
+        sizes: how many amounts of data, between `smallest` and two thirds of the pilot's.
+        smallest: the least amount of data; 0 is 20, or a third of a pilot of fewer than 60, at least 4.
+        repetitions: models trained at each amount.
+        family: of the fitted curve, one of `contracts.measured.learning_curves.FAMILIES`, or "plausible": all
+            that the measurements do not rule out.
         confidence: the share of schemes, in [0.5, 1), in which every promise is to be met.
     """
 
     sizes: int = 8
-    smallest: int = 20
+    smallest: int = 0
     repetitions: int = 12
     family: str = "plausible"
     confidence: float = 0.9
 
     def __post_init__(self) -> None:
         checks.integer("sizes", self.sizes, low=4, high=100)
-        checks.integer("smallest", self.smallest, low=1)
+        checks.integer("smallest", self.smallest)
         checks.integer("repetitions", self.repetitions, low=2, high=1000)
         checks.choice("family", self.family, (*CURVES, "plausible"))
         checks.number("confidence", self.confidence, low=0.5, high=1, open_high=True)
+
+    def least(self, pilot: int) -> int:
+        """The least amount of data at which a pilot of so many samples measures.
+
+        >>> Measuring().least(300), Measuring().least(26), Measuring(smallest=10).least(26)
+        (20, 8, 10)
+        """
+        return self.smallest or max(min(20, pilot // 3), 4)
 
 
 @frozen
@@ -146,12 +155,15 @@ class Terms:
         preference_margin: the least loss by choosing another option than one's own, likewise.
         options: the most options; None for any number.
         lot: options ask for whole multiples of so many samples.
+        assurance: the launch clause (see `contracts.Menu`); None for none.
+            What is owed then follows from the signatures, rounded up to whole samples.
     """
 
     margin: float = 0.0
     preference_margin: float = 0.0
     options: int | None = None
     lot: int = 1
+    assurance: str | None = None
 
     def __post_init__(self) -> None:
         checks.number("margin", self.margin, low=0)
@@ -159,10 +171,23 @@ class Terms:
         checks.integer("lot", self.lot, low=1)
         if self.options is not None:
             checks.integer("options", self.options, low=1)
+        if self.assurance is not None:
+            checks.choice("assurance", self.assurance, CLAUSES)
+            if self.options is not None or self.lot != 1:
+                raise InvalidInput("assurance with options or a lot: what is owed follows from the signatures")
 
-    @property
-    def limits(self) -> Menu:
-        """The same as a problem has it."""
+    def limits(self, sample: float) -> Menu:
+        """The same as a problem has it.
+
+        Args:
+            sample: what a usable sample costs at most; with a launch clause margins allow for one more of them.
+        """
+        if self.assurance is not None:
+            return Menu(
+                assurance=self.assurance,
+                participation_margin=self.margin + sample,
+                preference_margin=self.preference_margin + (sample if self.assurance != "cut" else 0.0),
+            )
         return Menu(
             options=self.options,
             lot=float(self.lot),
@@ -187,6 +212,8 @@ class Seat:
         label_noise: the share of its labels that are wrong; None is 0.4 for "low-quality", else 0.
         copies: the share of copies that "duplicating" delivers.
         attack: of "malicious": "label-flip", or another of `mechanisms.attacks`, on updates.
+        samples: how many samples each of them has, and can label at most; 0 is an equal part of what is left of
+            the data.
     """
 
     behaviour: str = "truthful"
@@ -197,8 +224,10 @@ class Seat:
     label_noise: float | None = None
     copies: float = 0.9
     attack: str = "label-flip"
+    samples: int = 0
 
     def __post_init__(self) -> None:
+        checks.integer("samples", self.samples)
         checks.choice("behaviour", self.behaviour, BEHAVIOURS)
         checks.integer("count", self.count, low=1, high=1000)
         if self.cost is not None:
@@ -235,18 +264,20 @@ class Handing:
     """How models of promised accuracies are made, and what must be shown before any is handed out.
 
     Args:
-        method: one of `mechanisms.delivery.SAFE_METHODS`.
+        method: one of `mechanisms.delivery.SAFE_METHODS`; None is "early-stop", and "nested-subset" for models
+            that are fitted anew.
         requires: "coalition-proof", "fine-tuning-proof", or both: a run stops before delivery where the models
             made fail it, or are not shown to meet it.
         tolerance: accuracy by which what is recovered may exceed what is allowed; see `mechanisms.audit`.
     """
 
-    method: str = "early-stop"
+    method: str | None = None
     requires: Any = ()
     tolerance: float = 0.05
 
     def __post_init__(self) -> None:
-        checks.choice("method", self.method, SAFE_METHODS)
+        if self.method is not None:
+            checks.choice("method", self.method, SAFE_METHODS)
         checks.number("tolerance", self.tolerance, low=0)
         if not isinstance(self.requires, list | tuple):
             raise InvalidInput(f"requires = {self.requires!r}: expected a list of {', '.join(PROOFS)}")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from contracts.errors import InvalidInput
 from modelpact.scheme.audit import AUDIT
 from modelpact.scheme.checking import VERIFY
-from modelpact.scheme.handover import DELIVER, SETTLE, TRAIN, record_of, training_job
+from modelpact.scheme.handover import DELIVER, SETTLE, TRAIN, delivered, record_of, training_job
+from modelpact.scheme.launch import LAUNCH
 from modelpact.scheme.menu import DESIGN, PUBLISH
 from modelpact.scheme.pilot import FIT, PILOT
 from modelpact.scheme.preflight import Preflight, preflight
@@ -17,7 +19,7 @@ from modelpact.scheme.stages import Record, Stage, read_record, run_stages, writ
 from modelpact.scheme.trainers import Trained, TrainingJob, find_trainer
 from modelpact.scheme.world import CONTRIBUTE, DATA, SIGN
 
-STAGES = (DATA, PILOT, FIT, DESIGN, PUBLISH, SIGN, CONTRIBUTE, VERIFY, TRAIN, SETTLE, DELIVER, AUDIT)
+STAGES = (DATA, PILOT, FIT, DESIGN, PUBLISH, SIGN, LAUNCH, CONTRIBUTE, VERIFY, TRAIN, SETTLE, DELIVER, AUDIT)
 
 
 def run_scheme(
@@ -38,7 +40,6 @@ def run_scheme(
     Raises:
         InvalidInput: an unknown trainer, too little data (before anything is trained), or a folder that cannot
             be written.
-        Infeasible: no menu makes participants better off than they are alone.
     """
     find_trainer(scheme.training.trainer)  # before any work is done
     place = Path(folder)
@@ -70,9 +71,20 @@ def write_trained(folder: str | Path, scheme: Scheme, trained: Trained) -> None:
     write_record(place, TRAIN, scheme, _records(place, scheme), *record_of(scheme, trained))
 
 
-def _records(folder: Path, scheme: Scheme) -> dict[str, Record]:
+def read_delivered(folder: str | Path, scheme: Scheme) -> dict[str, Any]:
+    """The delivered models' parameters by participant: vectors, or fitted estimators, fitted again here.
+
+    Raises:
+        InvalidInput: delivery is not done in this folder for this scheme.
+    """
+    records = _records(Path(folder), scheme, DELIVER)
+    names = {one["seat"]: one["name"] for one in records["deliver"].result["models"]}
+    return {names[seat]: params for seat, params in delivered(scheme, records).items()}
+
+
+def _records(folder: Path, scheme: Scheme, last: Stage = VERIFY) -> dict[str, Record]:
     records: dict[str, Record] = {}
-    for stage in STAGES[: STAGES.index(TRAIN)]:
+    for stage in STAGES[: STAGES.index(last) + 1]:
         found = read_record(folder, stage, scheme, records)
         if found is None:
             raise InvalidInput(

@@ -23,6 +23,7 @@ falls short of a promise. With equal seeds a trainer elsewhere is offered the sa
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -34,7 +35,8 @@ from mechanisms.attacks import attack
 from mechanisms.datasets import Samples
 from mechanisms.delivery.full_model import FullModel, train_full
 from mechanisms.local_training import LocalTraining
-from mechanisms.models import Model, MultilayerPerceptron, SoftmaxRegression
+from mechanisms.models import MultilayerPerceptron, SoftmaxRegression
+from mechanisms.protocols import Fittable
 from mechanisms.rounds import Round
 from mechanisms.training import train as train_in_rounds
 from modelpact.scheme.entry import made_model
@@ -55,7 +57,7 @@ class TrainingJob:
         seed: decides the start and everything else that is drawn.
     """
 
-    model: Model
+    model: Any
     participants: tuple[Samples, ...]
     names: tuple[str, ...]
     attacks: tuple[str, ...]
@@ -80,7 +82,7 @@ class Trained:
 Trainer = Callable[[TrainingJob], Trained]
 
 
-def classifier(shape: ModelShape, *, features: int, classes: int) -> Model:
+def classifier(shape: ModelShape, *, features: int, classes: int) -> Any:
     """The model that the table `[model]` describes.
 
     >>> classifier(ModelShape(hidden=[8]), features=4, classes=3)
@@ -94,7 +96,7 @@ def classifier(shape: ModelShape, *, features: int, classes: int) -> Model:
 
 
 def pooled(job: TrainingJob) -> Trained:
-    """Train on all accepted samples together, by full-batch gradient descent."""
+    """Train on all accepted samples together: by full-batch gradient descent, or by its own `fit`."""
     inputs = np.concatenate([part.inputs for part in job.participants])
     labels = np.concatenate([part.labels for part in job.participants])
     samples = Samples(inputs=inputs, labels=labels)
@@ -152,10 +154,11 @@ def corruption(attacks: tuple[str, ...]) -> Callable[[np.ndarray, Round], np.nda
 
 
 def history(full: FullModel, validation: Samples) -> np.ndarray:
-    """Accuracy on the validation samples at every moment of a model's path."""
-    if full.path is None:
+    """Accuracy on the validation samples at every moment of a model's path, of one that is fitted at its end."""
+    path = [full.params] if isinstance(full.model, Fittable) else full.path
+    if path is None:
         raise InvalidInput("the trained model has no path: expected its parameters at every moment of training")
-    return np.array([full.accuracy(params, validation) for params in full.path])
+    return np.array([full.accuracy(params, validation) for params in path])
 
 
 def flower(job: TrainingJob) -> Trained:

@@ -13,7 +13,7 @@ from mechanisms.datasets import Samples, load
 from modelpact.scheme.menu import Menu
 from modelpact.scheme.settings import Scheme
 from modelpact.scheme.stages import Made, Record, Stage
-from modelpact.scheme.stock import share_of_stock
+from modelpact.scheme.stock import held_by_each, possible_types
 from modelpact.scheme.tables import HONEST, Seat
 
 TIE = 1e-9  # relative
@@ -70,27 +70,22 @@ def cut_data(scheme: Scheme, _: Mapping[str, Record]) -> Made:
 
 def holdings(scheme: Scheme, data: Record) -> tuple[Samples, ...]:
     """The samples each participant could label at its cost, disjoint; free-riders hold none."""
-    stock, share, held, used = samples(data, "stock"), share_of_stock(scheme, data), [], 0
-    for seat in scheme.seats:
-        size = 0 if seat.behaviour == "free-riding" else share
-        held.append(stock.take(np.arange(used, used + size)))
-        used += size
-    return tuple(held)
+    stock, ends = samples(data, "stock"), np.cumsum(held_by_each(scheme, data))
+    return tuple(stock.take(part) for part in np.split(np.arange(ends[-1]), ends[:-1]))
 
 
 def sign(scheme: Scheme, inputs: Mapping[str, Record]) -> Made:
     """Everybody who comes reads the menu and signs an option, or stays away."""
     menu = Menu.of(inputs["publish"])
     draw = stream(scheme, "sign")
-    share = share_of_stock(scheme, inputs["data"])
-    signatures = []
+    held, signatures = held_by_each(scheme, inputs["data"]), []
     for k, (seat, kind) in enumerate(zip(scheme.seats, _kinds(scheme, draw), strict=True)):
         cost = float(menu.costs[kind]) if seat.cost is None else float(seat.cost)
-        option = _choose(menu, seat, cost, kind)
-        if option is not None and menu.data[option] > share and seat.behaviour != "free-riding":
+        option = _choose(menu, seat, cost, kind, int(held[k]))
+        if option is not None and menu.data[option] > held[k] and seat.behaviour != "free-riding":
             raise InvalidInput(
                 f"too little data: option {menu.names[option]!r} asks for {menu.data[option]} samples, expected"
-                f" at most the {share} that each participant holds"
+                f" at most the {held[k]} that participant {k + 1} holds"
             )
         signatures.append(
             {
@@ -113,27 +108,25 @@ def _kinds(scheme: Scheme, draw: np.random.Generator) -> list[int]:
     One is drawn for every seat, so that what one seat does changes nothing for the others.
     """
     population, found = scheme.population, []
-    quality = 1.0 if population.qualities is None else population.qualities
-    usable, names, groups = population.costs / quality, population.names or (), population.groups
     for seat in scheme.seats:
-        member = np.array([not seat.group or groups is None or group == seat.group for group in groups or names])
-        chances = np.where(member, population.probabilities, 0.0)
-        drawn = int(draw.choice(population.types, p=chances / chances.sum()))
-        if seat.type:
-            drawn = names.index(seat.type)
-        elif seat.cost is not None:
-            drawn = int(np.argmin(np.where(member, np.abs(usable - seat.cost), np.inf)))
-        found.append(drawn)
+        may = possible_types(population, seat)
+        chances = np.where(may, np.maximum(population.probabilities, np.finfo(float).tiny), 0.0)
+        found.append(int(draw.choice(population.types, p=chances / chances.sum())))
     return found
 
 
-def _choose(menu: Menu, seat: Seat, cost: float, kind: int) -> int | None:
-    """The option signed, or None; whoever cheats counts only what cheating costs it."""
+def _choose(menu: Menu, seat: Seat, cost: float, kind: int, held: int) -> int | None:
+    """The option signed, or None; whoever cheats counts only what cheating costs it.
+
+    Nobody signs for more than it holds, but whoever delivers nothing anyway.
+    """
     if seat.behaviour == "truthful":
         return menu.option_of(kind)
     noise = float(seat.label_noise or 0.0)
     borne = {"free-riding": 0.0, "duplicating": 1.0 - seat.copies, "low-quality": 1.0 - noise}
     gains = menu.gains(kind, cost, borne=borne.get(seat.behaviour, 1.0))
+    if seat.behaviour != "free-riding":
+        gains = np.where(menu.data <= held, gains, -np.inf)
     best, own = int(np.argmax(gains)), menu.option_of(kind)
     if own is not None and gains[own] >= gains[best] - TIE * max(abs(gains[best]), 1.0):
         best = own  # of options that are as good but for rounding, the one that is meant
@@ -144,10 +137,10 @@ def _choose(menu: Menu, seat: Seat, cost: float, kind: int) -> int | None:
 
 def contribute(scheme: Scheme, inputs: Mapping[str, Record]) -> Made:
     """Everybody who signed delivers what it delivers."""
-    menu, held = Menu.of(inputs["publish"]), holdings(scheme, inputs["data"])
+    menu, held = Menu.of(inputs["launch"]), holdings(scheme, inputs["data"])
     classes = int(inputs["data"].result["classes"])
     submissions, arrays = [], {}
-    for k, signature in enumerate(inputs["sign"].result["signatures"]):
+    for k, signature in enumerate(inputs["launch"].result["signatures"]):
         if signature["option"] is None:
             continue
         amount = int(menu.data[signature["option"]])
@@ -206,7 +199,7 @@ SIGN = Stage(
 CONTRIBUTE = Stage(
     name="contribute",
     purpose="participants deliver data",
-    after=("data", "publish", "sign"),
+    after=("data", "launch"),
     reads=("participants",),
     carry_out=contribute,
 )

@@ -166,12 +166,27 @@ def test_intervals_widen_with_distance_and_level_and_shrink_with_precision():
     assert posterior.extrapolation([10.0, 400.0, 8000.0]).tolist() == [5.0, 1.0, 10.0]
 
 
-def test_levels_map_to_quantiles_symmetrically_in_order():
-    tails = np.array([curve_prior.tails(level) for level in (0.1, 0.5, 0.8, 0.9, 0.95, 0.99, 0.9999)])
-    assert (np.diff(tails[:, 0]) < 0).all()
-    assert (np.diff(tails[:, 1]) > 0).all()
-    assert tails[4] == pytest.approx([0.0155, 0.978])
-    assert tails[3] == pytest.approx([0.042, 0.95])
+def test_intervals_are_the_posterior_s_own_quantiles():
+    posterior = fit_curve(
+        Measurements(data=X, accuracy=[0.6, 0.66, 0.71, 0.75, 0.78], standard_error=[0.01] * 5)
+    )
+    low, high = posterior.interval([800.0, 8000.0], 0.9)
+    assert np.allclose([low, high], posterior.quantile([800.0, 8000.0], [0.05, 0.95]))
+
+
+def test_what_rose_faster_in_the_end_is_expected_to_gain_more():
+    ranks, beyond = np.array([0.25, 0.5, 0.75]), np.array([8000.0, 80_000.0])
+    slow, middle, fast = (
+        curve_prior.surprises(beyond, X, 0.7 - step * np.log(X[-1] / X), ranks) for step in (0.0, 0.0162, 0.0831)
+    )
+    assert (slow < middle).all()
+    assert (middle < fast).all()
+    # At the centre of a class its own table: factor 10, median
+    gains = curve_prior.constants()["surprise"]["gains"]
+    assert middle[1, 0] == pytest.approx(gains[1][3][7], rel=2e-3)
+    assert curve_prior.rise(X, 0.7 - 0.0162 * np.log(X[-1] / X)) == pytest.approx(0.054)
+    assert curve_prior.rise(np.array([1.0, 1e6]), np.array([0.5, 0.6])) == pytest.approx(0.1 / np.log(1e6) / 0.4)
+    assert np.array_equal(curve_prior.surprises(X[-1:], X, np.full(5, 0.7), ranks)[:, 0], np.zeros(3))
 
 
 def test_a_baseline_bounds_every_curve_from_below():
@@ -236,7 +251,7 @@ def test_files_that_can_only_mean_one_thing_are_read(path):
         return
     measured = read_measurements(path)
     expected = {
-        "decimal_comma_excel": (8, 0.9114, None, 2),
+        "decimal_comma_excel": (8, 0.9114, None, 1),
         "missing_se": (4, 0.92, 0.01, 1),
         "replicates_long": (3, 0.895, 0.0087, 1),
         "semicolon_decimal_comma": (3, 0.90, 0.01, 0),

@@ -11,6 +11,7 @@ import pytest
 
 from contracts import (
     Contract,
+    Doubt,
     Infeasible,
     InvalidInput,
     LinearValuation,
@@ -20,6 +21,7 @@ from contracts import (
     Outside,
     Population,
     Problem,
+    Scenario,
     Welfare,
     design_contract,
     read_measurements,
@@ -99,7 +101,7 @@ def shares_of(contract):
 
 
 def test_shares_of_the_model_hold_curve_by_curve(model):
-    """Both promises under each curve drawn, by enumeration."""
+    """Both promises under each curve drawn, by enumeration; alone with the amount that is best on average."""
     certificate = verify(model)
     assert certificate.holds
     assert "shares of the trained model's value" in str(certificate)
@@ -107,10 +109,11 @@ def test_shares_of_the_model_hold_curve_by_curve(model):
     assert (share <= 1.0 + 1e-9).all()
     for draws, least in ((curve.possible, 0.9), (curve.drawn(300, 99), 0.85)):
         received = np.stack([share[i] * SCALE * expected_accuracy(draws, m, i) for i in range(3)], axis=1)
-        grid = np.geomspace(1.0, 2000.0, 1500)
+        grid = np.geomspace(1.0, 2000.0, 15_000)
         holds = np.ones(len(received), dtype=bool)
         for i, cost in enumerate(COSTS):
-            alone = np.maximum((SCALE * draws(grid) - cost * grid).max(axis=1), 0.0)
+            best = grid[[np.argmax(SCALE * curve.middle(grid) - cost * grid)]]
+            alone = SCALE * draws(best)[:, 0] - cost * best
             own = received[:, i] - cost * m[i]
             holds &= own >= alone - 1.0
             holds &= own >= (received - cost * m).max(axis=1) - 1e-3
@@ -230,15 +233,94 @@ def test_a_valuation_that_is_not_linear_gets_the_curve_of_the_same_expected_valu
     assert curve.promised(1e4, LinearValuation(scale=3.0)) is curve.middle
 
 
+WITH_MODEL = {
+    "one option": {"menu": Menu(options=1)},
+    "lots": {"menu": Menu(lot=25.0)},
+    "a participation margin": {"menu": Menu(participation_margin=300.0)},
+    "a preference margin": {"menu": Menu(preference_margin=200.0)},
+    "a baseline": {"baseline": 0.6, "chance": 0.6},
+    "a scale per type": {"scale": [1e5, 9e4, 1.1e5]},
+    "outside utilities": {"outside": Outside(utility=[6e4, 7e4, 8e4])},
+    "an outside utility that nobody can match": {"outside": Outside(utility=[99e3, 7e4, 8e4])},
+    "joining costs": {"outside": Outside(joining_cost=500.0)},
+    "capacities": {"population": {"capacities": [30.0, 100.0, 250.0]}},
+    "qualities": {"population": {"qualities": [0.8, 0.9, 1.0]}},
+    "doubt": {"population": {"doubt": Doubt(radius=0.1, distance="total-variation")}},
+}
+
+
+@pytest.mark.parametrize("name", WITH_MODEL)
+def test_shares_of_the_model_go_together_with(name):
+    """Promises and limits, checked on other curves than the design's."""
+    changed = {**WITH_MODEL[name]}
+    contract = design_contract(problem(promise="model", level=0.9, **changed))
+    certificate = verify(contract)
+    assert certificate.holds, certificate.violations
+    m = contract.contribution
+    if name == "one option":
+        assert np.ptp(m) == 0.0
+    elif name == "lots":
+        assert np.allclose(m / 25.0, np.round(m / 25.0))
+    elif name == "capacities":
+        assert (m <= [30.0, 100.0, 250.0]).all()
+    elif name == "an outside utility that nobody can match":
+        assert m[0] == contract.expected_reward[0] == 0.0
+        assert m[1] > 0.0
+
+
+def test_margins_are_kept_curve_by_curve():
+    def asked(**margins):
+        return problem(promise="model", level=0.9, menu=Menu(**margins))
+
+    contract = design_contract(asked(participation_margin=300.0))
+    assert np.ptp(contract.contribution) > 0.0
+    assert dataclass_with(contract, problem=asked()).certificate.holds
+    for more in ({"participation_margin": 3000.0}, {"preference_margin": 3000.0}):
+        violations = dataclass_with(contract, problem=asked(**more)).certificate.violations
+        assert any(line.startswith("model:") for line in violations), more
+
+
+def test_who_is_left_out_envies_nobody_under_any_curve():
+    """A utility outside that is barely too high for the option offered: the dearest would rather sign."""
+    from contracts.contract.stated import Stated
+    from contracts.proof.expectations import worlds_expected
+    from contracts.proof.measured_check import drawn_utilities, model_kept
+    from contracts.proof.promises import read_menu
+
+    contract = design_contract(problem(promise="model", level=0.9, outside=Outside(utility=[99e3, 7e4, 8e4])))
+    tempted = problem(promise="model", level=0.9, outside=Outside(utility=[1e4, 7e4, 8e4]))
+    form = Stated.of(tempted).form
+    menu, _ = read_menu(form, contract.contribution, contract.expected_reward, np.array([1e4, 7e4, 8e4]))
+    assert menu.stays[0]
+    drawn = drawn_utilities(form, menu, worlds_expected(form, menu.data, None), tempted.accuracy.drawn(50, 3))
+    assert not model_kept(form, drawn, menu).any()
+
+
+def test_what_curves_confirm_is_bounded_with_confidence():
+    from scipy import stats
+
+    from contracts.proof.measured_check import at_least, enough
+
+    kept = np.arange(1000) >= 39
+    assert stats.binom.sf(960, 1000, at_least(kept)) == pytest.approx(0.05, abs=1e-9)
+    assert enough(kept, 0.949)
+    assert not enough(np.arange(1000) >= 45, 0.95)
+    assert at_least(np.zeros(9, dtype=bool)) == 0.0
+
+
 REFUSED = {
     "chance level and another baseline": {"baseline": 0.5},
-    "model and groups or scenarios": {
+    "model and groups": {
         "promise": "model",
         "population": {"groups": ["a"] * 3, "participants": {"a": 4}},
     },
-    "model and capacities or shading": {"promise": "model", "population": {"shading": 0.1}},
-    "model and menu limits": {"promise": "model", "menu": Menu(options=2)},
-    "model and outside options": {"promise": "model", "outside": Outside(utility=1.0)},
+    "model and scenarios": {
+        "promise": "model",
+        "scenarios": [Scenario(weight=0.5), Scenario(weight=0.5, probabilities=[0.2, 0.4, 0.4])],
+    },
+    "model and shading": {"promise": "model", "population": {"shading": 0.1}},
+    "model and the ex-ante belief": {"promise": "model", "belief": "ex-ante"},
+    "model and a launch clause": {"promise": "model", "menu": Menu(assurance="count")},
     "model and another objective": {"promise": "model", "objective": Welfare()},
 }
 

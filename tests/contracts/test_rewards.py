@@ -15,8 +15,10 @@ from contracts import (
     design_contract,
     rewards,
 )
+from contracts.contract.full_information import full_information
 from contracts.contract.rewards import POLICIES
 from contracts.problem.outcomes import compositions
+from contracts.testing import example_contract
 
 
 @given(
@@ -96,6 +98,21 @@ def test_bad_counts_are_named(build, counts, message):
     contract = design_contract(build([0.2, 0.16, 0.12, 0.08, 0.04], 10))
     with pytest.raises(InvalidInput, match=message):
         contract.settle(counts)
+
+
+@pytest.mark.parametrize("seed", [-1, 0.5, "one"])
+def test_seeds_are_whole_numbers_from_zero(seed):
+    agreed = example_contract()
+    lottery = agreed.rewards("lottery")
+    calls = {
+        "settle": lambda: agreed.settle([2, 2, 2, 2, 2], "lottery", seed=seed),
+        "rewards": lambda: lottery.value(100.0, seed=seed),
+        "known costs": lambda: full_information(agreed.problem, seed=seed),
+    }
+    for name, call in calls.items():
+        with pytest.raises(InvalidInput, match="seed = ") as caught:
+            call()
+        assert "\n" not in str(caught.value), name
 
 
 def test_risk_averse_participants_prefer_caps(build):

@@ -2,7 +2,7 @@
 
 - `python` is executed, `pycon` is a session whose answers must be those shown;
 - `console` runs the lines that start with `$ modelpact` and compares what they print, if it is shown;
-- a block of `toml`, or of `text` with a caption, is the file of that name;
+- a block of `toml`, or of `python` or `text` with a caption, is the file of that name;
 - `sh` says what to type elsewhere and may only install things, start a cluster, or run a test suite;
 - `json` must parse. All blocks of a page share one folder and one namespace.
 """
@@ -68,6 +68,9 @@ def run(page: Path) -> None:
 
 
 def _python(content: str, namespace: dict[str, Any], where: str) -> None:
+    if content.startswith(":caption:"):
+        _file(content, namespace, where)
+        return
     exec(compile(content, where, "exec"), namespace)
 
 

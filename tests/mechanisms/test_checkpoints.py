@@ -92,6 +92,10 @@ def fails(_):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
+        (
+            lambda: deliver_checkpoints(fails, [0.5], 0.5),
+            "score of checkpoints[0] failed: RuntimeError: no such thing",
+        ),
         (lambda: deliver_checkpoints(itself, [], 0.5), "checkpoints is empty"),
         (lambda: deliver_checkpoints(itself, [0.5, 1.5], 0.5), "score of checkpoints[1] = 1.5"),
         (lambda: deliver_checkpoints(itself, [float("nan")], 0.5), "score of checkpoints[0] = nan"),
@@ -116,6 +120,30 @@ def test_bad_input_is_one_line(call, message):
         call()
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_score_may_be_any_number_of_any_library():
+    half = [np.float32(0.5), np.array(0.5), np.int64(1)]
+    if importlib.util.find_spec("torch") is not None:
+        import torch
+
+        half.append(torch.tensor(0.5))
+    for one in half:
+        assert deliver_checkpoints(lambda _, one=one: one, [0], 1.0).models[0].achieved == float(one)
+
+
+def test_weights_of_another_network_are_named_by_their_checkpoint():
+    torch = pytest.importorskip("torch")
+    from mechanisms.torch_model import TorchModel
+
+    iris, model = load("iris"), TorchModel(torch.nn.Linear(4, 3), classes=3)
+    states = [torch.nn.Linear(size, 3).state_dict() for size in (4, 5)]
+
+    def score(state):
+        return model.accuracy(model.vector(state), iris.test.inputs, iris.test.labels)
+
+    with pytest.raises(InvalidInput, match=r"score of checkpoints\[1\]: state dict: 'weight' is \(3, 5\)"):
+        deliver_checkpoints(score, states, 1.0)
 
 
 def test_checkpoints_are_audited_with_the_model_that_takes_them():

@@ -10,7 +10,8 @@ from scipy.stats import binomtest
 from contracts.errors import InvalidInput
 from mechanisms.attacks import ATTACKS
 from mechanisms.coalitions import Coalition, draw_task
-from mechanisms.conflict import TARGETED, ConflictCurves, measure_conflict
+from mechanisms.conflict import TARGETED, measure_conflict
+from mechanisms.conflict_curves import ConflictCurves
 
 SMALL = Coalition(dataset="iris", participants=7, malicious=2, rounds=6, samples=12, group_samples=6, hidden=())
 DIGITS = Coalition()

@@ -224,10 +224,11 @@ def test_a_record_edited_by_the_real_world_is_kept_and_followed(scheme, again):
     assert len(json.loads((place / "settle.json").read_bytes())["result"]["rewards"]) == 3
 
 
-@pytest.mark.parametrize("damage", [b"", b"{", b"[]", b'{"format": 1}', b"\xff\xfe", b"null"])
-def test_a_damaged_record_is_made_again(scheme, folder, again, damage):
+@pytest.mark.parametrize("left", [b"", b"\n", b'{"format": 1}'])
+def test_an_empty_record_or_one_of_another_version_is_made_again(scheme, folder, again, left):
+    """What was typed by hand is another matter: `test_scheme_edits`."""
     place, carried_out = again
-    (place / "train.json").write_bytes(damage)
+    (place / "train.json").write_bytes(left)
     assert carried_out(scheme) == ["train"]
     assert contents(place) == contents(folder)
 

@@ -95,7 +95,7 @@ def test_every_example_is_a_scheme(path):
         (("test = 100", "test = nan"), "[data] test = nan"),
         (("validation = 100", "validation = 3"), "validation = 3"),
         (("pilot = 240", "pilot = 2000"), "too little data"),
-        (("pilot = 240", "pilot = 30"), "too little data"),
+        (("pilot = 240", "pilot = 8"), "too little data"),
         (("pilot = 240", "pilot = 0"), "[data] pilot = 0"),
         (("pilot = 240", "pilot = 1595"), "too little data"),
         (("rounds = 40", "rounds = 0"), "[training] rounds = 0"),
@@ -164,8 +164,12 @@ def test_bad_arguments_are_one_line_and_code_two(tmp_path, capsys, words):
 def test_costs_that_nobody_can_bear_end_with_code_one(tmp_path, capsys):
     toml = written(tmp_path, GOOD.replace("[audit]", "[menu]\nmargin = 900.0\n[audit]"))
     assert main(["run", str(toml), "--output", str(tmp_path / "run")]) == 1
-    assert "no menu of whole samples keeps everybody 900 above" in capsys.readouterr().err
-    assert not (tmp_path / "run" / "publish.json").exists()
+    printed = capsys.readouterr()
+    assert "no menu of whole samples keeps everybody 900 above" in printed.err
+    assert printed.err.count("modelpact: ") == 1
+    assert "joint model" not in printed.out
+    audit = json.loads((tmp_path / "run" / "audit.json").read_bytes())["result"]
+    assert all(row["refused_because"] == "signed nothing" for row in audit["participants"])
 
 
 def test_no_option_asks_for_more_than_anybody_holds(tmp_path):
@@ -197,6 +201,7 @@ def interval(middle, low, high):
 def summary(**changed):
     found = {
         "draws": 20,
+        "nothing_offered": [],
         "promises": {
             "stated_share": 0.9,
             "draws_with_all_met": {"share": 0.95, "low": 0.75, "high": 0.99, "draws": 20},
@@ -227,6 +232,8 @@ def test_failures_name_what_does_not_hold():
     assert "alone by 5" in found[1]
     assert "'a' would gain 5 by 'b'" in found[2]
     assert "copies would gain 5" in found[3]
+    nothing = failures(summary(nothing_offered=["nothing is offered, for ..."] * 3))
+    assert nothing == ["in 3 of 20 draws nothing is offered, for ..."]
 
 
 def test_what_cannot_be_known_from_one_draw_is_not_claimed():
@@ -248,5 +255,5 @@ def test_notes_say_where_reality_left_the_theory():
     found = notes({"assumptions": assumed})
     assert len(found) == 6
     assert "expects 6" in found[0]
-    assert "participant 8" in found[3]
-    assert "participant 2" in found[4]
+    assert "participant 8" in found[2]
+    assert "participant 2" in found[3]

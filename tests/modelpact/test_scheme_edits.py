@@ -97,6 +97,32 @@ def test_an_edited_file_that_is_not_well_formed_is_refused_in_one_line(place, na
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda text: text[:-40], "was edited and is not JSON"),
+        (lambda text: text.replace('"result"', '"results"'), "was edited and has no 'result'"),
+        (lambda text: text.replace('"digest"', '"digests"'), "was edited and has no 'digest'"),
+        (lambda _: "{", "was edited and is not JSON"),
+        (lambda _: "null", "was edited and has no 'format'"),
+        (lambda _: "[]", "was edited and has no 'format'"),
+        (lambda _: "\xff", "was edited and is not JSON"),
+    ],
+)
+def test_what_somebody_typed_is_never_written_over(place, change, message):
+    path = place / "settle.json"
+    path.write_text(change(path.read_text()), encoding="latin-1")
+    typed = path.read_bytes()
+    with pytest.raises(InvalidInput) as caught:
+        carried_out(small(), place)
+    assert message in str(caught.value)
+    assert "or delete it" in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert path.read_bytes() == typed
+    path.unlink()
+    assert carried_out(small(), place)[0] == "settle"
+
+
 def test_leftovers_of_killed_writes_are_removed_and_nothing_else(place):
     for name in (".settle.json.abc123.tmp", ".train.npz.x.tmp", ".mine.json.x.tmp", "notes.tmp"):
         (place / name).write_text("half")

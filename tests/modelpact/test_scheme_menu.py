@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from contracts import Menu, PowerLaw, design_contract
 from contracts.contract import Contract
-from contracts.errors import Infeasible, InvalidInput
+from contracts.errors import InvalidInput
 from contracts.measured.learning_curves import fit_family
 from contracts.measured.measurements import Measurements
 from mechanisms.datasets import Samples
@@ -35,13 +35,14 @@ def scheme(**tables):
 
 def published(stated, curve=CURVE, stock=1200):
     """The contract of a scheme whose pilot found this curve, and the record of its menu."""
-    inputs = {
+    inputs: dict[str, Record] = {
         "fit": Record(result={"published": curve.parameters()}, arrays={}),
         "data": Record(result={"samples": {"stock": stock}}, arrays={}),
     }
-    design = Record(result=menu.design(stated, inputs)[0], arrays={})
-    record = Record(result=menu.publish(stated, {"design": design})[0], arrays={})
-    return Contract.from_json(json.dumps(design.result["contract"])), record
+    inputs["design"] = design = Record(result=menu.design(stated, inputs)[0], arrays={})
+    record = Record(result=menu.publish(stated, inputs)[0], arrays={})
+    contract = None if design.result["contract"] is None else json.dumps(design.result["contract"])
+    return contract and Contract.from_json(contract), record
 
 
 @st.composite
@@ -77,11 +78,8 @@ def test_a_menu_of_whole_samples_keeps_everybody_willing(drawn, margin, least):
     """Rationality with the margin, incentives, feasibility and capacities, checked by enumeration."""
     population, curve = drawn
     stated = scheme(population=population, menu={"margin": margin, "preference_margin": least})
-    try:
-        contract, record = published(stated, curve, stock=200 * population["participants"])
-    except Infeasible:
-        assume(False)  # margins need not be affordable; that they are refused is tested below
-        return
+    contract, record = published(stated, curve, stock=200 * population["participants"])
+    assume(contract is not None)  # margins need not be affordable; that nothing is offered then is tested below
     problem, menu_found = contract.problem, menu.Menu.of(record)
     data, rewards = menu_found.data, menu_found.expected_value
     costs, tolerance = problem.population.costs, 1e-6 * problem.largest_value
@@ -180,14 +178,27 @@ def test_what_a_scheme_cannot_be_is_said_before_it_begins(tables, message):
         scheme(**tables)
 
 
-def test_margins_that_nobody_can_pay_are_refused():
-    with pytest.raises(Infeasible, match="smaller margin"):
-        published(scheme(menu={"margin": 500.0}))
-
-
-def test_a_curve_that_hardly_rises_is_no_ground_for_a_menu():
-    with pytest.raises(Infeasible, match="larger pilot"):
-        published(scheme(), PowerLaw(optimum=0.9, coefficient=1e-5, exponent=1.0))
+@pytest.mark.parametrize(
+    ("stated", "curve", "words"),
+    [
+        ({"menu": {"margin": 500.0}}, CURVE, "keeps everybody 500 above what it has by staying out"),
+        ({}, PowerLaw(optimum=0.9, coefficient=1e-5, exponent=1.0), "keeps everybody as well off as by staying"),
+    ],
+    ids=["a margin that nobody can pay", "a curve that hardly rises"],
+)
+def test_nothing_is_offered_where_no_menu_is_as_good_as_staying_out(stated, curve, words):
+    contract, record = published(scheme(**stated), curve)
+    assert contract is None
+    assert words in record.result["nothing_offered"]
+    assert "larger pilot" in record.result["nothing_offered"]
+    found = menu.Menu.of(record)
+    assert [found.option_of(kind) for kind in range(3)] == [None] * 3
+    assert not np.isfinite(found.gains(0, 1.0)).any()
+    # what staying out gives is what everybody has
+    for kind, option in enumerate(record.result["options"]):
+        alone = found.alone(found.costs[kind], kind)[1]
+        assert alone <= option["alone_utility"] + 1e-9
+        assert option["expected_utility"] == option["alone_utility"]
 
 
 def test_the_errors_of_a_pilot_are_exact_for_means():

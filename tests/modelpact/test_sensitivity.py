@@ -114,3 +114,14 @@ def test_the_command_prints_a_table_and_draws(tmp_path, capsys):
     assert "valuation.scale" in picture.read_text(encoding="utf-8") or picture.stat().st_size > 1000
     assert main([*line, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["effects"][0]["field"] == "accuracy.optimum"
+
+
+@pytest.mark.parametrize(("promise", "counts"), [("average", False), ("model", True), ("value", True)])
+def test_a_level_counts_only_where_a_share_of_the_curves_is_asked_for(promise, counts):
+    from contracts import MeasuredCurve, Measurements
+    from modelpact.sensitivity import _numbers
+
+    measured = Measurements(data=[10, 20, 40], accuracy=[0.5, 0.6, 0.65])
+    curve = MeasuredCurve(measurements=measured, promise=promise)
+    problem = dataclasses.replace(PROBLEM, accuracy=curve)
+    assert ("accuracy.level" in {field for field, _, _ in _numbers(problem)}) == counts

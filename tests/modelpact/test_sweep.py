@@ -170,6 +170,17 @@ def test_wrong_values_are_refused(make, message):
         make()
 
 
+def test_what_another_version_computed_is_not_mixed_in(tmp_path, monkeypatch):
+    """Its solvers may be others."""
+    from modelpact.sweeps import _Plan
+
+    plans = []
+    for version in ("1.0", "1.1", "1.0"):
+        monkeypatch.setattr("modelpact.sweeps.installed_version", lambda version=version: version)
+        plans.append(_Plan(PROBLEM, AXES, 4).digest)
+    assert plans[0] == plans[2] != plans[1]
+
+
 def test_chunks_of_another_sweep_are_not_taken_for_ones_own(tmp_path):
     output = tmp_path / "grid.nc"
     folder = tmp_path / "grid.nc.chunks"

@@ -125,3 +125,20 @@ def test_pictures_have_a_panel_for_each_variable_and_type():
     )
     with pytest.raises(InvalidInput, match="variables = 'error'"):
         plot_sweep(data, ["error"])
+
+
+def test_what_cannot_be_drawn_is_refused_before_anything_is_computed(tmp_path, monkeypatch):
+    path, computed = tmp_path / "three.toml", []
+    path.write_text(
+        "[problem.population]\ncosts = [0.02, 0.01]\nprobabilities = [0.5, 0.5]\nparticipants = 6\n"
+        '[problem.accuracy]\nfamily = "power-law"\noptimum = 0.9\ncoefficient = 1.0\nexponent = 0.5\n'
+        '[problem.valuation]\nfamily = "linear"\nscale = 100.0\n'
+        '[axes.a]\nfield = "population.participants"\nvalues = [3, 6]\n'
+        '[axes.b]\nfield = "valuation.scale"\nvalues = [50.0, 100.0]\n'
+        '[axes.c]\nfield = "accuracy.optimum"\nvalues = [0.9, 0.95]\n'
+    )
+    monkeypatch.setattr("modelpact.sweep_file.sweep", lambda *_, **__: computed.append(1))
+    with pytest.raises(InvalidInput, match=r"the sweep has the axes \['a', 'b', 'c'\]: expected one or two"):
+        sweep_command(path, plot=tmp_path / "three.png")
+    assert not computed
+    assert [each.name for each in tmp_path.iterdir()] == ["three.toml"]

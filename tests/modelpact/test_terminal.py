@@ -235,6 +235,14 @@ def test_on_a_terminal_progress_is_shown_on_stderr(command, folder):
     assert b"\x1b" not in out
 
 
+@pytest.mark.parametrize("closed", ["stdout", "stderr"])
+@pytest.mark.parametrize("words", [["catalogue"], ["settle", "nowhere.json", "--counts", "1,1"]])
+def test_a_stream_that_is_closed_changes_no_exit_code(monkeypatch, closed, words):
+    """As after `modelpact catalogue >&-`, where Python has no stream at all."""
+    monkeypatch.setattr(sys, closed, None)
+    assert main(words) == (0 if words == ["catalogue"] else 2)
+
+
 def test_a_terminal_that_lacks_a_character_gets_its_code(folder):
     finished = run(["play", "game.toml"], folder, PYTHONIOENCODING="ascii")
     assert finished.returncode == 0
