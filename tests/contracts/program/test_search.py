@@ -22,7 +22,7 @@ from contracts.program.convex_program import solve
 from contracts.program.rounding import in_lots
 from contracts.program.search import search
 from contracts.program.splits import branches
-from contracts.proof.evidence import LEAF
+from contracts.proof.evidence import LEAF, Proof
 from contracts.proof.general_proof import general_gaps
 
 COSTS = np.geomspace(0.2, 0.04, 5)
