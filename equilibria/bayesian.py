@@ -11,7 +11,6 @@ mu(tau) the mean type above tau.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,13 +18,14 @@ from scipy import integrate, optimize
 
 from contracts.checks import brief, integer
 from contracts.errors import InvalidInput
+from contracts.records import frozen
 from equilibria.inverse_moments import log_generating, shortfall
 from equilibria.mixed import equal_share_rule, expected_saving
 from equilibria.participation import ParticipationGame
 from equilibria.pooled import ClubRule
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@frozen
 class ThresholdEquilibrium:
     """Join if and only if your type is at least the threshold.
 

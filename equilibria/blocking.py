@@ -7,12 +7,12 @@ for each level of loss in the partition finds the answer, exactly.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from jaxtyping import Int
 
+from contracts.records import frozen
 from equilibria.coalition_game import CoalitionGame
 from equilibria.coalition_loss import CoalitionLoss, coalition_loss
 from equilibria.partition import as_labels, partition_losses
@@ -21,7 +21,7 @@ from equilibria.partition import as_labels, partition_losses
 HEAD = 8192
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@frozen
 class BlockingCertificate:
     """Whether any coalition would break a partition.
 

@@ -6,19 +6,19 @@ nothing of them. `equilibria.participation` puts both together for users.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from contracts.checks import brief
 from contracts.errors import InvalidInput
+from contracts.records import frozen
 from equilibria.environment import Environment
 from equilibria.game import BestResponses, Game
 from equilibria.rule import Rule, asked, checked_contributions
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@frozen
 class CoalitionGame(Environment, Game):
     """Join or stay out, under a rule that says how much data members give; made as `ParticipationGame`.
 
@@ -28,7 +28,7 @@ class CoalitionGame(Environment, Game):
 
     rule: Rule
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         if not isinstance(self.rule, Rule):
             raise InvalidInput(f"rule = {brief(self.rule)}: expected a rule such as PooledRule()")
@@ -74,7 +74,7 @@ class CoalitionGame(Environment, Game):
         members = self.profile(profile)
         worth = self.gains(members)
         gains = np.maximum(np.where(members, -worth, worth), 0.0)
-        moves = gains > self.tolerance
+        moves = gains > self.tolerances
         return BestResponses(
             actions=members ^ moves, gains=gains, gain_bounds=gains, method="both actions of every agent"
         )

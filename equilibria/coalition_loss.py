@@ -17,6 +17,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from contracts.errors import InvalidInput
+from contracts.records import frozen
 from equilibria.coalition_game import CoalitionGame
 from equilibria.fixed_amounts import FixedAmountsRule
 from equilibria.pooled import EqualShareRule
@@ -40,7 +41,7 @@ class BestPrefix:
     settled: bool
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@frozen
 class CoalitionLoss:
     """The common loss of coalitions, in units of the loss weight.
 

@@ -26,6 +26,7 @@ import numpy as np
 from contracts.checks import array, brief, number
 from contracts.errors import InvalidInput
 from contracts.numeric import double_precision
+from contracts.records import frozen
 from equilibria.game import BestResponses, Game
 
 #: Evaluations are made in blocks of this size, so that one compilation serves them all.
@@ -57,7 +58,7 @@ class StandardFederatedRule:
         return jnp.broadcast_to(self.value(self.accuracy(jnp.sum(contributions))), jnp.shape(contributions))
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@frozen
 class ContributionGame(Game):
     """Everybody chooses an amount of data to give.
 
@@ -85,7 +86,7 @@ class ContributionGame(Game):
     rule: Callable[[Any], Any]
     limits: Any
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         costs = array("costs", self.costs, low=0.0, open_low=True)
         if costs.size < 2:
             raise InvalidInput("costs has length 1: expected at least two players")

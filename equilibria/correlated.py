@@ -9,7 +9,6 @@ equilibria: private recommendations can sustain coalitions that no pure equilibr
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import overload
 
 import numpy as np
@@ -18,6 +17,7 @@ from scipy import optimize
 
 from contracts.checks import array, brief
 from contracts.errors import InvalidInput, NotConverged
+from contracts.records import frozen
 from equilibria.correlated_table import CorrelatedStrategies, correlated_strategies
 from equilibria.normal_form import NormalFormGame
 from equilibria.participation import ParticipationGame
@@ -27,7 +27,7 @@ from equilibria.table import all_coalitions, require_memory
 CHECKED = 16
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@frozen
 class CorrelatedEquilibrium:
     """A distribution over coalitions from which private recommendations are drawn.
 
@@ -110,6 +110,8 @@ def correlated_equilibrium(
         return correlated_strategies(game, objective=objective)
     if not isinstance(game, ParticipationGame):
         raise InvalidInput(f"game = {brief(game)}: expected a participation game or one in normal form")
+    if not isinstance(merge, bool):
+        raise InvalidInput(f"merge = {brief(merge)}: expected true or false")
     classes, sizes = _classes(game, merge)
     if objective is not None and sizes.max() > 1:
         _require_symmetry(objective, classes, sizes)
@@ -170,7 +172,7 @@ def _require_symmetry(objective: Callable[[np.ndarray], float], classes: np.ndar
     keys = masks @ radix[classes]
     order = np.argsort(keys, kind="stable")
     same = np.diff(keys[order]) == 0
-    close = 1e-12 * max(1.0, float(np.abs(values).max()))
+    close = 1e-12 * float(np.abs(values).max())
     wrong = np.flatnonzero(same & (np.abs(np.diff(values[order])) > close))
     if wrong.size:
         pair = [np.flatnonzero(masks[order[wrong[0] + k]]).tolist() for k in (0, 1)]

@@ -8,7 +8,6 @@ as much as deviating. Coarse ones ask only that nobody gains by ignoring the rec
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,11 +16,12 @@ from scipy import optimize, sparse
 
 from contracts.checks import array, brief, choice
 from contracts.errors import InvalidInput, NotConverged
+from contracts.records import frozen
 from equilibria.normal_form import NormalFormGame
 from equilibria.table import require_memory
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@frozen
 class CorrelatedStrategies:
     """A distribution over profiles from which private recommendations are drawn.
 
@@ -97,10 +97,11 @@ def correlated_strategies(
     sign = 1.0 if sense == "best" else -1.0
     gains = _gains(game, profiles, coarse)
     scale = np.maximum(abs(gains).max(axis=1).toarray().ravel(), np.finfo(float).tiny)
+    scaled = sparse.diags_array(1.0 / scale) @ gains
     worth = max(float(np.abs(values - values.mean()).max()), np.finfo(float).tiny)
     result: Any = optimize.linprog(
         -sign * (values - values.mean()) / worth,
-        A_ub=sparse.diags_array(1.0 / scale) @ gains,
+        A_ub=scaled,
         b_ub=np.zeros(scale.size),
         A_eq=np.ones((1, count)),
         b_eq=[1.0],
@@ -112,7 +113,7 @@ def correlated_strategies(
             f"the linear program of correlated equilibria failed: {' '.join(result.message.split())}"
         )
     law = np.maximum(result.x, 0.0) / np.maximum(result.x, 0.0).sum()
-    prices = np.maximum(-result.ineqlin.marginals, 0.0) * worth / scale
+    prices = np.maximum(-result.ineqlin.marginals, 0.0) * worth
     support = law > 1e-12
     law = np.where(support, law, 0.0) / law[support].sum()
     return CorrelatedStrategies(
@@ -120,7 +121,7 @@ def correlated_strategies(
         probabilities=law[support],
         utilities=game.payoffs.reshape(game.players, -1) @ law,
         value=float(law @ values),
-        bound=sign * float((sign * values - prices @ gains).max()),
+        bound=sign * float((sign * values - prices @ scaled).max()),
         regrets=_regrets(game, law.reshape(game.actions), coarse),
         sense=sense,
         method=f"linear program, {count} profiles, {rows} {'coarse ' * coarse}obedience constraints, HiGHS",
@@ -165,7 +166,8 @@ def _regrets(game: NormalFormGame, law: np.ndarray, coarse: bool) -> np.ndarray:
     """Largest expected gain from disobeying, by player, from payoffs and probabilities alone."""
     found = []
     for player, options in enumerate(game.actions):
-        payoffs = np.moveaxis(game.payoffs[player], player, 0).reshape(options, -1)
+        # Below the best reply: of what others change no rounding is left.
+        payoffs = -np.moveaxis(game.regrets()[player], player, 0).reshape(options, -1)
         chances = np.moveaxis(law, player, 0).reshape(options, -1)
         told = chances @ payoffs.T  # what action b would give when told a, weighted
         gains = told - np.diag(told)[:, None]

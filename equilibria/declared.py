@@ -14,6 +14,7 @@ from scipy import optimize
 
 from contracts.checks import array, brief
 from contracts.errors import InvalidInput
+from contracts.records import frozen
 from equilibria.environment import Environment
 from equilibria.game import BestResponses, Game
 from equilibria.participation import ParticipationGame
@@ -43,7 +44,7 @@ class DeclaredTypesRule(Rule):
     reports: Any = None
     anonymous = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.reports is not None:
             object.__setattr__(self, "reports", array("reports", self.reports, low=0.0, high=1.0))
 
@@ -58,7 +59,7 @@ class DeclaredTypesRule(Rule):
         return result
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@frozen
 class ReportingGame(Game):
     """Everybody declares a type or stays out; contributions follow the declarations.
 
@@ -82,7 +83,7 @@ class ReportingGame(Game):
     low: Any = None
     high: Any = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         ends = {"low": (self.low, 0.0), "high": (self.high, 1.0)}
         for name, (value, default) in ends.items():
             given = np.full(self.game.players, default) if value is None else value

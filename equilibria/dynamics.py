@@ -8,17 +8,17 @@ path is finite (finite improvement property); in general a game may have no pure
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from contracts.checks import brief, integer, number, numbers
 from contracts.errors import InvalidInput
+from contracts.records import frozen
 from equilibria.game import Game
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@frozen
 class Move:
     """One strictly improving move.
 
@@ -33,7 +33,7 @@ class Move:
     gain: float
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@frozen
 class BestResponsePath:
     """A path of best responses.
 

@@ -14,7 +14,6 @@ This is data and formulas; it knows neither rules nor games. Rules take it, game
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -22,10 +21,11 @@ import numpy as np
 
 from contracts.checks import array, brief, number
 from contracts.errors import InvalidInput
+from contracts.records import frozen
 from equilibria.combinations import NEEDS_AGENTS_ALIKE
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@frozen
 class Environment:
     """Agents with data of private quality; the attributes are those of `ParticipationGame`, but for the rule."""
 
@@ -37,7 +37,7 @@ class Environment:
     costs: Any = None
     capacities: Any = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         types = array("types", self.types, low=0.0, high=1.0)
         if types.size < 2:
             raise InvalidInput("types has length 1: expected at least two agents, a game needs two players")
@@ -56,8 +56,6 @@ class Environment:
                 entries = array(name, getattr(self, name), low=0.0, open_low=True, length=types.size)
                 checked[name] = entries
         for name, value in checked.items():
-            if isinstance(value, np.ndarray):
-                value.flags.writeable = False
             object.__setattr__(self, name, value)
         with np.errstate(all="ignore"):
             alone = self.standalone_contributions
@@ -146,9 +144,14 @@ class Environment:
         return self.standalone_losses
 
     @property
+    def tolerances(self) -> np.ndarray:
+        """A billionth of each agent's standalone loss, whatever the others': smaller gains are rounding."""
+        return 1e-9 * np.broadcast_to(self.standalone_losses, self.types.shape)
+
+    @property
     def tolerance(self) -> float:
-        """A billionth of the smallest standalone loss: smaller gains are rounding."""
-        return 1e-9 * float(np.min(self.standalone_losses))
+        """The smallest of the tolerances: gains up to here are rounding for everybody."""
+        return float(self.tolerances.min())
 
     @cached_property
     def reservation_utilities(self) -> np.ndarray:

@@ -9,7 +9,6 @@ own.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,11 +17,12 @@ from scipy import optimize, sparse
 
 from contracts.checks import array, choice
 from contracts.errors import Infeasible, NotConverged
+from contracts.records import frozen
 from equilibria.game import Game
 from equilibria.normal_form import NormalFormGame, tabulate
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@frozen
 class ExtremalEquilibrium:
     """A pure equilibrium that is best or worst for welfare.
 

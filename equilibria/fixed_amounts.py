@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from contracts.checks import array
 from contracts.errors import InvalidInput
+from contracts.records import frozen
 from equilibria.environment import Environment
 from equilibria.rule import Rule
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@frozen
 class FixedAmountsRule(Rule):
     """Every member gives their own amount, at their own cost.
 
@@ -33,7 +33,7 @@ class FixedAmountsRule(Rule):
     samples: Any
     anonymous = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         object.__setattr__(self, "samples", array("samples", self.samples, low=0.0, open_low=True))
 
     def amounts(self, game: Environment) -> np.ndarray:

@@ -9,16 +9,16 @@ or stay out, contribution games with an amount of data, tabulated games with an 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
 from contracts.checks import array, number
+from contracts.records import frozen
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@frozen
 class BestResponses:
     """The best unilateral deviation of every player from one profile.
 
@@ -37,7 +37,7 @@ class BestResponses:
     method: str
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@frozen
 class NashCertificate:
     """How far a profile is from a Nash equilibrium, with the deviations that show it.
 

@@ -8,19 +8,20 @@ network that finds what the probes do not see. Every promise here names its clas
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from jaxtyping import Bool
 from scipy import optimize
 
+from contracts.records import frozen
 from equilibria.environment import Environment
 from mechanisms.model_class import ModelClass, ProbeClass
 from mechanisms.radius import log_term
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@frozen
 class Sampling:
     """How quality is estimated: with how many samples, over which models, how surely, at whose cost.
 
@@ -60,7 +61,7 @@ class Sampling:
         return float(np.max(environment.unit_costs)) * self.samples if self.paid else 0.0
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@frozen
 class Guarantee:
     """What the theorem promises for a rule and a game, and what it would need.
 

@@ -10,7 +10,6 @@ coalitions, gains of leaving, the cascade, verification.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,7 @@ from jaxtyping import Float, Int
 
 from contracts.checks import array, choice, integer, number
 from contracts.errors import BackendMissing, InvalidInput
+from contracts.records import frozen
 from equilibria.participation import ParticipationGame
 from mechanisms.verification import probe_losses
 
@@ -25,7 +25,7 @@ from mechanisms.verification import probe_losses
 SPLITS = {"digits": (16, 1000, 297, 500), "breast_cancer": (8, 300, 99, 170)}
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@frozen
 class MeasuredError:
     """A test error measured by repetition.
 
@@ -40,7 +40,7 @@ class MeasuredError:
     repeats: int
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@frozen
 class MeasuredCascade:
     """The cascade as it happens with trained models: members leave when their measured gain is negative.
 
@@ -57,7 +57,7 @@ class MeasuredCascade:
     left_after: Int[np.ndarray, " agents"]
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@frozen
 class LabelNoise:
     """A classification task shared by agents with different rates of wrong labels; see `label_noise`.
 

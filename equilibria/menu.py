@@ -9,7 +9,6 @@ equilibria.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,10 +18,11 @@ from contracts.checks import array, number, probabilities
 from contracts.contract import Contract
 from contracts.contract.options import options_of
 from contracts.errors import InvalidInput
+from contracts.records import frozen
 from equilibria.menu_equilibria import MenuEquilibria, menu_equilibria
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@frozen
 class MenuCertificate:
     """How far truthful choice is from a Bayesian equilibrium.
 
@@ -63,7 +63,7 @@ class MenuCertificate:
         return f"not a Bayesian equilibrium: type {worst} gains {self.epsilon:.6g} by {where}"
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@frozen
 class ContractMenu:
     """A menu of options for participants whose costs are private.
 
@@ -96,7 +96,7 @@ class ContractMenu:
     available: Any = None
     contract: Contract | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         costs = array("costs", self.costs, low=0.0, open_low=True)
         types = costs.size
         checked: dict[str, Any] = {

@@ -8,7 +8,6 @@ them for any number of agents.
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,12 +16,13 @@ from scipy import optimize
 
 from contracts.checks import array, brief
 from contracts.errors import InvalidInput
+from contracts.records import frozen
 from equilibria.inverse_moments import BLOCK, NODES, WEIGHTS, log_factor, log_generating, shortfall
 from equilibria.participation import ParticipationGame
 from equilibria.pooled import EqualShareRule
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@frozen
 class MixedEquilibrium:
     """A profile of independent probabilities of joining, with its regret.
 

@@ -11,7 +11,6 @@ Whatever finds them, each comes with every player's regret, computed from the ta
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,13 +18,15 @@ from jaxtyping import Float
 
 from contracts.checks import array, choice, number
 from contracts.errors import BackendMissing, InvalidInput, NotConverged
+from contracts.records import frozen
+from equilibria.game import per_player
 from equilibria.normal_form import NormalFormGame
 
 #: Regrets up to this fraction of what a player's own choice can change are rounding.
 ROUNDING = 1e-9
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@frozen
 class MixedStrategies:
     """A mixed strategy of each player, with what each could gain by any other.
 
@@ -81,8 +82,6 @@ def certify_mixed(
     >>> certify_mixed(pennies, [[0.5, 0.5], [1.0, 0.0]]).regrets
     array([1., 0.])
     """
-    from equilibria.game import per_player
-
     if isinstance(strategies, str) or not isinstance(strategies, Sequence) or len(strategies) != game.players:
         raise InvalidInput(f"strategies: expected the probabilities of the actions of {game.players} players")
     mixes = []
@@ -92,17 +91,17 @@ def certify_mixed(
         if abs(chances.sum() - 1.0) > 1e-9:
             raise InvalidInput(f"{name} sum to {chances.sum():.12g}: expected a sum of 1")
         mixes.append(chances / chances.sum())
-    options = [_expected(game.payoffs[player], mixes, player) for player in range(game.players)]
-    utilities = np.array([mix @ own for mix, own in zip(mixes, options, strict=True)])
-    best = np.array([own.max() for own in options])
+    lost = game.regrets()
+    # What each action loses on average against the best reply: of what others change no rounding is left.
+    options = [_expected(lost[player], mixes, player) for player in range(game.players)]
     if tolerance is None:
-        accepted = np.maximum(game.tolerances, ROUNDING * game.regrets().reshape(game.players, -1).max(axis=1))
+        accepted = np.maximum(game.tolerances, ROUNDING * lost.reshape(game.players, -1).max(axis=1))
     else:
         accepted = per_player("tolerance", tolerance, game.players)
     return MixedStrategies(
         strategies=tuple(mixes),
-        utilities=utilities,
-        regrets=np.maximum(best - utilities, 0.0),
+        utilities=np.array([mix @ _expected(game.payoffs[j], mixes, j) for j, mix in enumerate(mixes)]),
+        regrets=np.maximum([mix @ own - own.min() for mix, own in zip(mixes, options, strict=True)], 0.0),
         tolerances=accepted,
         method=method,
     )
@@ -128,7 +127,7 @@ def mixed_equilibria(
         game: a game in normal form.
         count: "all" that the method finds, or "one".
         accuracy: for more than two players, how far from an equilibrium the result may be, as a fraction of the
-            range of payoffs, in (0, 1).
+            most a player's own choice can change, in (0, 1).
 
     Returns:
         The equilibria whose regret is within the tolerance, pure ones first; with more than two players, the
@@ -163,13 +162,8 @@ def _pure(game: NormalFormGame, profile: np.ndarray) -> list[np.ndarray]:
 
 def _two_players(game: NormalFormGame, wanted: str) -> list[MixedStrategies]:
     solver = _quantecon()
-    # Scaled to [0, 1] for each player: the library's tolerances are absolute.
-    table = solver.NormalFormGame(
-        [
-            solver.Player(_scaled(game.payoffs[0])),
-            solver.Player(np.ascontiguousarray(_scaled(game.payoffs[1]).T)),
-        ]
-    )
+    own, other = _scaled(game)
+    table = solver.NormalFormGame([solver.Player(own), solver.Player(np.ascontiguousarray(other.T))])
     answers = []
     if wanted == "all":
         try:
@@ -187,14 +181,12 @@ def _simplicial(game: NormalFormGame, accuracy: float) -> list[MixedStrategies]:
     solver = _quantecon()
     players = [
         solver.Player(
-            np.ascontiguousarray(
-                np.transpose(_scaled(game.payoffs[j]), [(j + k) % game.players for k in range(game.players)])
-            )
+            np.ascontiguousarray(np.transpose(table, [(j + k) % game.players for k in range(game.players)]))
         )
-        for j in range(game.players)
+        for j, table in enumerate(_scaled(game))
     ]
     mixes = solver.mclennan_tourky(solver.NormalFormGame(players), epsilon=accuracy)
-    spread = np.ptp(game.payoffs.reshape(game.players, -1), axis=1)
+    spread = game.regrets().reshape(game.players, -1).max(axis=1)
     method = "McLennan and Tourky's simplicial subdivision, quantecon"
     return [certify_mixed(game, _clean(mixes), tolerance=accuracy * spread, method=method)]
 
@@ -207,9 +199,14 @@ def _quantecon() -> Any:
     return solver
 
 
-def _scaled(payoffs: np.ndarray) -> np.ndarray:
-    spread = float(np.ptp(payoffs))
-    return (payoffs - payoffs.min()) / spread if spread > 0 else np.zeros(payoffs.shape)
+def _scaled(game: NormalFormGame) -> list[np.ndarray]:
+    """Payoffs in [0, 1] with the same replies, for a library whose tolerances are absolute: whatever others'
+    actions change for a player by themselves is taken away."""
+    spreads = [float(lost.max()) for lost in game.regrets()]
+    return [
+        1.0 - lost / spread if spread > 0.0 else np.zeros(lost.shape)
+        for lost, spread in zip(game.regrets(), spreads, strict=True)
+    ]
 
 
 def _clean(mixes: Any) -> list[np.ndarray]:

@@ -30,6 +30,8 @@ _DECIMAL = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)
 _RATIO = re.compile(r"([+-]?[0-9]+)/([0-9]+)", re.ASCII)
 #: Most digits of the parts of a fraction.
 DIGITS = 4000
+#: Most players: a table has an axis for each, besides that of players.
+PLAYERS = 63
 
 
 def to_nfg(game: NormalFormGame, *, title: str | None = None, players: list[str] | None = None) -> str:
@@ -88,6 +90,8 @@ def from_nfg(text: str) -> NormalFormGame:
     players = tokens.texts("players")
     actions = _actions(tokens, len(players))
     sizes = [count for count, _ in actions]
+    if len(players) > PLAYERS:
+        raise InvalidInput(f"nfg: expected at most {PLAYERS} players, found {len(players)}")
     if len(players) < 2 or min(sizes) < 1:
         raise InvalidInput(f"nfg: expected actions of at least two players, found {len(players)} names, {sizes}")
     comment = tokens.text("comment") if tokens.peek()[0] == "text" else ""

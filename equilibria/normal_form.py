@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from contracts.checks import array, brief
 from contracts.errors import InvalidInput
+from contracts.records import frozen
 from equilibria.game import BestResponses, Game, per_player
 from equilibria.participation import ParticipationGame
 from equilibria.table import all_coalitions, require_memory
 
+#: Differences and sums of payoffs up to here are finite.
+LARGEST = 1e300
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+
+@frozen
 class NormalFormGame(Game):
     """A finite game by its payoffs.
 
     Attributes:
         payoffs: utility of each player at each profile of actions, shape (players, actions of player 0,
-            actions of player 1, ...), finite.
+            actions of player 1, ...), between -1e300 and 1e300.
         tolerances: gains up to here are rounding, in units of utility, one number or one for each player. Zero
             when
             omitted: numbers in a table are compared as they are.
@@ -31,7 +34,8 @@ class NormalFormGame(Game):
         action_names: names of each player's actions; their numbers from one when omitted.
 
     Raises:
-        InvalidInput: the shape does not fit the number of players, an entry is not finite, or names do not fit.
+        InvalidInput: the shape does not fit the number of players, an entry is out of range, or names do not
+            fit.
 
     >>> dilemma = NormalFormGame(payoffs=[[[-1, -3], [0, -2]], [[-1, 0], [-3, -2]]])
     >>> dilemma.pure_equilibria()
@@ -45,8 +49,8 @@ class NormalFormGame(Game):
     player_names: Any = None
     action_names: Any = None
 
-    def __post_init__(self):
-        payoffs = array("payoffs", self.payoffs, ndim=None)
+    def __post_init__(self) -> None:
+        payoffs = array("payoffs", self.payoffs, ndim=None, low=-LARGEST, high=LARGEST)
         if payoffs.ndim < 3 or payoffs.ndim != payoffs.shape[0] + 1 or min(payoffs.shape) < 1:
             raise InvalidInput(
                 f"payoffs has shape {payoffs.shape}: expected (players, actions of the first, of the second, "

@@ -11,9 +11,10 @@ uniform convergence over N samples adds a term of order N ** -gamma.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
+from contracts.records import frozen
 from equilibria.blocking import BlockingCertificate, blocking_coalition
 from equilibria.coalition_game import CoalitionGame
 from equilibria.partition import StablePartition, partition
@@ -23,7 +24,7 @@ from equilibria.rule import Rule
 from equilibria.unravelling import Unravelling, unravel
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@frozen
 class ParticipationGame(CoalitionGame):
     """Join or stay out, under a rule that says how much data members give.
 

@@ -17,8 +17,8 @@ bound with estimates are this project's own.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -26,12 +26,13 @@ from jaxtyping import Float, Int
 
 from contracts.checks import array, integer
 from contracts.errors import InvalidInput
+from contracts.records import frozen
 from equilibria.coalition_game import CoalitionGame
 from equilibria.coalition_loss import CoalitionLoss, coalition_loss
 from mechanisms.verification import TypeEstimates
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@frozen
 class StablePartition:
     """Coalitions that no group of agents wants to break, best first; a sequence of arrays of agent numbers.
 
@@ -43,8 +44,10 @@ class StablePartition:
             their own data, and of an agent alone the loss at which being alone is as good, shape (coalitions,).
         learning_errors: the bound on the loss of each coalition's model, shape (coalitions,).
         surpluses: what each agent gets above training alone, shape (agents,).
-        epsilon: what all members of some coalition could at most gain by forming it; zero within the tolerance,
-            or 2 a eps when the types are estimates within eps of the truth.
+        epsilon: what all members of some coalition could at most gain by forming it, with the confidence; zero
+            within the tolerance, or 2 a eps when types were estimated within eps of the truth.
+        confidence: probability with which no coalition gains more than epsilon, those of agents who are refused
+            left aside; one when it does not rest on samples.
         method: how it was found.
         tolerance: gains up to here count as none, in units of utility.
 
@@ -63,6 +66,7 @@ class StablePartition:
     learning_errors: Float[np.ndarray, " coalitions"]
     surpluses: Float[np.ndarray, " agents"]
     epsilon: float
+    confidence: float
     method: str
     tolerance: float
 
@@ -90,6 +94,7 @@ class StablePartition:
         if self.epsilon > 0.0:
             lines.append(
                 f"  by estimates: no coalition could gain more than {self.epsilon:.3g} for all its members"
+                + (f", with probability {self.confidence:g}" if self.confidence < 1.0 else "")
             )
         for members, loss in zip(self, self.losses[:20], strict=False):
             names = ", ".join(map(str, members[:12])) + (", ..." if members.size > 12 else "")
@@ -104,7 +109,8 @@ def partition(game: CoalitionGame, *, types: Any = None, max_size: int | None = 
     Args:
         game: a participation game under a rule of equal shares, or of amounts fixed in advance.
         types: types by which coalitions form instead of the game's own, numbers of shape (agents,) or
-            `mechanisms.TypeEstimates`; surpluses and errors are at the game's own types.
+            `mechanisms.TypeEstimates`, whose refused agents stay alone; surpluses and errors are at the game's
+            own types.
         max_size: largest coalition allowed, if there is a limit. With equal types the strict core may then be
             empty; the partition is in the core.
 
@@ -121,18 +127,16 @@ def partition(game: CoalitionGame, *, types: Any = None, max_size: int | None = 
     [[0], [1], [2]]
     """
     most = None if max_size is None else integer("max_size", max_size, low=1)
-    radius = 0.0
-    if isinstance(types, TypeEstimates):
-        radius = types.model_class.radius(
-            samples=int(types.samples.min()),
-            agents=types.samples.size,
-            trusted_samples=types.trusted_samples,
-            confidence=types.confidence,
-        )
-    estimates = types.estimates if isinstance(types, TypeEstimates) else types
+    sampled = types if isinstance(types, TypeEstimates) else None
+    estimates = types if sampled is None else sampled.estimates
     believed = None if estimates is None else array("types", estimates, low=0.0, high=1.0, length=game.players)
     loss = coalition_loss(game, believed)
+    radius = 0.0 if believed is None else float(np.abs(believed - game.types).max())
+    if sampled is not None:
+        radius = sampled.largest_radius
+        loss = replace(loss, eligible=loss.eligible & ~sampled.refused)
     groups = _equal(loss, most) if loss.common else _thresholds(loss, most)
+    groups += [np.array([agent]) for agent in np.flatnonzero(~loss.eligible)]
     true = loss if believed is None else coalition_loss(game)
     order = np.concatenate(groups)
     sizes = np.array([group.size for group in groups], dtype=np.int64)
@@ -148,29 +152,32 @@ def partition(game: CoalitionGame, *, types: Any = None, max_size: int | None = 
         learning_errors=_errors(game, labels, sizes),
         surpluses=surpluses,
         epsilon=2.0 * game.loss_weight * radius,
+        confidence=1.0 if sampled is None else sampled.confidence,
         method="top coalitions, best prefix first",
         tolerance=game.tolerance,
     )
 
 
+def _by_quality(loss: CoalitionLoss) -> np.ndarray:
+    admitted = np.flatnonzero(loss.eligible)
+    return admitted[np.argsort(loss.types[admitted], kind="stable")]
+
+
 def _equal(loss: CoalitionLoss, most: int | None) -> list[np.ndarray]:
     """Top coalitions where being alone, too, is ranked alike: prefixes of those left, one after the other."""
-    admitted = np.flatnonzero(loss.eligible)
-    order = admitted[np.argsort(loss.types[admitted], kind="stable")]
-    groups, start = [], 0
+    order, groups, start = _by_quality(loss), [], 0
     while start < order.size:
         found = loss.best_prefix(order[start:], most)
         # Together if equally good.
         size = found.size if found.loss <= loss.alone[order[start]] + loss.tolerance else 1
         groups.append(order[start : start + size])
         start += size
-    return [*groups, *(np.array([agent]) for agent in np.flatnonzero(~loss.eligible))]
+    return groups
 
 
 def _thresholds(loss: CoalitionLoss, most: int | None) -> list[np.ndarray]:
     """Top coalitions where everybody has an own level at which being alone is as good."""
-    left = np.argsort(loss.types, kind="stable")
-    groups = []
+    left, groups = _by_quality(loss), []
     while left.size:
         group = _top(loss, left, most)
         groups.append(group)
@@ -230,7 +237,7 @@ def as_labels(value: Any, players: int) -> tuple[np.ndarray, np.ndarray]:
     elif (
         isinstance(value, list | tuple)
         and value
-        and all(isinstance(part, list | tuple | np.ndarray | set) for part in value)
+        and all(isinstance(part, Iterable) and not isinstance(part, str) for part in value)
     ):
         labels = np.full(players, -1, dtype=np.int64)
         for number, part in enumerate(value):
@@ -245,7 +252,10 @@ def as_labels(value: Any, players: int) -> tuple[np.ndarray, np.ndarray]:
                 f"partition: agent {left} is left out, expected all {players} in one coalition each"
             )
     else:
-        given = np.asarray(value) if not isinstance(value, str | set | dict) else np.zeros(0)
+        try:
+            given = np.asarray(value) if not isinstance(value, str | set | dict) else np.zeros(0)
+        except ValueError:  # ragged
+            given = np.zeros(0)
         if given.shape != (players,) or given.dtype.kind not in "iubU":
             raise InvalidInput(
                 f"partition: expected lists of agent numbers, or a label for each of {players} agents"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,10 +10,11 @@ from jaxtyping import Float, Int
 
 from contracts.checks import array, number
 from contracts.errors import InvalidInput
+from contracts.records import frozen
 from equilibria.participation import ParticipationGame
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@frozen
 class PhaseDiagram:
     """Outcome of the cascade from the grand coalition, for each spread and cost.
 

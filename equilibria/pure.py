@@ -14,17 +14,17 @@ The theorem is this project's own.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int
 
+from contracts.records import frozen
 from equilibria.coalition_game import CoalitionGame
 from equilibria.pooled import EqualShareRule
 from equilibria.table import worth_table
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@frozen
 class PureEquilibrium:
     """One coalition nobody wants to leave or join.
 
@@ -41,7 +41,7 @@ class PureEquilibrium:
     learning_error: float
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@frozen
 class PureEquilibria:
     """The pure Nash equilibria of a participation game, smallest coalition first; a sequence.
 
@@ -151,8 +151,9 @@ def _by_theorem(game: CoalitionGame, rule: EqualShareRule) -> PureEquilibria:
 
 def _by_enumeration(game: CoalitionGame) -> PureEquilibria:
     coalitions, worth = worth_table(game)
-    regrets = np.where(coalitions, -worth, worth).max(axis=1).clip(0.0)
-    found = np.flatnonzero(regrets <= game.tolerance)
+    gains = np.where(coalitions, -worth, worth)
+    regrets = gains.max(axis=1).clip(0.0)
+    found = np.flatnonzero((gains <= game.tolerances).all(axis=1))
     found = found[np.argsort(coalitions[found].sum(axis=1), kind="stable")]
     members = coalitions[found]
     return PureEquilibria(

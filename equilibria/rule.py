@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 
 import numpy as np
 
+from contracts.checks import numbers
 from contracts.errors import InvalidInput
 from equilibria.environment import Environment
 
@@ -87,13 +88,14 @@ def asked(rule: Rule, question: str, game: Environment, members: np.ndarray) -> 
     """
     name = type(rule).__name__
     try:
-        answer = np.asarray(getattr(rule, question)(game, untouchable(members)), dtype=np.float64)
+        found = getattr(rule, question)(game, untouchable(members))
     except ValueError as error:
         if isinstance(error, InvalidInput):
             raise
         if "read-only" in str(error) or "WRITEABLE" in str(error):
             raise InvalidInput(f"{name} writes into the coalition it is given: copy it first") from error
         raise
+    answer = numbers(f"{name}.{question}", found).astype(np.float64, copy=False)
     if answer.shape != (game.players,):
         raise InvalidInput(f"{name}.{question} has shape {answer.shape}: expected ({game.players},)")
     if not np.isfinite(answer).all():

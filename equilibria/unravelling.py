@@ -8,17 +8,17 @@ greatest equilibrium.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
 
+from contracts.records import frozen
 from equilibria.coalition_game import CoalitionGame
 from equilibria.pooled import EqualShareRule
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@frozen
 class UnravellingStep:
     """One round.
 
@@ -39,7 +39,7 @@ class UnravellingStep:
     total_surplus: float
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@frozen
 class Unravelling:
     """The whole cascade, in memory proportional to agents plus rounds; a sequence of `UnravellingStep`.
 
@@ -156,7 +156,7 @@ def _general_rounds(game: CoalitionGame, members: np.ndarray):
         worth = game.surpluses(members)
         least = float(worth[members].min(initial=np.inf))
         rows.append((members.sum(), least, game.learning_error(members), worth.sum()))
-        leaving = members & (worth < -game.tolerance)
+        leaving = members & (worth < -game.tolerances)
         if not leaving.any():
             left_after[members] = len(rows) - 1
             return left_after, gains, rows

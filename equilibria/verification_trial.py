@@ -5,19 +5,20 @@ Where the theorem's condition fails this is all there is; where it holds, it con
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Float
 
 from contracts.checks import integer, number
 from contracts.errors import InvalidInput
+from contracts.records import frozen
 from equilibria.participation import ParticipationGame
 from equilibria.verified import VerifiedRule
 from mechanisms.verification import simulate_estimates
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@frozen
 class VerificationTrial:
     """How often the truthful grand coalition was a Nash equilibrium in repeated verification.
 
@@ -98,7 +99,7 @@ def verification_trial(
     within = (np.abs(draws - game.types) <= radius).all(axis=1)
     surpluses = np.stack([replace(rule, estimates=draw).surpluses(game, everybody) for draw in draws])
     refused = ~np.stack([replace(rule, estimates=draw).accepted(game, everybody) for draw in draws])
-    nash = (surpluses >= -game.tolerance).all(axis=1) & ~refused.any(axis=1)
+    nash = (surpluses >= -game.tolerances).all(axis=1) & ~refused.any(axis=1)
     interval = stats.binomtest(int(nash.sum()), runs).proportion_ci(confidence, method="exact")
     return VerificationTrial(
         runs=runs,

@@ -21,13 +21,13 @@ theirs.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from contracts.checks import array, brief, integer, number
 from contracts.errors import Infeasible, InvalidInput
+from contracts.records import frozen
 from equilibria.environment import Environment
 from equilibria.guarantee import Guarantee, Sampling, guarantee_of
 from equilibria.rule import Rule
@@ -37,7 +37,7 @@ from mechanisms.radius import log_term
 from mechanisms.verification import TypeEstimates, accept, simulate_estimates
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@frozen
 class VerifiedRule(Rule):
     """Contributions from estimated types, with slack; refusal of reports that do not fit the samples.
 
@@ -81,7 +81,7 @@ class VerifiedRule(Rule):
 
     anonymous = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if isinstance(self.estimates, TypeEstimates):
             own = ("samples", "confidence", "trusted_samples", "probes")
             told = [name for name in own if getattr(self, name) is not None]

@@ -14,13 +14,14 @@ from jaxtyping import Float
 
 from contracts.checks import array, number
 from contracts.errors import Infeasible, InvalidInput
+from contracts.records import frozen
 from equilibria.environment import Environment
 from equilibria.rule import Rule
 from equilibria.welfare_differing import DifferingAgents, best_contributions
 from equilibria.welfare_program import fill, loss_alone, search, sorted_program
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@frozen
 class WelfareOptimum:
     """Welfare-maximal contributions under individual rationality.
 

@@ -12,17 +12,17 @@ proofs are this project's own.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from jaxtyping import Float
 from scipy import optimize, sparse
+
+from contracts.records import frozen
 
 #: Totals tried first, cells refined, points and rounds of each.
 GRID, CELLS, POINTS, ROUNDS = 60, 3, 7, 4
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@frozen
 class DifferingAgents:
     """The members of a coalition, with what the program needs of each.
 

@@ -13,7 +13,6 @@ measure).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -23,9 +22,10 @@ from scipy import stats
 
 from contracts.checks import array, brief, number
 from contracts.errors import InvalidInput
+from contracts.records import frozen
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@frozen
 class ShiftTests:
     """Whose samples differ from the target's, and what would have been found.
 
@@ -107,8 +107,8 @@ def shift_tests(
     chance = number("power", power, low=0.0, high=1.0, open_low=True, open_high=True)
     if isinstance(labels, str) or not isinstance(labels, Sequence) or len(labels) == 0:
         raise InvalidInput("labels: expected the labels of at least one agent, in a list")
-    told = [label_array(f"labels[{agent}]", entry) for agent, entry in enumerate(labels)]
     trusted = label_array("trusted_labels", trusted_labels)
+    told = [label_array(f"labels[{agent}]", entry, like=trusted) for agent, entry in enumerate(labels)]
     label_p, absent = (
         np.array(column) for column in zip(*[_label_test(entry, trusted) for entry in told], strict=True)
     )
@@ -134,8 +134,8 @@ def shift_tests(
     )
 
 
-def label_array(name: str, value: Any, length: int | None = None) -> np.ndarray:
-    """Labels, whole numbers or texts, as an array of shape (samples,), or raise."""
+def label_array(name: str, value: Any, length: int | None = None, like: np.ndarray | None = None) -> np.ndarray:
+    """Labels, whole numbers or texts (as those of `like` are), as an array of shape (samples,), or raise."""
     try:
         found = np.zeros(0) if isinstance(value, str) else np.asarray(value)
     except ValueError:  # ragged
@@ -144,6 +144,9 @@ def label_array(name: str, value: Any, length: int | None = None) -> np.ndarray:
         raise InvalidInput(f"{name} = {brief(value)}: expected a list of labels, whole numbers or texts")
     if length is not None and found.size != length:
         raise InvalidInput(f"{name} has length {found.size}: expected {length}, one for each sample")
+    if like is not None and (found.dtype.kind == "U") != (like.dtype.kind == "U"):
+        expected = "texts" if like.dtype.kind == "U" else "whole numbers"
+        raise InvalidInput(f"{name} = {brief(value)}: expected {expected}, as the target's labels are")
     return found
 
 

@@ -16,7 +16,7 @@ from contracts.checks import array
 from contracts.errors import InvalidInput
 from mechanisms.model_class import StumpClass
 from mechanisms.shift import label_array
-from mechanisms.verification import TypeEstimates, with_radii
+from mechanisms.verification import TypeEstimates, number_of_classes, with_radii
 
 
 def largest_stump_difference(features: Any, labels: Any, trusted_features: Any, trusted_labels: Any) -> float:
@@ -38,8 +38,8 @@ def largest_stump_difference(features: Any, labels: Any, trusted_features: Any, 
     other = array("trusted_features", trusted_features, ndim=2)
     if own.shape[1] != other.shape[1]:
         raise InvalidInput(f"features has {own.shape[1]} features: expected {other.shape[1]}")
-    told = label_array("labels", labels, len(own))
     known = label_array("trusted_labels", trusted_labels, len(other))
+    told = label_array("labels", labels, len(own), like=known)
     kinds, codes = np.unique(np.concatenate([told, known]), return_inverse=True)
     # Each sample counts with the sign of its side, each side with weight one, in the column of its label; the
     # last column is for labels that nobody has.
@@ -50,7 +50,7 @@ def largest_stump_difference(features: Any, labels: Any, trusted_features: Any, 
         order = np.argsort(column, kind="stable")
         below = np.concatenate([np.zeros((1, kinds.size + 1)), np.cumsum(mass[order], axis=0)])
         ends = np.concatenate(
-            [[True], np.diff(column[order]) > 0, [True]]
+            [[True], column[order][1:] > column[order][:-1], [True]]
         )  # thresholds between equal values are none
         below, above = below[ends], mass.sum(axis=0) - below[ends]
         # A side that tells label y errs on all of its mass but y's.
@@ -67,6 +67,7 @@ def estimate_types_over_stumps(
     trusted_features: Any,
     trusted_labels: Any,
     *,
+    classes: int,
     confidence: float = 0.95,
 ) -> TypeEstimates:
     """Estimate every agent's discrepancy over all decision stumps, with the class-wide radius.
@@ -76,15 +77,16 @@ def estimate_types_over_stumps(
         labels: for each agent, the labels, shape (samples,).
         trusted_features: samples of the target, shape (trusted samples, features).
         trusted_labels: their labels, shape (trusted samples,).
+        classes: how many different labels there may be at all, at least two, known beforehand.
         confidence: probability, in (0, 1), that all estimates are within their radius.
 
     Returns:
-        The estimates, with the radii of the VC inequality: wide, as they hold for every stump at once.
+        The estimates, with radii that hold for every stump at once: about twice those of a single probe.
 
     Raises:
-        InvalidInput: samples that do not fit together, or only one label.
+        InvalidInput: samples that do not fit together, or more labels than `classes`.
 
-    >>> found = estimate_types_over_stumps([[[0.0], [1.0]]], [[1, 0]], [[0.0], [1.0]], [0, 1])
+    >>> found = estimate_types_over_stumps([[[0.0], [1.0]]], [[1, 0]], [[0.0], [1.0]], [0, 1], classes=2)
     >>> found.estimates, str(found.model_class)
     (array([1.]), 'all decision stumps on 1 features, 3 labels')
     """
@@ -99,7 +101,8 @@ def estimate_types_over_stumps(
         largest_stump_difference(table, told, trusted_features, trusted_labels)
         for table, told in zip(features, labels, strict=True)
     ]
-    kinds = np.unique(np.concatenate([np.asarray(trusted_labels), *map(np.asarray, labels)])).size
+    kinds = number_of_classes(classes, [np.asarray(told) for told in labels], np.asarray(trusted_labels))
+    # A side may also tell what nobody has.
     model_class = StumpClass(features=np.shape(trusted_features)[1], labels=kinds + 1)
     return with_radii(
         np.array(found), [len(told) for told in labels], len(trusted_labels), model_class, confidence

@@ -9,18 +9,19 @@ that was estimated (`mechanisms.model_class`), and for no others.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from contracts.checks import array, integer, number
+from contracts.checks import array, brief, integer, number
 from contracts.errors import InvalidInput
+from contracts.records import frozen
 from mechanisms.model_class import ModelClass, ProbeClass
 from mechanisms.shift import ShiftTests, label_array
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@frozen
 class TypeEstimates:
     """Estimated qualities, and how far they may be from the truth.
 
@@ -45,19 +46,34 @@ class TypeEstimates:
     refused: Any = None
     false_alarm: float = 0.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         agents = np.size(self.estimates)
-        for name in ("estimates", "radii"):
-            checked = array(name, getattr(self, name), low=0.0, high=np.inf, length=agents)
+        for name, most in (("estimates", 1.0), ("radii", np.inf)):
+            checked = array(name, getattr(self, name), low=0.0, high=most, length=agents)
             object.__setattr__(self, name, checked)
-        samples = array("samples", self.samples, low=1.0, length=agents).astype(np.int64)
-        object.__setattr__(self, "samples", samples)
+        counts = array("samples", self.samples, low=1.0, high=2.0**53, length=agents)
+        if (counts % 1.0 != 0.0).any():
+            raise InvalidInput(f"samples = {brief(self.samples)}: expected whole numbers")
+        object.__setattr__(self, "samples", counts.astype(np.int64))
         number("confidence", self.confidence, low=0.0, high=1.0, open_low=True, open_high=True)
+        number("false_alarm", self.false_alarm, low=0.0, high=1.0)
         integer("trusted_samples", self.trusted_samples, low=1)
+        if not isinstance(self.model_class, ModelClass):
+            raise InvalidInput(f"model_class = {brief(self.model_class)}: expected such as ProbeClass()")
         refused = np.zeros(agents, dtype=bool) if self.refused is None else np.array(self.refused, dtype=bool)
         if refused.shape != (agents,):
             raise InvalidInput(f"refused has shape {refused.shape}: expected ({agents},)")
         object.__setattr__(self, "refused", refused)
+
+    @property
+    def largest_radius(self) -> float:
+        """How far any estimate may be from the truth, recomputed from the numbers of samples."""
+        return self.model_class.radius(
+            samples=int(self.samples.min()),
+            agents=self.samples.size,
+            trusted_samples=self.trusted_samples,
+            confidence=self.confidence,
+        )
 
     def refusing(self, tests: ShiftTests) -> TypeEstimates:
         """The same estimates, with those refused whose samples the tests found to differ from the target.
@@ -80,19 +96,23 @@ def estimate_types(
     *,
     labels: Sequence[Any] | None = None,
     trusted_labels: Any = None,
+    classes: int | None = None,
     confidence: float = 0.95,
 ) -> TypeEstimates:
     """Estimate every agent's discrepancy from the losses of the probes on samples.
 
     Probes cannot see that labels are missing or rare among an agent's samples. Give the labels, and frequencies
-    are
-    compared too: who lacks four tenths of what the target holds is at least .4 away from it.
+    are compared too: who lacks four tenths of what the target holds is at least .4 away from it.
 
     Args:
         losses: for each agent, the loss of every probe on every sample, in [0, 1], shape (samples, probes) or
             (samples,) for one probe. Agents may have given different numbers of samples.
         trusted_losses: the same on samples of the target, shape (trusted samples, probes) or (trusted
             samples,).
+        labels: for each agent, the labels of these samples, shape (samples,); whole numbers or texts.
+        trusted_labels: the same of the target's samples.
+        classes: with labels, how many different ones there may be at all, at least two: known beforehand, since
+            those that nobody happens to have shown count too.
         confidence: probability, in (0, 1), that all estimates are within their radius.
 
     Returns:
@@ -100,7 +120,8 @@ def estimate_types(
         radii.
 
     Raises:
-        InvalidInput: a loss outside [0, 1], no samples, or a different number of probes.
+        InvalidInput: a loss outside [0, 1], no samples, a different number of probes, or more labels than
+            `classes`.
 
     >>> estimate_types([[0, 0, 1, 1], [0, 0, 0, 0]], [0, 0, 0, 1]).estimates
     array([0.25, 0.25])
@@ -117,11 +138,9 @@ def estimate_types(
     found = np.abs(means - trusted.mean(axis=0)).max(axis=1)
     kinds = 0
     if labels is not None or trusted_labels is not None:
-        frequencies, target = _frequencies(
-            labels, trusted_labels, [len(table) for table in tables], len(trusted)
-        )
-        found = np.maximum(found, np.abs(frequencies - target).sum(axis=1) / 2.0)
-        kinds = target.size
+        told, known = _labels(labels, trusted_labels, [len(table) for table in tables], len(trusted))
+        kinds = number_of_classes(classes, told, known)
+        found = np.maximum(found, [_total_variation(entry, known) for entry in told])
     return with_radii(
         found.clip(0.0, 1.0),
         [len(table) for table in tables],
@@ -155,24 +174,39 @@ def with_radii(
     )
 
 
-def _frequencies(
+def _labels(
     labels: Any, trusted: Any, sizes: list[int], trusted_size: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """How often each label of the target occurs among the agents' samples and the trusted ones; what only an
-    agent has counts as one label more, which the target lacks."""
+) -> tuple[list[np.ndarray], np.ndarray]:
     if labels is None or trusted is None or not isinstance(labels, Sequence) or len(labels) != len(sizes):
         raise InvalidInput("labels, trusted_labels: expected both, a list of labels for each agent")
+    known = label_array("trusted_labels", trusted, trusted_size)
     told = [
-        label_array(f"labels[{agent}]", entry, size)
+        label_array(f"labels[{agent}]", entry, size, like=known)
         for agent, (entry, size) in enumerate(zip(labels, sizes, strict=True))
     ]
-    known = np.unique(label_array("trusted_labels", trusted, trusted_size))
+    return told, known
 
-    def shares(values: np.ndarray) -> np.ndarray:
-        counts = [(values == label).mean() for label in known]
-        return np.array([*counts, max(0.0, 1.0 - sum(counts))])
 
-    return np.stack([shares(entry) for entry in told]), shares(np.asarray(trusted))
+def number_of_classes(classes: Any, labels: Sequence[np.ndarray], trusted: np.ndarray) -> int:
+    """How many different labels there may be, not below how many there are, or raise.
+
+    Radii for as many labels as were seen would hold for a class chosen by the samples: they prove nothing.
+    """
+    if classes is None:
+        raise InvalidInput("classes: expected how many different labels there may be, known beforehand")
+    given, seen = (
+        integer("classes", classes, low=2, high=1000),
+        np.unique(np.concatenate([trusted, *labels])).size,
+    )
+    if seen > given:
+        raise InvalidInput(f"classes = {given}: expected at least {seen}, as many as were seen")
+    return given
+
+
+def _total_variation(own: np.ndarray, other: np.ndarray) -> float:
+    """Half the sum over labels of how much their frequencies differ."""
+    kinds = np.unique(np.concatenate([own, other]))
+    return sum(abs(float((own == kind).mean() - (other == kind).mean())) for kind in kinds) / 2.0
 
 
 def _loss_table(name: str, value: Any) -> np.ndarray:
@@ -248,7 +282,11 @@ def simulate_estimates(
     array([[0.1, 0.5]])
     """
     base = number("trusted_loss", trusted_loss, low=0.0, high=1.0)
-    truth = array("types", types, low=0.0, high=1.0 - base)
+    truth = array("types", types, low=0.0, high=1.0)
+    if (truth + base > 1.0 + 1e-12).any():
+        raise InvalidInput(
+            f"types, trusted_loss: {truth.max():g} and {base:g}, expected a sum of at most 1, an error rate"
+        )
     taken = integer("samples", samples, low=1)
     trusted = taken if trusted_samples is None else integer("trusted_samples", trusted_samples, low=1)
     rng = np.random.default_rng(integer("seed", seed))

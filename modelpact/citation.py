@@ -114,7 +114,8 @@ BASIS: Mapping[str, Reasons] = {
     "mechanisms.fairness.Fairness": (("xu2021gradient", "correlation as a measure of fairness"),),
     "mechanisms.verification.TypeEstimates": (
         ("capitaine2024unravelling", "probabilistic verification of data quality"),
-        ("mohri2018foundations", "the deviation bounds"),
+        ("hoeffding1963probability", "the radius over finitely many models"),
+        ("devroye1982bounds", "the radius over classes of models"),
     ),
     "mechanisms.rounds.TrainingRun": (("mcmahan2017communication", "training in rounds"),),
     "mechanisms.conflict.ConflictCurves": (

@@ -47,12 +47,12 @@ def groups_text(name: str, record: Mapping[str, Any], agents: int) -> str:
     kept, one = found["total_surplus"], cascade["total_surpluses"][-1]
     together = record["grand_coalition"]["total_surplus"]
     text = f"{name}: one coalition ends with {cascade['sizes'][-1]} of {agents} and keeps {one:.4g}"
-    if len(found["sizes"]) == agents:
-        return f"{text}; if there may be several, everybody is alone all the same"
+    if found["coalitions"] in (1, agents):
+        end = "all are together" if found["coalitions"] == 1 else "everybody is alone"
+        return f"{text}; if there may be several, {end} all the same"
     sizes = [str(size) for size in found["sizes"][:6]] + (["more"] if found["coalitions"] > 6 else [])
-    listed = ", ".join(sizes[:-1]) + (f" and {sizes[-1]}" if len(sizes) > 1 else sizes[-1])
-    groups = f"{found['coalitions']} coalitions of {listed}" if len(sizes) > 1 else "one of all"
-    text += f"; if there may be several, {groups} keep {kept:.4g}"
+    listed = f"{', '.join(sizes[:-1])} and {sizes[-1]}"
+    text += f"; if there may be several, {found['coalitions']} coalitions of {listed} keep {kept:.4g}"
     text += f" of the {together:.4g} that all together would share" if together > 0 else ""
     text += (
         ". These need public or estimated quality, and the consent of their members; they are no Nash "

@@ -103,8 +103,13 @@ def test_what_programs_and_proofs_share_is_data():
         assert all(room_of(other) in ("proof", "records") for other in graph()[module])
 
 
-@pytest.mark.parametrize("floor", ["contracts", "equilibria"])
+# Still to be untied.
+CIRCLES = {"modelpact": {"modelpact.federated", "modelpact.scheme.trainers"}}
+
+
+@pytest.mark.parametrize("floor", FLOORS)
 def test_imports_form_no_circle(floor):
+    """Imports inside functions count: they hide a circle, they do not untie it."""
     waiting, left = dict(graph(floor)), None
     while left != len(waiting):
         left = len(waiting)
@@ -113,7 +118,16 @@ def test_imports_form_no_circle(floor):
     # What imports into a circle is no part of it.
     while left and (ends := waiting.keys() - set().union(*waiting.values())):
         waiting = {module: imported for module, imported in waiting.items() if module not in ends}
-    assert waiting == {}
+    assert waiting.keys() <= CIRCLES.get(floor, set())
+
+
+def test_imports_inside_functions_count(tmp_path):
+    lazy = tmp_path / "lazy.py"
+    lazy.write_text(
+        "def answer():\n    from equilibria import pure\n    import equilibria.rule\n    return pure\n"
+    )
+    modules = {"equilibria", "equilibria.pure", "equilibria.rule"}
+    assert imported_modules(lazy, modules) == {"equilibria.pure", "equilibria.rule"}
 
 
 def test_no_file_is_long():

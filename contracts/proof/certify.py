@@ -12,6 +12,7 @@ import numpy as np
 
 from contracts.errors import InvalidInput
 from contracts.problem.problem import Problem
+from contracts.problem.shape import check_bend
 from contracts.problem.standard_form import StandardForm, standard_form
 from contracts.proof import promises
 from contracts.proof.certificate import Certificate
@@ -69,8 +70,9 @@ def certify(
             objective (the largest target).
 
     Raises:
-        InvalidInput: an array of another shape.
+        InvalidInput: an array of another shape, or value that bends upwards where it begins.
     """
+    check_bend(problem)
     columns = {"contribution": contribution, "expected_reward": expected_reward}
     columns["reservation_utility"] = reservation_utility
     types = problem.population.types

@@ -63,7 +63,9 @@ def measure(seed: int) -> dict[str, dict[str, float]]:
     tests = shift_tests(told, labels[trusted], features=own, trusted_features=features[trusted])
     found = {
         "by the probe alone": blind,
-        "labels counted": estimate_types(losses, target, labels=told, trusted_labels=labels[trusted]),
+        "labels counted": estimate_types(
+            losses, target, labels=told, trusted_labels=labels[trusted], classes=10
+        ),
         "who differs refused": blind.refusing(tests),
     }
     rows = {}

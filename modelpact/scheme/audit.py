@@ -35,6 +35,7 @@ def audit(scheme: Scheme, records: Mapping[str, Record]) -> Made:
         "nothing_offered": records["publish"].result["nothing_offered"],
         "participants": participants,
         "honest": honest,
+        "launch": records["launch"].result["launch"],
         "promises_met": all(participants[k]["met"] for k in draw.accepted),
         "assumptions": _assumptions(scheme, draw, records, honest),
         "delivery": {"method": records["deliver"].result["method"], **records["deliver"].result["proofs"]},
@@ -60,7 +61,7 @@ def _participant(draw: Draw, records: Mapping[str, Record], k: int, models: Mapp
         "option": signature["option"],
         "data": 0 if signature["option"] is None else int(draw.menu.data[signature["option"]]),
         "accepted": k in draw.accepted,
-        "refused_because": found[k]["reason"] if k in found else "signed nothing",
+        "refused_because": found[k]["reason"] if k in found else _unsigned(signature),
         "cost": spent.get(k, 0.0),
     }
     if k not in draw.accepted:
@@ -86,6 +87,10 @@ def _participant(draw: Draw, records: Mapping[str, Record], k: int, models: Mapp
         "expected_utility": draw.expected_value(k, reward["option"]) - row["cost"],
         "utility": value - row["cost"],
     }
+
+
+def _unsigned(signature: Mapping[str, Any]) -> str:
+    return "released: too few signed" if signature.get("released") else "signed nothing"
 
 
 def _alternatives(scheme: Scheme, draw: Draw, k: int) -> dict[str, Any]:
@@ -183,7 +188,7 @@ def _plain(outcome: Outcome) -> dict[str, Any]:
 AUDIT = Stage(
     name="audit",
     purpose="audit",
-    after=("data", "fit", "publish", "sign", "contribute", "verify", "train", "settle", "deliver"),
+    after=("data", "fit", "publish", "launch", "contribute", "verify", "train", "settle", "deliver"),
     reads=("model", "training", "measuring", "population", "participants", "verification", "delivery", "audit"),
     carry_out=audit,
 )

@@ -2,8 +2,8 @@
 
 The contract is designed in whole lots, for no more data than each participant could deliver and with the margins
 asked for; what is published is that contract, as shares of the trained model's value: nobody needs to know the
-curve for them to be kept. Values are counted from what naming the commonest class is worth. Samples are usable ones: where a type's data
-are of quality q, a usable sample costs it 1/q of what a sample costs.
+curve for them to be kept. Values are counted from what naming the commonest class is worth. Samples are usable
+ones: where a type's data are of quality q, a usable sample costs it 1/q of what a sample costs.
 """
 
 from __future__ import annotations
@@ -152,11 +152,9 @@ def design(scheme: Scheme, inputs: Mapping[str, Record]) -> Made:
     Where no menu makes everybody as well off as alone, nothing is offered, and why is said: that the data
     show no gain is a finding, too.
     """
-    objections = inputs["fit"].result["objections"]
-    if objections:
-        why = (
-            f"nothing is offered, for {'; '.join(objections)}: expected a larger pilot, or other data or models"
-        )
+    useless = inputs["fit"].result["useless"]
+    if useless:
+        why = f"nothing is offered, for {useless}: expected a larger pilot, or other data or models"
         return {"contract": None, "holds": True, "nothing_offered": why}, {}
     problem = scheme.problem(curve_of(inputs["fit"]), capacities(scheme, inputs["data"]))
     try:
@@ -203,16 +201,20 @@ def publish(scheme: Scheme, inputs: Mapping[str, Record]) -> Made:
     population, certificate = problem.population, contract.certificate
     # whoever is promised the trained model's whole expected value has all of it, up to rounding
     share = np.where(whole_model(contract), 1.0, contract.rewards("proportional").levels)
+    cost = population.costs / form.effective
     data, alone = contract.contribution * form.effective, outside_option(form)
     joining = np.broadcast_to(problem.outside.joining_cost, data.shape)
     options = [
         {
             "name": (population.names or ())[i],
             "group": population.groups[i] if population.groups else "",
-            "cost": float(population.costs[i] / form.effective[i]),
+            "cost": float(cost[i]),
             "joining_cost": float(joining[i]),
             "data": round(float(data[i])),
-            "most": float(form.reach[form.row[i]]),
+            # nobody collects more than the best model is worth
+            "most": float(
+                min(form.reach[form.row[i]], problem.scales[i] / population.costs[i] * form.effective[i])
+            ),
             "share": float(share[i]),
             "expected_value": float(contract.expected_reward[i]),
             "expected_utility": float(alone.utility[i] + certificate.participation_slack[i]),

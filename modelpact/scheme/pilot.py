@@ -6,8 +6,8 @@ s² / (1 - x/P), and the mean of the R models varies from pilot to pilot by that
 exact for statistics that are sums over samples; a Hájek projection says why accuracies come near it).
 
 What these measurements say of the learning curve is a posterior over curves (`contracts.measured`), counted from
-what naming the commonest class gives; the scheme says what is promised on it. Nothing is offered unless the pilot's
-largest models are clearly better than that.
+what naming the commonest class gives; the scheme says what is promised on it. Nothing is offered unless the
+pilot's largest models are clearly better than that.
 """
 
 from __future__ import annotations
@@ -88,12 +88,13 @@ def fit(scheme: Scheme, inputs: Mapping[str, Record]) -> Made:
     # no deviation is known more finely than to half a sample of the validation set
     fresh, error = deviations(accuracy, sizes / pilot["samples"], least=0.5 / len(labels))
     chance, means = float(np.bincount(labels).max() / len(labels)), accuracy.mean(axis=1)
-    # both errors: of the largest models' mean, and of the validation samples that judge them
-    doubt = CLEARLY * float(np.sqrt(error[-1] ** 2 + means[-1] * (1.0 - means[-1]) / len(labels)))
+    # the validation samples that judge the models have an error, too
+    total = np.sqrt(error**2 + means * (1.0 - means) / len(labels))
+    doubt = CLEARLY * float(total[-1])
     shown, useless = bool(means[-1] > chance + doubt), bool(means.max() <= chance)
     # whose models are all worse than naming the commonest class names it, with however many samples
     used = np.full_like(means, chance + HARDLY) if useless else means
-    curve = scheme.curve(Measurements(data=sizes, accuracy=used, standard_error=error), chance)
+    curve = scheme.curve(Measurements(data=sizes, accuracy=used, standard_error=total), chance)
     measurements = {
         "data": pilot["data"],
         "accuracy": means.tolist(),

@@ -150,6 +150,7 @@ def notes(audit: dict[str, Any]) -> list[str]:
     ]
     if audit.get("nothing_offered"):
         return found
+    found.extend(_launched(audit.get("launch")))
     same = assumed["contributors"] == assumed["contributors_expected"]
     if not assumed.get("contributors_as_expected", same):
         found.append(
@@ -164,7 +165,20 @@ def notes(audit: dict[str, Any]) -> list[str]:
         found.append(f"{who}, who is honest, was refused")
     found.extend(attacked(audit))
     found.extend(worse_than_alone(audit))
-    return found
+    return found + [f"the measured curve: {text}" for text in assumed["objections"]]
+
+
+def _launched(launch: dict[str, Any] | None) -> list[str]:
+    """Whether a launch clause was met; nothing without one."""
+    if not launch:
+        return []
+    signed, needed = f"{launch['signed']} signed", launch["needed"]
+    if not launch["launched"]:
+        return [f"released: {signed}, {needed} are needed; nothing is delivered, and no model is given"]
+    some = f"; released: {', '.join(launch['released'])}" if launch["released"] else ""
+    if launch["clause"] == "cut":
+        return [f"launched: {signed}; contributions are cut to what the model pays for{some}"]
+    return [f"launched: {signed}, {needed} are needed; amounts follow from the signatures{some}"]
 
 
 def attacked(audit: dict[str, Any]) -> list[str]:

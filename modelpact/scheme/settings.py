@@ -120,16 +120,19 @@ class Scheme:
         """
         population = self.population
         quality = 1.0 if population.qualities is None else population.qualities
-        capacity = most / quality
+        # what is owed under a clause follows from the signatures, and is checked once they are there
+        known = most if self.menu.assurance in (None, "cut") else np.inf
+        capacity: Any = np.broadcast_to(known / quality, (population.types,))
         if population.capacities is not None:
             capacity = np.minimum(capacity, population.capacities)
+        capacity = capacity if np.isfinite(capacity).any() else None
         return Problem(
             population=dataclasses.replace(population, capacities=capacity),
             accuracy=curve,
             valuation=self.valuation,
             baseline=getattr(curve, "chance", 0.0),
             outside=self.outside,
-            menu=self.menu.limits,
+            menu=self.menu.limits(float(np.max(population.costs / quality))),
             objective=self.objective,
         )
 

@@ -8,7 +8,7 @@ from typing import Any
 from contracts import checks
 from contracts.errors import InvalidInput
 from contracts.measured.measured_curve import PROMISES
-from contracts.problem.menu import Menu
+from contracts.problem.menu import CLAUSES, Menu
 from contracts.records import frozen
 from mechanisms.aggregation.registry import find
 from mechanisms.attacks import ATTACKS
@@ -156,12 +156,15 @@ class Terms:
         preference_margin: the least loss by choosing another option than one's own, likewise.
         options: the most options; None for any number.
         lot: options ask for whole multiples of so many samples.
+        assurance: the launch clause (see `contracts.Menu`); None for none.
+            What is owed then follows from the signatures, rounded up to whole samples.
     """
 
     margin: float = 0.0
     preference_margin: float = 0.0
     options: int | None = None
     lot: int = 1
+    assurance: str | None = None
 
     def __post_init__(self) -> None:
         checks.number("margin", self.margin, low=0)
@@ -169,10 +172,23 @@ class Terms:
         checks.integer("lot", self.lot, low=1)
         if self.options is not None:
             checks.integer("options", self.options, low=1)
+        if self.assurance is not None:
+            checks.choice("assurance", self.assurance, CLAUSES)
+            if self.options is not None or self.lot != 1:
+                raise InvalidInput("assurance with options or a lot: what is owed follows from the signatures")
 
-    @property
-    def limits(self) -> Menu:
-        """The same as a problem has it."""
+    def limits(self, sample: float) -> Menu:
+        """The same as a problem has it.
+
+        Args:
+            sample: what a usable sample costs at most; with a launch clause margins allow for one more of them.
+        """
+        if self.assurance is not None:
+            return Menu(
+                assurance=self.assurance,
+                participation_margin=self.margin + sample,
+                preference_margin=self.preference_margin + (sample if self.assurance != "cut" else 0.0),
+            )
         return Menu(
             options=self.options,
             lot=float(self.lot),

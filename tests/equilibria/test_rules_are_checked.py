@@ -54,6 +54,9 @@ def insists(game, members):
         (lambda game, members: np.full(4, 1e5), "not in the coalition|Nash"),
         (lambda game, members: np.full(3, 1e5), r"has shape \(3,\)"),
         (lambda game, members: 1e5, r"has shape \(\)"),
+        (lambda game, members: None, "contributions = None: expected real numbers"),
+        (lambda game, members: [1.0, [2.0]], "expected real numbers"),
+        (lambda game, members: np.full(4, 1j), "expected real numbers"),
     ],
 )
 def test_impossible_answers_are_refused_in_one_line_wherever_they_are_asked_for(answer, message):
@@ -67,6 +70,18 @@ def test_impossible_answers_are_refused_in_one_line_wherever_they_are_asked_for(
         with pytest.raises(InvalidInput, match=message) as caught:
             act()
         assert "\n" not in str(caught.value)
+
+
+def test_answers_cannot_be_written_into():
+    table = NormalFormGame(payoffs=np.zeros((2, 2, 2)))
+    records = [GAME, GAME.partition(), GAME.unravel(), GAME.pure_equilibria(), GAME.certificate("all"), table]
+    records += [GAME.blocking_coalition([[0, 1, 2, 3]]), table.certificate([0, 0])]
+    for record in records:
+        for name in record.__dataclass_fields__:
+            value = getattr(record, name)
+            for array in value if isinstance(value, tuple) else [value]:
+                if isinstance(array, np.ndarray):
+                    assert not array.flags.writeable, (type(record).__name__, name)
 
 
 def test_a_rule_that_asks_for_nothing_leaves_everybody_as_well_off_as_alone():

@@ -328,9 +328,54 @@ def test_at_least_one_certified_equilibrium_of_each():
     assert len(mixed_equilibria(NormalFormGame(payoffs=GAMES["chicken"]), count="one")) == 1
 
 
+def shifted_by_others(payoffs, size):
+    """The same game: each player gets something more by what the others do."""
+    moved = payoffs.copy()
+    for player in range(payoffs.shape[0]):
+        extra = size * np.arange(payoffs.shape[1 + (player == 0)])
+        shape = [1] * (payoffs.ndim - 1)
+        shape[int(player == 0)] = -1
+        moved[player] += extra.reshape(shape)
+    return moved
+
+
+def test_what_others_change_hides_no_regret():
+    pennies = NormalFormGame(payoffs=shifted_by_others(GAMES["matching pennies"], 1e9))
+    right = certify_mixed(pennies, [[0.5, 0.5], [0.5, 0.5]])
+    assert right.holds
+    assert right.regrets.tolist() == [0.0, 0.0]
+    wrong = certify_mixed(pennies, [[0.5, 0.5], [0.5 + 1e-8, 0.5 - 1e-8]])
+    assert not wrong.holds
+    assert np.isclose(wrong.regrets[0], 2e-8, rtol=1e-3)
+    found = correlated_strategies(pennies, objective=lambda profile: float(profile[0]))
+    assert found.regrets.max() < 1e-9
+    assert np.allclose(found.probabilities, 0.25)
+
+
+@pytest.mark.slow  # quantecon compiles
+def test_equilibria_are_found_beside_large_payoffs_that_others_decide():
+    for name in ("matching pennies", "battle of the sexes", "chicken", "pennies in a ring of three"):
+        game = NormalFormGame(payoffs=shifted_by_others(GAMES[name], 1e11))
+        plain = mixed_equilibria(NormalFormGame(payoffs=GAMES[name]))
+        found = mixed_equilibria(game)
+        assert len(found) == len(plain), name
+        for one, other in zip(found, plain, strict=True):
+            assert np.allclose(np.concatenate(one.strategies), np.concatenate(other.strategies), atol=1e-4), name
+
+
+def test_an_objective_in_small_units_that_tells_equal_types_apart_is_not_merged_either(constants):
+    game = ParticipationGame(types=[0.2, 0.2, 0.3], **constants)
+    with pytest.raises(InvalidInput, match="merge=False"):
+        correlated_equilibrium(game, objective=lambda mask: 1e-14 * (float(mask[0]) - float(mask[1])))
+    with pytest.raises(InvalidInput, match="merge = 'no'"):
+        correlated_equilibrium(game, merge="no")
+
+
 @pytest.mark.parametrize(
     "act",
     [
+        lambda game: NormalFormGame(payoffs=1e307 * game.payoffs),
+        lambda _: from_nfg('NFG 1 R "t" { ' + '"a" ' * 64 + "} { " + "1 " * 64 + "} " + "1 " * 64),
         lambda game: certify_mixed(game, [[0.5, 0.5]]),
         lambda game: certify_mixed(game, [[0.5, 0.6], [1.0, 0.0]]),
         lambda game: certify_mixed(game, [[0.5, 0.5, 0.0], [1.0, 0.0]]),

@@ -1,5 +1,10 @@
 """Skewed real data: what verification proves is about the models it names, and holds for them."""
 
+import csv
+import importlib.util
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 from sklearn import datasets, linear_model
@@ -8,9 +13,24 @@ from equilibria.participation import ParticipationGame
 from equilibria.verified import VerifiedRule
 from mechanisms.model_class import ProbeClass
 from mechanisms.shift import shift_tests
-from mechanisms.stumps import estimate_types_over_stumps, largest_stump_difference
-from mechanisms.verification import TypeEstimates, estimate_types, probe_losses
+from mechanisms.verification import estimate_types, probe_losses
 
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+STORED = BENCHMARKS / "results" / "skewed_splits.csv"
+
+
+def load_benchmark(name):
+    found = importlib.util.spec_from_file_location(name, BENCHMARKS / f"{name}.py")
+    module = importlib.util.module_from_spec(found)
+    sys.path.insert(0, str(BENCHMARKS))
+    try:
+        found.loader.exec_module(module)
+    finally:
+        sys.path.remove(str(BENCHMARKS))
+    return module
+
+
+splits = load_benchmark("skewed_splits")
 #: Agents who would train so much alone that even wide radii fit: the theorem's condition is not what is tested.
 RICH = {"loss_weight": 1.0, "complexity": 1e4, "cost": 1e-6}
 
@@ -19,17 +39,6 @@ def load(name):
     bunch = getattr(datasets, f"load_{name}")()
     scale = bunch.data.std(axis=0)
     return (bunch.data / np.where(scale > 0, scale, 1.0)), bunch.target
-
-
-def dirichlet_shares(labels, agents, rng):
-    """Which samples belong to whom when each label is split by Dirichlet(.1)."""
-    owner = np.empty(labels.size, dtype=int)
-    for label in np.unique(labels):
-        rows = rng.permutation(np.flatnonzero(labels == label))
-        cuts = (np.cumsum(rng.dirichlet(np.full(agents, 0.1))) * rows.size).astype(int)[:-1]
-        for agent, part in enumerate(np.split(rows, cuts)):
-            owner[part] = agent
-    return owner
 
 
 def test_an_agent_with_four_of_ten_digits_is_charged_for_what_it_lacks_or_refused():
@@ -49,7 +58,7 @@ def test_an_agent_with_four_of_ten_digits_is_charged_for_what_it_lacks_or_refuse
     target = probe_losses([probe.predict], features[trusted], labels[trusted])
     blind = estimate_types(losses, target)
     assert blind.estimates.argmin() == 4  # the probe alone puts first who lacks six digits of ten
-    charged = estimate_types(losses, target, labels=told, trusted_labels=labels[trusted])
+    charged = estimate_types(losses, target, labels=told, trusted_labels=labels[trusted], classes=10)
     assert charged.estimates.argmax() == 4
     assert charged.estimates[4] > 0.5
     game = ParticipationGame(types=np.clip(charged.estimates, 0, 1), **RICH)
@@ -84,67 +93,32 @@ def test_nothing_is_proved_for_other_models_than_those_estimated():
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["digits", "breast_cancer"])
 def test_where_it_says_proved_the_models_of_the_class_are_within_the_radius(name):
-    features, labels = load(name)
-    features = features[:, 10:26]
-    splits, agents, samples = 25, 4, 60
-    within = {"probes": 0, "stumps": 0}
-    for split in range(splits):
-        rng = np.random.default_rng(split)
-        order = rng.permutation(labels.size)
-        train, rest = order[:150], order[150:]
-        probes = [
-            linear_model.LogisticRegression(max_iter=500).fit(features[train, ::step], labels[train])
-            for step in (1, 3)
-        ]
-        predict = [
-            lambda table, model=model, step=step: model.predict(table[:, ::step])
-            for model, step in zip(probes, (1, 3), strict=True)
-        ]
-        owner = dirichlet_shares(labels[rest], agents, rng)
-        # Everybody's distribution is what they own; samples are drawn from it, and trusted ones from all.
-        owned = [rest[owner == agent] for agent in range(agents)]
-        owned = [rows if rows.size else rest[:1] for rows in owned]
-        drawn = [rng.choice(rows, size=samples) for rows in owned]
-        trusted = rng.choice(rest, size=150)
-        losses = [probe_losses(predict, features[rows], labels[rows]) for rows in drawn]
-        target = probe_losses(predict, features[trusted], labels[trusted])
-        told = [labels[rows] for rows in drawn]
-        estimates = estimate_types(losses, target, labels=told, trusted_labels=labels[trusted])
-        true = np.array(
-            [
-                np.abs(
-                    probe_losses(predict, features[rows], labels[rows]).mean(axis=0)
-                    - probe_losses(predict, features[rest], labels[rest]).mean(axis=0)
-                ).max()
-                for rows in owned
-            ]
-        )
-        lacking = np.array(
-            [
-                sum(
-                    abs((labels[rows] == label).mean() - (labels[rest] == label).mean())
-                    for label in np.unique(labels)
-                )
-                / 2
-                for rows in owned
-            ]
-        )
-        game = ParticipationGame(
-            types=np.clip(estimates.estimates, 0, 1), loss_weight=1.0, complexity=1e9, cost=1e-6
-        )
-        assert VerifiedRule(estimates=estimates).guarantee(game).holds
-        within["probes"] += bool(
-            (np.abs(estimates.estimates - np.maximum(true, lacking)) <= estimates.radii).all()
-        )
-        stumps = estimate_types_over_stumps(
-            [features[rows] for rows in drawn], told, features[trusted], labels[trusted]
-        )
-        assert isinstance(stumps, TypeEstimates)
-        exact = np.array(
-            [
-                largest_stump_difference(features[rows], labels[rows], features[rest], labels[rest])
-                for rows in owned
-            ]
-        )
-        within["stumps"] += bool((np.abs(stumps.estimates - exact) <= stumps.radii).all())
-    assert min(within.values()) >= 0.95 * splits, within
+    rows = [row for seed in range(50) for row in splits.measure(name, seed)]
+    for models in ("probes and labels", "decision stumps"):
+        proved = [row for row in rows if row["models"] == models and row["proved"]]
+        assert len(proved) == 50
+        assert proved[0]["confidence"] == 0.95
+        # A radius that says something, and data that are far from the target.
+        assert proved[0]["radius"] < 0.3
+        assert sum(row["within"] for row in proved) >= 0.95 * len(proved)
+
+
+def test_splits_are_skewed_and_their_rows_are_what_they_say():
+    rows = list(splits.measure("breast_cancer", 1))
+    assert [row["models"] for row in rows] == ["probes and labels", "decision stumps"]
+    for row in rows:
+        assert row["within"] == (max(row["off"], row["trained above"]) <= row["radius"])
+    labels = np.repeat(np.arange(10), 100)
+    owner = splits.dirichlet_shares(labels, 4, np.random.default_rng(0))
+    table = np.array([[np.sum((labels == kind) & (owner == agent)) for kind in range(10)] for agent in range(4)])
+    assert table.sum() == 1000
+    assert (table < 5).mean() > 0.4  # of a hundred: most lack most
+
+
+def test_stored_splits_are_within_their_radius():
+    lines = [line for line in STORED.read_text().splitlines() if not line.startswith("#")]
+    rows = list(csv.DictReader(lines))
+    assert len(rows) == 200
+    for models in ("probes and labels", "decision stumps"):
+        proved = [row for row in rows if row["models"] == models and row["proved"] == "True"]
+        assert sum(row["within"] == "True" for row in proved) >= 0.95 * len(proved) > 0

@@ -53,7 +53,7 @@ def test_labels_are_compared_over_every_set_of_them():
     trusted = rng.choice(4, size=200)
     labels = [rng.choice(4, size=80, p=p) for p in ([0.25] * 4, [0.7, 0.1, 0.1, 0.1], [0.5, 0.5, 0.0, 0.0])]
     zero = [np.zeros(80)] * 3
-    found = estimate_types(zero, np.zeros(200), labels=labels, trusted_labels=trusted)
+    found = estimate_types(zero, np.zeros(200), labels=labels, trusted_labels=trusted, classes=5)
     for agent, own in enumerate(labels):
         sets = [[k for k in range(4) if mask >> k & 1] for mask in range(16)]
         most = max(abs(np.isin(own, chosen).mean() - np.isin(trusted, chosen).mean()) for chosen in sets)
@@ -65,7 +65,7 @@ def test_labels_are_compared_over_every_set_of_them():
 
 def test_labels_that_the_target_lacks_count_too():
     found = estimate_types(
-        [np.zeros(4)], np.zeros(4), labels=[["x", "x", "a", "b"]], trusted_labels=["a", "a", "b", "b"]
+        [np.zeros(4)], np.zeros(4), labels=[["x", "x", "a", "b"]], trusted_labels=["a", "a", "b", "b"], classes=3
     )
     assert found.estimates.tolist() == [0.5]
 
@@ -118,6 +118,11 @@ def test_what_is_refused_is_refused_with_its_false_alarms():
         estimate_types([np.zeros(9)], np.zeros(9)).refusing(tests)
 
 
+def estimates_with(**changed):
+    whole = {"estimates": [0.1], "radii": [0.1], "confidence": 0.9, "samples": [1], "trusted_samples": 1}
+    return TypeEstimates(**{**whole, "model_class": ProbeClass(), **changed})
+
+
 @pytest.mark.parametrize(
     "act",
     [
@@ -132,19 +137,22 @@ def test_what_is_refused_is_refused_with_its_false_alarms():
         lambda: estimate_types([[0.0]], [0.0], labels=[[1, 1]], trusted_labels=[1]),
         lambda: estimate_types([[0.0]], [0.0], labels=[[1], [1]], trusted_labels=[1]),
         lambda: estimate_types([[0.0]], [0.0], labels="a", trusted_labels=[1]),
-        lambda: estimate_types_over_stumps([], [], [[0.0]], [0]),
+        lambda: estimate_types([[0.0]], [0.0], labels=[[1]], trusted_labels=[1]),
+        lambda: estimate_types([[0.0, 0.0]], [0.0], labels=[[1, 2]], trusted_labels=[3], classes=2),
+        lambda: estimate_types([[0.0]], [0.0], labels=[["1"]], trusted_labels=[1], classes=2),
+        lambda: shift_tests([["0"]], [0]),
+        lambda: estimate_types_over_stumps([], [], [[0.0]], [0], classes=2),
+        lambda: estimate_types_over_stumps([[[0.0]]], [[0]], [[0.0]], [1], classes=1),
+        lambda: estimates_with(estimates=[1.5]),
+        lambda: estimates_with(samples=[1.5]),
+        lambda: estimates_with(false_alarm=-1.0),
+        lambda: estimates_with(model_class="probes"),
+        lambda: estimates_with(refused=[True, False]),
         lambda: largest_stump_difference([[0.0]], [0], [[0.0, 1.0]], [0]),
         lambda: ProbeClass(probes=0),
         lambda: ProbeClass(labels=2000),
         lambda: StumpClass(features=0, labels=2),
-        lambda: TypeEstimates(
-            estimates=[0.1],
-            radii=[0.1, 0.2],
-            confidence=0.9,
-            samples=[1],
-            trusted_samples=1,
-            model_class=ProbeClass(),
-        ),
+        lambda: estimates_with(radii=[0.1, 0.2]),
     ],
 )
 def test_bad_input(act):

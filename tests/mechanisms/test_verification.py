@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.errors import InvalidInput
-from mechanisms.model_class import VCClass
-from mechanisms.radius import hoeffding_radius, log_term, samples_for_radius
+from mechanisms.model_class import StumpClass, VCClass
+from mechanisms.radius import MISSING, UNSEEN, growth_radius, hoeffding_radius, log_term, samples_for_radius
+from mechanisms.stumps import largest_stump_difference
 from mechanisms.verification import accept, estimate_types, probe_losses, simulate_estimates
 
 
@@ -21,7 +22,7 @@ def test_reference_figures():
     assert np.isclose(log_term(agents=10, probes=1, confidence=0.95), 5.9915, atol=5e-5)
     assert np.isclose(hoeffding_radius(samples=25, trusted_samples=150, agents=10), 0.374, atol=5e-4)
     assert np.isclose(hoeffding_radius(samples=400, trusted_samples=150, agents=10), 0.166, atol=5e-4)
-    assert np.isclose(vc_radius(samples=39_441, agents=10, dimension=10), 0.292, atol=5e-4)
+    assert np.isclose(vc_radius(samples=39_441, agents=10, dimension=10), 0.0625, atol=5e-5)
     assert samples_for_radius(0.025, agents=10) == 9587
 
 
@@ -46,6 +47,77 @@ def test_more_samples_shrink_both_radii(samples, agents, dimension):
     )
     wide = vc_radius(samples=samples, agents=agents, dimension=dimension)
     assert vc_radius(samples=2 * samples, agents=agents, dimension=dimension) < wide
+
+
+@given(
+    samples=st.integers(1, 10**6),
+    trusted=st.integers(1, 10**6),
+    agents=st.integers(1, 100),
+    growth=st.floats(0.0, 8.0),
+    confidence=st.floats(0.01, 0.999),
+)
+def test_the_class_wide_radius_is_the_least_of_its_formula(samples, trusted, agents, growth, confidence):
+    options = {"samples": samples, "trusted_samples": trusted, "agents": agents, "confidence": confidence}
+    found = growth_radius(log_growth=lambda count: growth * np.log(count), **options)
+
+    def by_formula(unseen, missing):
+        """Solved for the probability: what the proof bounds it by, at the radius, is the one allowed."""
+        seen = [samples, trusted]
+        ghosts = [unseen * count for count in seen]
+        variance = sum((1 + n / m) ** 2 / n for n, m in zip(seen, ghosts, strict=True))
+        away = np.sqrt(sum(1 / m for m in ghosts) * np.log(1 / missing) / 2)
+        exponent = np.log(2 * agents) + growth * np.log(sum(seen) + sum(ghosts))
+        return (exponent - 2 * max(found - away, 0.0) ** 2 / variance) - np.log((1 - missing) * (1 - confidence))
+
+    slack = [by_formula(unseen, missing) for unseen in UNSEEN for missing in MISSING]
+    assert np.isclose(min(slack), 0.0, atol=1e-6 * (1 + growth) * 20)
+    # One model is no better than by Hoeffding's inequality for it alone, and not much worse.
+    single = growth_radius(log_growth=lambda _: 0.0, **options)
+    assert 1.0 < single / hoeffding_radius(**options) < 1.2
+
+
+@given(samples=st.integers(1, 10**7), agents=st.integers(1, 100), dimension=st.integers(1, 100))
+def test_the_class_wide_radius_is_sharper_than_the_textbooks(samples, agents, dimension):
+    own = VCClass(dimension=dimension)
+    chance = np.sqrt(2 * (np.log(2) + own.log_growth(samples)) / samples)
+    textbook = 2 * (2 * chance + np.sqrt(np.log((agents + 1) / 0.05) / (2 * samples)))
+    assert vc_radius(samples=samples, agents=agents, dimension=dimension) < 0.6 * textbook
+
+
+def test_the_class_wide_radius_covers_the_largest_error_over_stumps():
+    # Labels are coin flips, so that every stump errs on half of any data, and all discrepancies are zero.
+    rng, samples, runs = np.random.default_rng(0), 100, 300
+    model_class = StumpClass(features=6, labels=3)
+    options = {"samples": samples, "agents": 1, "trusted_samples": samples}
+    largest = [
+        largest_stump_difference(
+            rng.random((samples, 6)),
+            rng.integers(0, 2, samples),
+            rng.random((samples, 6)),
+            rng.integers(0, 2, samples),
+        )
+        for _ in range(runs)
+    ]
+    assert (np.array(largest) <= model_class.radius(confidence=0.5, **options)).all()
+    # Not far above what happens; the textbook's is ten times that.
+    assert model_class.radius(confidence=0.5, **options) < 2.5 * np.median(largest)
+
+
+def test_ways_to_err_are_counted():
+    rng = np.random.default_rng(1)
+    for features, labels, samples in ((1, 2, 6), (1, 3, 5), (2, 3, 5), (3, 2, 4)):
+        table = rng.permuted(np.tile(np.arange(samples), (features, 1)), axis=1).T
+        told = {
+            tuple(np.where(table[:, feature] <= cut, left, right))
+            for feature in range(features)
+            for cut in range(-1, samples)
+            for left in range(labels)
+            for right in range(labels)
+        }
+        bound = np.exp(StumpClass(features=features, labels=labels).log_growth(samples))
+        assert len(told) <= bound + 1e-9
+        if features == 1:
+            assert np.isclose(len(told), bound)
 
 
 def test_the_radius_covers_the_error_with_the_confidence():

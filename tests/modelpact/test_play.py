@@ -40,6 +40,7 @@ def test_the_worked_example_from_its_file(tmp_path, capsys):
     shown = capsys.readouterr().out
     assert pooled["partition"]["sizes"] == [4, 3, 2, 1]
     assert np.isclose(pooled["partition"]["total_surplus"], 0.4219, atol=5e-5)
+    assert "no Nash equilibrium of joining freely" in pooled["partition"]["text"]
     assert "partition" not in full
     for text in (
         "4 coalitions of 4, 3, 2 and 1 keep 0.4219",
@@ -67,6 +68,22 @@ def test_agents_who_differ_are_played_and_their_groups_drawn(tmp_path, capsys):
     assert report["costs"] == [3e-7, 2e-7, 6e-7]
     with pytest.raises(InvalidInput, match="--groups"):
         play(write(tmp_path, GOOD + "[rules.full_information]\n"), groups=tmp_path / "groups.svg")
+
+
+@pytest.mark.parametrize(
+    ("types", "cost", "said"),
+    [
+        (np.linspace(0.1, 0.9, 1200), 1e-13, "everybody is alone all the same"),
+        (np.full(1200, 0.2), 3e-7, "all are together all the same"),
+        (np.where(np.arange(50) < 45, 0.1, 0.6), 3.125e-7, "here they keep less than the one coalition"),
+    ],
+)
+def test_what_is_said_of_several_coalitions(tmp_path, types, cost, said):
+    text = GOOD.replace("[0.1, 0.2, 0.6]", str(types.tolist())).replace("3.125e-7", str(cost))
+    report, _ = analyse(read_game(write(tmp_path, text + "[rules.pooled]\n")))
+    told = report["rules"]["pooled"]["partition"]["text"]
+    assert said in told
+    assert ("consent" in told) == ("less" in said)
 
 
 def test_json_on_standard_output_is_all_there_is(tmp_path, capsys):
