@@ -115,8 +115,8 @@ def settle(scheme: Scheme, inputs: Mapping[str, Record]) -> Made:
     """Say which accuracy each accepted participant is promised, now that the model is trained.
 
     It is that of the option's share of the trained model's value, on the validation samples. `error` is how far
-    a model's accuracy on as many fresh samples as the test set has may be from the promise: the sampling errors of
-    calibration and test, at the scheme's confidence for all options together.
+    a model's accuracy on as many fresh samples as the test set has may be from the promise: the sampling errors
+    of calibration and test, at the scheme's confidence for all options together.
     """
     menu, signatures = Menu.of(inputs["launch"]), inputs["launch"].result["signatures"]
     options = {k: int(signatures[k]["option"]) for k in inputs["verify"].result["accepted"]}

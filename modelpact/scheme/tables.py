@@ -117,7 +117,7 @@ class Measuring:
 
     Args:
         sizes: how many amounts of data, between `smallest` and two thirds of the pilot's.
-        smallest: the least amount of data; 0 is 20, or a third of a pilot of fewer than 60, at least 4.
+        smallest: the least amount of data; 0 is a fifteenth of the pilot's samples, from 4 to 20.
         repetitions: models trained at each amount.
         promise: that nobody does worse than alone on "average" over the curves that are possible, or under a
             share `confidence` of them ("model"); or a fixed "value" (`contracts.measured.measured_curve`).
@@ -142,9 +142,9 @@ class Measuring:
         """The least amount of data at which a pilot of so many samples measures.
 
         >>> Measuring().least(300), Measuring().least(26), Measuring(smallest=10).least(26)
-        (20, 8, 10)
+        (20, 4, 10)
         """
-        return self.smallest or max(min(20, pilot // 3), 4)
+        return self.smallest or max(min(20, pilot // 15), 4)
 
 
 @frozen
