@@ -59,7 +59,7 @@ def test_a_run_prints_the_menu_who_got_what_and_other_rules(finished, capsys):
     toml, folder, code = finished
     assert main(["run", str(toml), "--output", str(folder)]) == code  # as before: nothing is done again
     printed = capsys.readouterr()
-    for words in ("accuracy up to", "participant 3", "free-riding", "0 samples of", "accuracy shaping", "alone"):
+    for words in ("share of the model", "participant 3", "free-riding", "0 samples of", "accuracy shaping", "alone"):
         assert words in printed.out
     assert str(folder) in printed.out
     assert "\x1b" not in printed.out + printed.err
@@ -228,7 +228,6 @@ def test_failures_name_what_does_not_hold():
     found = failures(broken)
     assert len(found) == 4
     assert "50% of draws" in found[0]
-    assert "80%" in found[0]
     assert "alone by 5" in found[1]
     assert "'a' would gain 5 by 'b'" in found[2]
     assert "copies would gain 5" in found[3]
