@@ -59,7 +59,14 @@ def test_a_run_prints_the_menu_who_got_what_and_other_rules(finished, capsys):
     toml, folder, code = finished
     assert main(["run", str(toml), "--output", str(folder)]) == code  # as before: nothing is done again
     printed = capsys.readouterr()
-    for words in ("share of the model", "participant 3", "free-riding", "0 samples of", "accuracy shaping", "alone"):
+    for words in (
+        "share of the model",
+        "participant 3",
+        "free-riding",
+        "0 samples of",
+        "accuracy shaping",
+        "alone",
+    ):
         assert words in printed.out
     assert str(folder) in printed.out
     assert "\x1b" not in printed.out + printed.err
