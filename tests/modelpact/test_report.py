@@ -402,8 +402,7 @@ def audit_file(folder, contract, **changes) -> Path:
         "curve_kept": True,
         "dishonest_data_accepted": [],
         "honest_refused": [],
-        "irregularities_of_the_pilot": [],
-        "bands_overlap": True,
+        "objections": [],
     }
     result = {"participants": [kept | changes, refused], "promises_met": True, "assumptions": assumed}
     result["promises_met"] = (kept | changes)["met"] is True
