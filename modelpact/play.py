@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 
-from contracts.checks import choice, integer, number, visible
+from contracts.checks import choice, integer, number
 from contracts.errors import InvalidInput
 from contracts.storage import write_atomically
 from equilibria.declared import DeclaredTypesRule
@@ -40,7 +40,8 @@ from equilibria.verified import VerifiedRule
 from equilibria.welfare import FullInformationRule
 from modelpact import terminal
 from modelpact.groups import groups_form, groups_picture, groups_text, partition_record
-from modelpact.tables import boxed, console
+from modelpact.play_tables import picture, show
+from modelpact.tables import console
 from modelpact.terminal import PICTURES, Flag, document, working, writable
 
 RULES: dict[str, Callable[..., Rule]] = {
@@ -283,17 +284,17 @@ def play(
     with working("playing") as now:
         report, cascades = analyse(file, now)
     text = document("game", report)
-    picture = _picture(cascades, file.title, plot.suffix[1:].lower()) if plot else None
+    drawn = picture(cascades, file.title, plot.suffix[1:].lower()) if plot else None
     if output is not None:
         write_atomically(output, text)
-    if plot is not None and picture is not None:
-        write_atomically(plot, picture)
+    if plot is not None and drawn is not None:
+        write_atomically(plot, drawn)
     if groups is not None and grouped is not None:
         write_atomically(groups, groups_picture(file.game.with_rule(grouped), groups.suffix[1:].lower()))
     if json:
         print(text, end="")
     else:
-        _show(report, cascades)
+        show(report, cascades)
         for path in filter(None, (output, plot, groups)):
             console().print(f"Wrote {path}", markup=False)
     return 0
@@ -328,86 +329,3 @@ def _play_menu(path: Path, document: dict[str, Any], output: Path | None, json: 
     if output is not None:
         console().print(f"Wrote {output}", markup=False)
     return 0
-
-
-def _picture(cascades: Mapping[str, Unravelling], title: str, ending: str) -> bytes:
-    import io
-
-    from equilibria.plots import plot_cascades
-
-    figure = plot_cascades({name.replace("_", " "): cascade for name, cascade in cascades.items()})
-    figure.suptitle(title)
-    picture = io.BytesIO()
-    figure.savefig(picture, format=ending)
-    return picture.getvalue()
-
-
-def _show(report: Mapping[str, Any], cascades: Mapping[str, Unravelling]) -> None:
-    from rich.markup import escape
-    from rich.table import Table
-
-    out = console()
-    out.print(
-        f"[bold]{escape(visible(report['title']))}[/bold]: {report['agents']} agents, alone each would train on "
-        f"{_amounts(report['standalone_contribution'])} samples\n",
-        markup=True,
-    )
-    table = Table("rule", "deviation", "surplus", "error", "givers", "stay", "Nash sizes", **boxed())
-    for column in table.columns[1:6]:
-        column.justify, column.no_wrap = "right", True
-    table.columns[0].overflow, table.columns[2].min_width, table.columns[3].min_width = "fold", 7, 6
-    for name, record in report["rules"].items():
-        grand, equilibria = record["grand_coalition"], record["equilibria"]
-        error = grand["learning_error"]
-        table.add_row(
-            name.replace("_", " "),
-            f"{grand['epsilon']:.4f}" if grand["epsilon"] else "none",
-            f"{grand['total_surplus']:.4f}",
-            "-" if error is None else f"{error:.4f}",
-            str(grand["contributors"]),
-            str(record["cascade"]["sizes"][-1]),
-            "-" if equilibria is None else _brief(equilibria["sizes"]),
-        )
-    out.print(table)
-    for name, cascade in cascades.items():
-        if len(cascade) > 1:
-            out.print(f"\n[bold]{escape(name.replace('_', ' '))}: who leaves[/bold]", markup=True)
-            out.print(_cascade_table(cascade))
-    out.print()
-    for name, record in report["rules"].items():
-        if "partition" in record:
-            out.print(record["partition"]["text"], markup=False)
-        for text in filter(None, (record.get("guarantee"), record.get("trial", {}).get("text"))):
-            out.print(f"{name}: {text}", markup=False)
-
-
-def _amounts(value: float | list[float]) -> str:
-    return f"{min(value):,.0f} to {max(value):,.0f}" if isinstance(value, list) else f"{value:,.0f}"
-
-
-def _brief(sizes: list[int]) -> str:
-    return ", ".join(map(str, sizes[:3])) + (f" .. {sizes[-1]}" if len(sizes) > 3 else "") or "none"
-
-
-def _cascade_table(cascade: Unravelling):
-    from rich.table import Table
-
-    table = Table("round", "members", "leave", "least gain", "error bound", "surplus", **boxed())
-    for column in table.columns:
-        column.justify = "right"
-    count = len(cascade)
-    shown = list(range(count)) if count <= 24 else [*range(12), *range(count - 12, count)]
-    for row in shown:
-        if row and row - 1 not in shown:
-            table.add_row(*["..."] * 6)
-        following = cascade.sizes[row + 1] if row + 1 < count else cascade.sizes[row]
-        error = cascade.learning_errors[row]
-        table.add_row(
-            str(row),
-            str(cascade.sizes[row]),
-            str(cascade.sizes[row] - following),
-            f"{cascade.least_gains[row]:.4f}",
-            f"{error:.5f}" if np.isfinite(error) else "-",
-            f"{cascade.total_surpluses[row]:.4f}",
-        )
-    return table
