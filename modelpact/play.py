@@ -125,7 +125,7 @@ def game_from_data(document: Mapping[str, Any], title: str, where: str = "game")
 def _known(where: str, table: Mapping[str, Any], accepted: tuple[str, ...]) -> None:
     unknown = [key for key in table if key not in accepted]
     if unknown:
-        raise InvalidInput(f"{where}: unknown key {unknown[0]!r}: expected {', '.join(accepted)}")
+        raise InvalidInput(f"{where}: unknown key {unknown[0]!r}: expected {', '.join(accepted) or 'none'}")
 
 
 def _types(value: Any) -> Any:
