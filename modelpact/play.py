@@ -208,7 +208,9 @@ def _record(game: ParticipationGame, cascade: Unravelling, runs: int) -> dict[st
     # Equilibria under verification depend on the estimates drawn, so a list of them would say little.
     drawn = isinstance(game.rule, VerifiedRule)
     theorem = isinstance(game.rule, EqualShareRule) and game.alike
-    if theorem or (game.players <= ENUMERATED and not drawn):
+    # Welfare of agents who differ takes about a second a coalition.
+    slow = not game.alike and isinstance(game.rule, FullInformationRule | DeclaredTypesRule)
+    if theorem or (game.players <= ENUMERATED and not drawn and not slow):
         found = game.pure_equilibria()
         record["equilibria"] = {
             "sizes": found.sizes.tolist(),

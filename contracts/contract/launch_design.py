@@ -146,7 +146,7 @@ def _insured(problem: Problem, plain: Contract) -> Contract:
 def _uncovered(number: int) -> str:
     return (
         f"no insured menu covers: all {number} signing for the dearest option would not reach the launch level;"
-        ' expected assurance = "cut", or a problem without its dearest types'
+        ' expected assurance = "cut", smaller margins, or a problem without its dearest types'
     )
 
 
