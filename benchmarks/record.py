@@ -15,11 +15,12 @@ RESULTS = Path(__file__).with_name("results")
 
 
 def revision():
-    """The commit the code is of, and whether files differ from it."""
+    """The commit the code is of, and whether files other than results differ from it."""
     run = ["git", "-C", str(RESULTS.parent)]
     name = subprocess.run([*run, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True)
+    others = [":/", ":(top,exclude)benchmarks/results"]
     changed = subprocess.run(
-        [*run, "status", "--porcelain", "--untracked-files=no"], capture_output=True, text=True
+        [*run, "status", "--porcelain", "--untracked-files=no", "--", *others], capture_output=True, text=True
     )
     return name.stdout.strip() + (" with changes" if changed.stdout.strip() else "")
 

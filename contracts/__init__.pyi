@@ -10,6 +10,8 @@ from .contract.choice import Choice as Choice
 from .contract.choice import choose as choose
 from .contract.choice import design_for_choice as design_for_choice
 from .contract.choice import sufficient_margin as sufficient_margin
+from .contract.contingent_limit import ContingentLimit as ContingentLimit
+from .contract.contingent_limit import contingent_limit as contingent_limit
 from .contract.continuous import ContinuousContract as ContinuousContract
 from .contract.continuous_design import design_continuous as design_continuous
 from .contract.design import design_contract as design_contract
@@ -32,6 +34,7 @@ from .errors import NotConverged as NotConverged
 from .measured.confidence_region import ConfidenceRegion as ConfidenceRegion
 from .measured.confidence_region import bootstrap_covariance as bootstrap_covariance
 from .measured.confidence_region import confidence_region as confidence_region
+from .measured.curve_families import CustomFamily as CustomFamily
 from .measured.curve_posterior import CurveDraws as CurveDraws
 from .measured.curve_posterior import CurvePosterior as CurvePosterior
 from .measured.curve_posterior import fit_curve as fit_curve
@@ -46,6 +49,7 @@ from .measured.measurements import Measurements as Measurements
 from .measured.measurements_file import read_measurements as read_measurements
 from .measured.next_measurement import NextMeasurement as NextMeasurement
 from .measured.next_measurement import next_measurement as next_measurement
+from .measured.observations_file import read_observations as read_observations
 from .measured.profile import overdispersion as overdispersion
 from .measured.profile import profile_interval as profile_interval
 from .measured.uncertain_curve import UncertainCurve as UncertainCurve
@@ -55,9 +59,11 @@ from .problem.accuracy import Arctan as Arctan
 from .problem.accuracy import CustomCurve as CustomCurve
 from .problem.accuracy import Exponential as Exponential
 from .problem.accuracy import GeneralizationBound as GeneralizationBound
+from .problem.accuracy import Hill as Hill
 from .problem.accuracy import MonotoneTabulated as MonotoneTabulated
 from .problem.accuracy import PowerLaw as PowerLaw
 from .problem.accuracy import Tabulated as Tabulated
+from .problem.accuracy import Weibull as Weibull
 from .problem.clause import Clause as Clause
 from .problem.continuous import ContinuousProblem as ContinuousProblem
 from .problem.continuous import EmpiricalCosts as EmpiricalCosts
@@ -83,6 +89,7 @@ from .problem.shading import undetected_share as undetected_share
 from .problem.valuation import ExponentialUtility as ExponentialUtility
 from .problem.valuation import LinearValuation as LinearValuation
 from .problem.valuation import LogarithmicValuation as LogarithmicValuation
+from .problem.valuation import LossValuation as LossValuation
 from .problem.valuation import PowerValuation as PowerValuation
 from .problem.valuation import Valuation as Valuation
 from .proof.certificate import Certificate as Certificate

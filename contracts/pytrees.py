@@ -24,8 +24,9 @@ REGISTERED: list[type] = []
 class Meta:
     """Field values that are part of a tree's structure: equal when their contents are, arrays too."""
 
-    def __init__(self, values: tuple):
-        self.values, self.key = values, tuple(map(content, values))
+    def __init__(self, values: tuple[Any, ...]):
+        self.values = values
+        self.key: tuple[Any, ...] = tuple(map(content, values))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Meta) and self.key == other.key

@@ -82,7 +82,7 @@ def _read_only_result(function: Any) -> Any:
 class Keyed:
     """A value with a hashable key that stands for it, so that `functools.lru_cache` can remember its results."""
 
-    key: tuple
+    key: tuple[Any, ...]
     value: Any = field(compare=False)
 
 
@@ -103,7 +103,7 @@ def content(value: Any) -> Any:
     return type(value), value
 
 
-def identity(record: Any) -> tuple:
+def identity(record: Any) -> tuple[Any, ...]:
     """What a curve or a valuation is, by value: its class and its parameters, hashable."""
     if not getattr(record, "settled", True):  # equal to nothing, not to itself a moment later
         return type(record), object()

@@ -1,14 +1,12 @@
 """Sphinx settings. Build: sphinx-build -W --keep-going docs docs/_build/html
 
-Nothing is fetched from a network. The tutorials are the notebooks of `notebooks/`, executed once and cached;
-`MODELPACT_DOCS_EXECUTE=off` leaves them without results, for a quick look at the prose.
+Nothing is fetched from a network, and nothing executed: the tutorials are notebooks of `notebooks/`, with the
+results kept there (`execute_notebooks.py`).
 """
 
-import os
 import re
+import shutil
 from pathlib import Path
-
-import jupytext
 
 from contracts.problem.combinations import TABLE
 
@@ -29,7 +27,7 @@ extensions = [
     "sphinx_copybutton",
     "sphinxcontrib.bibtex",
 ]
-exclude_patterns = ["_build", "conf.py", "**/.ipynb_checkpoints"]
+exclude_patterns = ["_build", "conf.py", "execute_notebooks.py", "**/.ipynb_checkpoints"]
 html_theme = "furo"
 html_title = "modelpact"
 
@@ -47,10 +45,7 @@ bibtex_reference_style = "author_year"
 # Lists of attributes are rendered as references, which short names such as `contribution` make ambiguous.
 suppress_warnings = ["bibtex.duplicate_citation", "ref.python"]
 
-nb_execution_mode = os.environ.get("MODELPACT_DOCS_EXECUTE", "cache")
-nb_execution_timeout = 300
-nb_execution_raise_on_error = True
-nb_execution_excludepatterns = []
+nb_execution_mode = "off"
 nb_merge_streams = True
 
 # Docstrings are plain text in Google form; single backticks name code.
@@ -88,15 +83,9 @@ def setup(app) -> None:
 
 
 def tutorials() -> None:
-    """Write the notebooks where Sphinx looks for them, touching only what has changed."""
+    """Put the executed notebooks where Sphinx looks for them."""
     for name in TUTORIALS:
-        notebook = jupytext.read(ROOT / "notebooks" / f"{name}.py")
-        for number, cell in enumerate(notebook.cells):  # drawn at random otherwise, and never the same
-            cell["id"] = f"cell-{number}"
-        text = jupytext.writes(notebook, fmt="ipynb")
-        target = HERE / "tutorials" / f"{name}.ipynb"
-        if not target.exists() or target.read_text(encoding="utf-8") != text:
-            target.write_text(text, encoding="utf-8")
+        shutil.copyfile(ROOT / "notebooks" / f"{name}.ipynb", HERE / "tutorials" / f"{name}.ipynb")
 
 
 tutorials()

@@ -28,7 +28,7 @@ class CoalitionGame(Environment, Game):
 
     rule: Rule
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         if not isinstance(self.rule, Rule):
             raise InvalidInput(f"rule = {brief(self.rule)}: expected a rule such as PooledRule()")
@@ -74,7 +74,7 @@ class CoalitionGame(Environment, Game):
         members = self.profile(profile)
         worth = self.gains(members)
         gains = np.maximum(np.where(members, -worth, worth), 0.0)
-        moves = gains > self.tolerance
+        moves = gains > self.tolerances
         return BestResponses(
             actions=members ^ moves, gains=gains, gain_bounds=gains, method="both actions of every agent"
         )

@@ -86,7 +86,7 @@ class ContributionGame(Game):
     rule: Callable[[Any], Any]
     limits: Any
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         costs = array("costs", self.costs, low=0.0, open_low=True)
         if costs.size < 2:
             raise InvalidInput("costs has length 1: expected at least two players")

@@ -44,7 +44,7 @@ class DeclaredTypesRule(Rule):
     reports: Any = None
     anonymous = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.reports is not None:
             object.__setattr__(self, "reports", array("reports", self.reports, low=0.0, high=1.0))
 
@@ -83,7 +83,7 @@ class ReportingGame(Game):
     low: Any = None
     high: Any = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         ends = {"low": (self.low, 0.0), "high": (self.high, 1.0)}
         for name, (value, default) in ends.items():
             given = np.full(self.game.players, default) if value is None else value

@@ -37,7 +37,7 @@ class Environment:
     costs: Any = None
     capacities: Any = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         types = array("types", self.types, low=0.0, high=1.0)
         if types.size < 2:
             raise InvalidInput("types has length 1: expected at least two agents, a game needs two players")
@@ -144,9 +144,14 @@ class Environment:
         return self.standalone_losses
 
     @property
+    def tolerances(self) -> np.ndarray:
+        """A billionth of each agent's standalone loss, whatever the others': smaller gains are rounding."""
+        return 1e-9 * np.broadcast_to(self.standalone_losses, self.types.shape)
+
+    @property
     def tolerance(self) -> float:
-        """A billionth of the smallest standalone loss: smaller gains are rounding."""
-        return 1e-9 * float(np.min(self.standalone_losses))
+        """The smallest of the tolerances: gains up to here are rounding for everybody."""
+        return float(self.tolerances.min())
 
     @cached_property
     def reservation_utilities(self) -> np.ndarray:

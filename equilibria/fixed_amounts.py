@@ -33,7 +33,7 @@ class FixedAmountsRule(Rule):
     samples: Any
     anonymous = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         object.__setattr__(self, "samples", array("samples", self.samples, low=0.0, open_low=True))
 
     def amounts(self, game: Environment) -> np.ndarray:

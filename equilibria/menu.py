@@ -96,7 +96,7 @@ class ContractMenu:
     available: Any = None
     contract: Contract | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         costs = array("costs", self.costs, low=0.0, open_low=True)
         types = costs.size
         checked: dict[str, Any] = {

@@ -49,7 +49,7 @@ class NormalFormGame(Game):
     player_names: Any = None
     action_names: Any = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         payoffs = array("payoffs", self.payoffs, ndim=None, low=-LARGEST, high=LARGEST)
         if payoffs.ndim < 3 or payoffs.ndim != payoffs.shape[0] + 1 or min(payoffs.shape) < 1:
             raise InvalidInput(

@@ -115,7 +115,7 @@ class FixedShareRule(EqualShareRule):
 
     samples: float | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.samples is not None:
             object.__setattr__(
                 self, "samples", number("samples", self.samples, low=0.0, high=1e18, open_low=True)
@@ -156,7 +156,7 @@ class ClubRule(PooledRule):
     anonymous = False
     size: int | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.size is not None:
             object.__setattr__(self, "size", integer("size", self.size, low=1))
 

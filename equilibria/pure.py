@@ -151,8 +151,9 @@ def _by_theorem(game: CoalitionGame, rule: EqualShareRule) -> PureEquilibria:
 
 def _by_enumeration(game: CoalitionGame) -> PureEquilibria:
     coalitions, worth = worth_table(game)
-    regrets = np.where(coalitions, -worth, worth).max(axis=1).clip(0.0)
-    found = np.flatnonzero(regrets <= game.tolerance)
+    gains = np.where(coalitions, -worth, worth)
+    regrets = gains.max(axis=1).clip(0.0)
+    found = np.flatnonzero((gains <= game.tolerances).all(axis=1))
     found = found[np.argsort(coalitions[found].sum(axis=1), kind="stable")]
     members = coalitions[found]
     return PureEquilibria(

@@ -156,7 +156,7 @@ def _general_rounds(game: CoalitionGame, members: np.ndarray):
         worth = game.surpluses(members)
         least = float(worth[members].min(initial=np.inf))
         rows.append((members.sum(), least, game.learning_error(members), worth.sum()))
-        leaving = members & (worth < -game.tolerance)
+        leaving = members & (worth < -game.tolerances)
         if not leaving.any():
             left_after[members] = len(rows) - 1
             return left_after, gains, rows

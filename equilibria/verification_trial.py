@@ -99,7 +99,7 @@ def verification_trial(
     within = (np.abs(draws - game.types) <= radius).all(axis=1)
     surpluses = np.stack([replace(rule, estimates=draw).surpluses(game, everybody) for draw in draws])
     refused = ~np.stack([replace(rule, estimates=draw).accepted(game, everybody) for draw in draws])
-    nash = (surpluses >= -game.tolerance).all(axis=1) & ~refused.any(axis=1)
+    nash = (surpluses >= -game.tolerances).all(axis=1) & ~refused.any(axis=1)
     interval = stats.binomtest(int(nash.sum()), runs).proportion_ci(confidence, method="exact")
     return VerificationTrial(
         runs=runs,

@@ -81,7 +81,7 @@ class VerifiedRule(Rule):
 
     anonymous = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if isinstance(self.estimates, TypeEstimates):
             own = ("samples", "confidence", "trusted_samples", "probes")
             told = [name for name in own if getattr(self, name) is not None]

@@ -108,7 +108,7 @@ class AccuracyShaping:
     sharing: DataSharing
     bonus: float = 1e-3
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         checks.number("bonus", self.bonus, low=0, open_low=True)
 
     @property

@@ -69,7 +69,7 @@ class Coalition:
     attacker_samples: int = 200
     concentration: float | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_name("dataset", self.dataset)
         object.__setattr__(self, "attacker_samples", integer("attacker_samples", self.attacker_samples, low=10))
         if self.target_share is not None:

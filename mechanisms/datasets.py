@@ -43,7 +43,7 @@ class Samples:
     inputs: Float[np.ndarray, " samples ..."]
     labels: Int[np.ndarray, " samples"]
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if np.ndim(self.inputs) < 2 or np.shape(self.labels) != (len(self.inputs),):
             raise InvalidInput(
                 f"samples: inputs of shape {np.shape(self.inputs)} with labels of shape "

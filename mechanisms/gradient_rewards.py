@@ -105,7 +105,7 @@ class CosineGradientRewards:
         mends = {"keep": "energy", "weighting": "equal", "normalised": True, "decay": "linear", "floor": 0.0}
         return cls(**{**mends, "per_participant": True, **changes})
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         checks.choice("keep", self.keep, ("entries", "energy"))
         checks.choice("decay", self.decay, ("none", "linear"))
         checks.number("floor", self.floor, low=0, high=1, open_high=True)

@@ -41,7 +41,7 @@ class LocalTraining:
     rate: float = 0.5
     batch: int | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         checks.integer("epochs", self.epochs, low=1)
         checks.number("rate", self.rate, low=0, open_low=True)
         if self.batch is not None:

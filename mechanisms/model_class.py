@@ -37,7 +37,7 @@ class ProbeClass:
     probes: int = 1
     labels: int = 0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         object.__setattr__(self, "probes", integer("probes", self.probes, low=1))
         object.__setattr__(self, "labels", integer("labels", self.labels, high=1000))
 
@@ -97,7 +97,7 @@ class StumpClass(_InfiniteClass):
     features: int
     labels: int
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         object.__setattr__(self, "features", integer("features", self.features, low=1))
         object.__setattr__(self, "labels", integer("labels", self.labels, low=2))
 
@@ -128,7 +128,7 @@ class VCClass(_InfiniteClass):
     dimension: int
     name: str = "all models of a class"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         object.__setattr__(self, "dimension", integer("dimension", self.dimension, low=1))
 
     def log_growth(self, samples: int) -> float:

@@ -40,7 +40,7 @@ class Model(abc.ABC):
     features: int
     classes: int
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         checks.integer("features", self.features, low=1)
         checks.integer("classes", self.classes, low=2)
 
@@ -184,7 +184,7 @@ class MultilayerPerceptron(Model):
 
     hidden: tuple[int, ...] = (32,)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         widths = self.hidden if isinstance(self.hidden, Sequence) else (self.hidden,)
         object.__setattr__(self, "hidden", tuple(checks.integer("hidden", w, low=1) for w in widths))

@@ -51,7 +51,7 @@ class RecordedRounds:
     updates: Float[np.ndarray, "rounds participants size"]
     weights: Float[np.ndarray, " participants"]
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         updates, starts = (
             checks.numbers("updates", self.updates).astype(float),
             checks.array("starts", self.starts, ndim=2),

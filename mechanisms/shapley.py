@@ -10,6 +10,7 @@ from __future__ import annotations
 import bisect
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Float
@@ -20,6 +21,9 @@ from contracts import checks
 from contracts.errors import InvalidInput
 from mechanisms.confidence import betting_interval
 from mechanisms.seeds import LARGEST_SEED
+
+if TYPE_CHECKING:
+    import pandas
 
 Game = Callable[[tuple[int, ...]], float]
 
@@ -58,6 +62,21 @@ class ShapleyValues:
     permutations: int
     met: bool
     method: str
+
+    def to_dataframe(self) -> pandas.DataFrame:
+        """The values and their intervals as a data frame, one row per player from 0 (needs pandas).
+
+        >>> shapley_from_table([0, 1, 3, 4]).to_dataframe()["value"].tolist()
+        [1.0, 3.0]
+        """
+        from contracts.frames import frame
+
+        columns = {
+            "value": self.values,
+            "low": self.values - self.half_widths,
+            "high": self.values + self.half_widths,
+        }
+        return frame(columns, range(self.values.size), "player")
 
     def __repr__(self) -> str:
         first = [f"{value:.4g}" for value in self.values]

@@ -46,7 +46,7 @@ class TypeEstimates:
     refused: Any = None
     false_alarm: float = 0.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         agents = np.size(self.estimates)
         for name, most in (("estimates", 1.0), ("radii", np.inf)):
             checked = array(name, getattr(self, name), low=0.0, high=most, length=agents)

@@ -74,6 +74,7 @@ def check(stated: ProblemFile) -> Checked:
     goal = aim(problem)
     says = (
         taking_part(problem),
+        *(f"Of the chances is known: {line}." for line in stated.seen),
         f"What data give: {laws(problem)}.",
         f"What models are worth. {worth(problem)}",
         *conditions(problem, problem.currency),

@@ -5,9 +5,10 @@ from __future__ import annotations
 import difflib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from modelpact import tables
+from modelpact.table_files import TABLES, menu_columns, settlement_columns, table_bytes, write_table
 from modelpact.terminal import PICTURES, Flag, document, whisper, working, writable
 from modelpact.verdicts import checked, verdict
 
@@ -21,6 +22,7 @@ def design(
     *,
     output: Path | None = None,
     plot: Path | None = None,
+    table: Path | None = None,
     solver: Literal["interior-point", "conic"] = "interior-point",
     global_gap: float = 1e-3,
     time_limit: float = 10.0,
@@ -43,6 +45,8 @@ def design(
         Where to write the contract with its problem, proof and certificate (JSON).
     plot
         Where to draw the contract (.png, .pdf or .svg).
+    table
+        Where to write the menu for spreadsheets (.csv or .xlsx), numbers in full.
     solver
         The default method, or cvxpy's as a second opinion.
     global_gap
@@ -60,7 +64,8 @@ def design(
     stated = read_problem(problem)
     writable(output, keep=problem)
     writable(plot, PICTURES)
-    whisper(stated.notes, "note: ")
+    writable(table, TABLES, keep=problem)
+    whisper((*stated.seen, *stated.notes), "note: ")
     with working("designing") as now:
         contract = design_contract(stated.problem, solver=solver, global_gap=global_gap, time_limit=time_limit)
         now("verifying")
@@ -68,6 +73,9 @@ def design(
     text = contract.to_json(certificate)
     # Everything is ready before anything is written: an error leaves no file behind.
     picture = _picture(contract, plot.suffix) if plot else None
+    sheet = table_bytes(table.suffix, menu_columns(contract), sheet="menu") if table else None
+    if table and sheet is not None:
+        write_atomically(table, sheet)
     if output:
         write_atomically(output, text)
     if plot and picture is not None:
@@ -84,13 +92,13 @@ def design(
         with working("solving with types known"):
             known = full_information(stated.problem).objective
         out.print(
-            f"If types were known: expected value {known:.6g}; not knowing them costs"
-            f" {max(known - contract.objective, 0.0):.4g}.\n",
+            f"If types were known: expected value {known:,.6g}; not knowing them costs"
+            f" {max(known - contract.objective, 0.0):,.4g}{_unit(contract)}.\n",
             markup=False,
         )
     out.print(str(certificate), markup=False)
     _print_attendance(contract)
-    for path in (output, plot):
+    for path in (output, plot, table):
         if path:
             out.print(f"Wrote {path}", markup=False)
     return verdict(certificate)
@@ -121,7 +129,7 @@ def verify(contract: Path, /, *, promises: Flag = False, rigorous: Flag = False,
     with working("verifying"):
         certificate = check(agreed, rigorous=True) if rigorous else agreed.certificate
     if json:
-        print(document("certificate", certificate), end="")
+        print(document("certificate", {**vars(certificate), "attendance": _attendance(agreed)}), end="")
     else:
         tables.console().print(str(certificate), markup=False)
         if certificate.holds:
@@ -137,6 +145,7 @@ def settle(
     policy: Literal["capped", "proportional", "lottery"] = "capped",
     scenario: int = 0,
     seed: int | None = None,
+    table: Path | None = None,
     json: Flag = False,
 ) -> int:
     """Say who receives which model, given who takes part.
@@ -157,11 +166,14 @@ def settle(
         Which scenario turned out true, from 0.
     seed
         Draws the lottery.
+    table
+        Where to write the settlement for spreadsheets (.csv or .xlsx), numbers in full.
     json
         Print the settlement as JSON.
     """
     from contracts import Contract
 
+    writable(table, TABLES, keep=contract)
     agreed = Contract.load(contract)
     come = _counts(counts, agreed.problem.population.names or ())
     with working("verifying"):
@@ -169,13 +181,17 @@ def settle(
     if not certificate.holds:
         return verdict(certificate)
     settled = agreed.settle(come, policy, seed=seed, scenario=scenario)
+    if table:
+        write_table(table, settlement_columns(settled), sheet="settlement")
     if json:
         verdict(certificate)  # what is not proved is said, and settled nevertheless
         print(document("settlement", settled), end="")
         return 0
     out = tables.console()
     out.print(checked(certificate), markup=False)
-    out.print(tables.settlement(settled))
+    out.print(tables.settlement(settled, agreed.problem.currency))
+    if table:
+        out.print(f"Wrote {table}", markup=False)
     if not settled.launched:
         out.print("\nReleased: too few signed; nothing is delivered, and no model is given.", markup=False)
         return 0
@@ -199,6 +215,19 @@ def _print_attendance(contract: Contract) -> None:
     except InvalidInput:  # too many profiles of signatures
         return
     tables.console().print(found, markup=False)
+
+
+def _attendance(contract: Contract) -> dict[str, Any] | None:
+    """What if not everybody comes, as data; None where that is not asked or has too many profiles."""
+    from contracts.errors import InvalidInput
+
+    if not contract.certificate.holds or not contract.contribution.any():
+        return None
+    try:
+        found = contract.attendance()
+    except InvalidInput:
+        return None
+    return {"covering_count": found.covering_count, "critical": found.critical, "text": str(found)}
 
 
 def _print_contract(contract: Contract) -> None:

@@ -122,13 +122,16 @@ def _rows(posterior: CurvePosterior, sizes: list[float], level: float) -> list[d
 
 def _families(posterior: CurvePosterior, sizes: list[float]) -> list[dict[str, Any]]:
     from contracts import compare_families, overdispersion
+    from contracts.measured.scores import MAPS
 
     found = []
+    back = MAPS[posterior.measurements.score].back
     for one in compare_families(posterior.measurements):
-        fitted = np.asarray(one.curve(np.array(sizes)))
+        fitted = back(np.asarray(one.curve(np.array(sizes))))
         found.append(
             {"family": one.family, "aicc": one.aicc, "p_value": one.p_value, "at_bound": one.at_bound}
-            | {"overdispersion": overdispersion(one), "accuracy": fitted}
+            | {"overdispersion": overdispersion(one), "held_out": one.held_out, "notes": one.notes}
+            | {"accuracy": fitted}
         )
     return found
 

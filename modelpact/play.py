@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 
-from contracts.checks import choice, integer, number, visible
+from contracts.checks import choice, integer, number
 from contracts.errors import InvalidInput
 from contracts.storage import write_atomically
 from equilibria.declared import DeclaredTypesRule
@@ -38,8 +38,10 @@ from equilibria.unravelling import Unravelling
 from equilibria.verification_trial import verification_trial
 from equilibria.verified import VerifiedRule
 from equilibria.welfare import FullInformationRule
+from modelpact import terminal
 from modelpact.groups import groups_form, groups_picture, groups_text, partition_record
-from modelpact.tables import boxed, console
+from modelpact.play_tables import picture, show
+from modelpact.tables import console
 from modelpact.terminal import PICTURES, Flag, document, working, writable
 
 RULES: dict[str, Callable[..., Rule]] = {
@@ -256,7 +258,8 @@ def play(
     Parameters
     ----------
     game
-        TOML file with the constants of the game, the types of the agents and the rules to compare.
+        TOML file with the constants of the game, the types of the agents and the rules to compare. Or a problem
+        file, or a contract file: then all equilibria of its menu are shown, with a launch clause and without.
     output
         Where to write the results (JSON).
     plot
@@ -266,6 +269,11 @@ def play(
     json
         Print the results as JSON instead of tables.
     """
+    menu = _menu_file(Path(game))
+    if menu is not None:
+        if plot is not None or groups is not None:
+            raise InvalidInput("--plot, --groups: expected a game file, contracts are shown as tables")
+        return _play_menu(Path(game), menu, output, json)
     file = read_game(Path(game))
     writable(output, keep=Path(game))
     for path in (plot, groups):
@@ -278,100 +286,48 @@ def play(
     with working("playing") as now:
         report, cascades = analyse(file, now)
     text = document("game", report)
-    picture = _picture(cascades, file.title, plot.suffix[1:].lower()) if plot else None
+    drawn = picture(cascades, file.title, plot.suffix[1:].lower()) if plot else None
     if output is not None:
         write_atomically(output, text)
-    if plot is not None and picture is not None:
-        write_atomically(plot, picture)
+    if plot is not None and drawn is not None:
+        write_atomically(plot, drawn)
     if groups is not None and grouped is not None:
         write_atomically(groups, groups_picture(file.game.with_rule(grouped), groups.suffix[1:].lower()))
     if json:
         print(text, end="")
     else:
-        _show(report, cascades)
+        show(report, cascades)
         for path in filter(None, (output, plot, groups)):
             console().print(f"Wrote {path}", markup=False)
     return 0
 
 
-def _picture(cascades: Mapping[str, Unravelling], title: str, ending: str) -> bytes:
-    import io
-
-    from equilibria.plots import plot_cascades
-
-    figure = plot_cascades({name.replace("_", " "): cascade for name, cascade in cascades.items()})
-    figure.suptitle(title)
-    picture = io.BytesIO()
-    figure.savefig(picture, format=ending)
-    return picture.getvalue()
-
-
-def _show(report: Mapping[str, Any], cascades: Mapping[str, Unravelling]) -> None:
-    from rich.markup import escape
-    from rich.table import Table
-
-    out = console()
-    out.print(
-        f"[bold]{escape(visible(report['title']))}[/bold]: {report['agents']} agents, alone each would train on "
-        f"{_amounts(report['standalone_contribution'])} samples\n",
-        markup=True,
-    )
-    table = Table("rule", "deviation", "surplus", "error", "givers", "stay", "Nash sizes", **boxed())
-    for column in table.columns[1:6]:
-        column.justify, column.no_wrap = "right", True
-    table.columns[0].overflow, table.columns[2].min_width, table.columns[3].min_width = "fold", 7, 6
-    for name, record in report["rules"].items():
-        grand, equilibria = record["grand_coalition"], record["equilibria"]
-        error = grand["learning_error"]
-        table.add_row(
-            name.replace("_", " "),
-            f"{grand['epsilon']:.4f}" if grand["epsilon"] else "none",
-            f"{grand['total_surplus']:.4f}",
-            "-" if error is None else f"{error:.4f}",
-            str(grand["contributors"]),
-            str(record["cascade"]["sizes"][-1]),
-            "-" if equilibria is None else _brief(equilibria["sizes"]),
-        )
-    out.print(table)
-    for name, cascade in cascades.items():
-        if len(cascade) > 1:
-            out.print(f"\n[bold]{escape(name.replace('_', ' '))}: who leaves[/bold]", markup=True)
-            out.print(_cascade_table(cascade))
-    out.print()
-    for name, record in report["rules"].items():
-        if "partition" in record:
-            out.print(record["partition"]["text"], markup=False)
-        for text in filter(None, (record.get("guarantee"), record.get("trial", {}).get("text"))):
-            out.print(f"{name}: {text}", markup=False)
+def _menu_file(path: Path) -> dict[str, Any] | None:
+    """The tables of a problem file, none for a contract file; None if it is a game file."""
+    if path.suffix.lower() == ".json":
+        return {}
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None  # whoever reads the game says what is wrong
+    return document if "population" in document else None
 
 
-def _amounts(value: float | list[float]) -> str:
-    return f"{min(value):,.0f} to {max(value):,.0f}" if isinstance(value, list) else f"{value:,.0f}"
+def _play_menu(path: Path, document: dict[str, Any], output: Path | None, json: bool) -> int:
+    from modelpact.play_contract import analyse_menus, read_contract, show_menus
 
-
-def _brief(sizes: list[int]) -> str:
-    return ", ".join(map(str, sizes[:3])) + (f" .. {sizes[-1]}" if len(sizes) > 3 else "") or "none"
-
-
-def _cascade_table(cascade: Unravelling):
-    from rich.table import Table
-
-    table = Table("round", "members", "leave", "least gain", "error bound", "surplus", **boxed())
-    for column in table.columns:
-        column.justify = "right"
-    count = len(cascade)
-    shown = list(range(count)) if count <= 24 else [*range(12), *range(count - 12, count)]
-    for row in shown:
-        if row and row - 1 not in shown:
-            table.add_row(*["..."] * 6)
-        following = cascade.sizes[row + 1] if row + 1 < count else cascade.sizes[row]
-        error = cascade.learning_errors[row]
-        table.add_row(
-            str(row),
-            str(cascade.sizes[row]),
-            str(cascade.sizes[row] - following),
-            f"{cascade.least_gains[row]:.4f}",
-            f"{error:.5f}" if np.isfinite(error) else "-",
-            f"{cascade.total_surpluses[row]:.4f}",
-        )
-    return table
+    writable(output, keep=path)
+    with working("designing"):
+        contract = read_contract(path, document or None)
+    with working("looking at every strategy"):
+        report = {"title": path.stem, **analyse_menus(contract)}
+    text = terminal.document("menu", report)
+    if output is not None:
+        write_atomically(output, text)
+    if json:
+        print(text, end="")
+        return 0
+    show_menus(path.stem, report)
+    if output is not None:
+        console().print(f"Wrote {output}", markup=False)
+    return 0

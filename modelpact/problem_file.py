@@ -14,6 +14,9 @@ qualities = [0.9, 1.0]              # optional: effective data in one datum
 capacities = [200.0, 500.0]         # optional: the most data of each type
 shading = 0.1                       # optional: share of the data that may be missing undetected
 doubt = {distance = "total-variation", radius = 0.05}   # optional, or "kullback-leibler"
+# or, instead of costs, probabilities and names: observed = "signups.csv" (columns type, count, cost; a row for
+# each with type, cost; or bids), which states the doubt, too; optional: level = 0.95; for bids types = 4,
+# law = "lognormal"; doubt = "none" takes the estimates for certain
 [accuracy]
 family = "power-law"                # and its parameters; or "measured" with a CSV file
 optimum = 0.95
@@ -32,7 +35,7 @@ options = 3
 lot = 10.0
 participation_margin = 5.0
 preference_margin = 1.0
-assurance = "count"                 # a launch clause (without options and lots); or "table", "cut"
+assurance = "count"                 # a launch clause (without options and lots); or "table", "cut", "contingent"
 [objective]                         # optional
 family = "welfare"                  # or "accuracy", "value", "rawlsian", "nash-bargaining", "distribution-cost"
 coordinator = 0.5
@@ -55,14 +58,18 @@ from typing import Any
 from contracts import checks
 from contracts.errors import InvalidInput
 from contracts.measured import learning_curves
+from contracts.measured.fitted_population import FittedPopulation, fit_population
 from contracts.measured.measured_curve import PROMISES, MeasuredCurve
 from contracts.measured.measurements_file import read_measurements
+from contracts.measured.observations_file import read_observations
 from contracts.problem import Problem, accuracy
 from contracts.problem.data import problem_from_data
 from contracts.problem.data_tables import choice, kinds, known
 from contracts.records import frozen
 
 LARGEST_FILE = 10_000_000
+ESTIMATION = ("level", "types", "law")
+BESIDE = ("qualities", "capacities", "shading", "doubt")
 
 
 @frozen
@@ -72,10 +79,17 @@ class ProblemFile:
     Attributes:
         path: the file.
         problem: the problem it states.
+        observed: the estimate that its population is, where that was observed.
     """
 
     path: Path
     problem: Problem
+    observed: FittedPopulation | None = None
+
+    @property
+    def seen(self) -> tuple[str, ...]:
+        """Where the probabilities come from, where they were observed."""
+        return () if self.observed is None else (self.observed.summary(self.problem.population),)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -117,10 +131,10 @@ def read_problem(path: str | os.PathLike[str]) -> ProblemFile:
     """
     document = read_toml(Path(path))
     try:
-        problem = _problem(document, Path(path).parent)
+        problem, observed = _problem(document, Path(path).parent)
     except InvalidInput as error:
         raise InvalidInput(f"{path}: {error}") from error
-    return ProblemFile(path=Path(path), problem=problem)
+    return ProblemFile(path=Path(path), problem=problem, observed=observed)
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -152,11 +166,38 @@ def _toml_error(said: str) -> str:
     return f"a key or a table is stated twice{place}" if twice else reason
 
 
-def _problem(document: dict[str, Any], folder: Path) -> Problem:
-    table = document.get("accuracy")
+def _problem(document: dict[str, Any], folder: Path) -> tuple[Problem, FittedPopulation | None]:
+    table, population, observed = document.get("accuracy"), document.get("population"), None
+    if isinstance(population, dict) and "observed" in population:
+        observed, stated = _observed(population, folder)
+        document = document | {"population": stated}
     if not isinstance(table, dict) or table.get("family") != "measured":
-        return problem_from_data(document, families=(*accuracy.FAMILIES, "measured"))
-    return problem_from_data(document, _measured(table, folder))
+        return problem_from_data(document, families=(*accuracy.FAMILIES, "measured")), observed
+    return problem_from_data(document, _measured(table, folder)), observed
+
+
+def _observed(table: dict[str, Any], folder: Path) -> tuple[FittedPopulation, dict[str, Any]]:
+    """What was observed, and the table that states it."""
+    known("population", table, ("observed", "participants"), (*ESTIMATION, *BESIDE))
+    kinds("population", {key: table[key] for key in ("observed", "law", "level", "types") if key in table})
+    if table["participants"] == "named":
+        raise InvalidInput("[population] participants = 'named': expected a number or a law beside observations")
+    try:
+        found = fit_population(
+            participants=2,
+            **read_observations(folder / table["observed"]),
+            **{key: table[key] for key in ESTIMATION if key in table},
+        )
+    except InvalidInput as error:
+        raise InvalidInput(f"[population] observed: {error}") from error
+    stated = {key: table[key] for key in ("participants", *BESIDE) if key in table}
+    if stated.get("doubt") == "none":
+        del stated["doubt"]
+    else:
+        stated.setdefault("doubt", found.doubt.parameters())
+    for key in ("costs", "probabilities"):
+        stated[key] = getattr(found.population, key).tolist()
+    return found, stated | {"names": list(found.population.names or ())}
 
 
 def _measured(table: dict[str, Any], folder: Path) -> MeasuredCurve:

@@ -15,6 +15,15 @@ from modelpact.report_data import Facts
 OFTEN = (0.5, 0.9)  # how likely each other comes, in the table
 MOST_KINDS = 60
 SURE = 0.995
+_MORE = {  # what else of the clause is worth a sentence, by its kind
+    "fixed": "",
+    "count": " What varies with who signs is how much those owe who find data cheapest; they are paid by the"
+    " model.",
+    "table": " Another menu holds for each number of signatures; what varies besides is how much those owe"
+    " who find"
+    " data cheapest.",
+    "contingent": " What each owes and receives follows from who signed which option.",
+}
 
 
 @frozen
@@ -52,13 +61,22 @@ def _sentence(known: Attendance) -> str:
     count, clause = known.covering_count, known.terms.clause
     if clause is not None and clause.kind == "cut":
         return (
-            "Nobody who signs its own option can lose, whoever else signs: contributions are cut until it pays."
+            "Nobody who signs its own option can lose, whoever else signs: contributions are cut until it"
+            " pays. The"
+            " fewer sign, the less data each owes, until the model is worth more to it than its data cost."
         )
-    if clause is not None:
+    if clause is not None and count is not None:
+        most = known.terms.world.laws[0].most
         return (
-            f"Nobody who signs its own option can lose by that, whoever else signs: with fewer than {count}"
-            f" signatures"
-            " all are released."
+            f"The contract starts once {f'{count} of the {most}' if count < most else f'all {most}'} who may"
+            f" sign have"
+            " signed, whoever they are. With fewer it does not: all are released, nobody delivers data,"
+            " nobody gets a model,"
+            " and everybody is where it would be without a contract. Once it starts, everybody who signed"
+            " its own"
+            " option gets at least what it is promised, however many others sign. So nobody can lose by"
+            " signing its"
+            f" own option.{_MORE[clause.kind]}"
         )
     if count is None:
         return (

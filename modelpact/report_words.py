@@ -20,6 +20,8 @@ CLAUSES = {
     " signatures.",
     "cut": "Nobody who signs may lose by it, whoever else signs: contributions are cut until the model pays"
     " for them.",
+    "contingent": "Nobody who signs may lose by it, whoever else signs: what each owes and receives follows from"
+    " who signed which option.",
 }
 MANY = 8  # names that are listed
 
@@ -114,10 +116,21 @@ def law(accuracy: AccuracyCurve) -> str:
             f"it approaches {top}, each datum closing {percent(curve.rate)} of what is missing"
         ),
         "arctan": lambda: f"it approaches {top} and is half of that at {amount(curve.scale)} data",
+        "weibull": lambda: (
+            f"it approaches {top}, all but {percent(0.368)} of which it reaches at {amount(curve.scale)} data"
+            f"{_bend(curve.exponent)}"
+        ),
+        "hill": lambda: (
+            f"it approaches {top} and is half of that at {amount(curve.scale)} data{_bend(curve.exponent)}"
+        ),
         "tabulated": lambda: f"it runs through {len(curve.data)} given points, up to {top}",
         "measured": lambda: _measured(curve, top),
     }
     return shapes.get(curve.family, lambda: f"it follows a curve of its own, up to {top}")()
+
+
+def _bend(exponent: float) -> str:
+    return f" (exponent {amount(exponent)}: {'S-shaped' if exponent > 1.0 else 'flattening from the start'})"
 
 
 PROMISED = {
@@ -147,9 +160,12 @@ def worth(problem: Problem) -> str:
             f"Not the same to everybody: a perfect model from {amount(float(scales.min()))} to"
             f" {amount(float(scales.max()))}, as the table “All numbers” says"
         )
+    of = getattr(problem.valuation, "of", "")
     shape = (
         "any other in proportion to its accuracy"
         if problem.valuation.linear
+        else f"any other less in proportion to its loss ({of})"
+        if of
         else "and each further step in accuracy less than the one before"
     )
     above = (

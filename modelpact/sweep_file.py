@@ -38,6 +38,7 @@ from contracts.records import frozen
 from modelpact.axes import WHOLE_TABLES, Axis
 from modelpact.problem_file import read_problem, read_toml
 from modelpact.sweeps import CHUNK, sweep
+from modelpact.table_files import TABLES, write_table
 from modelpact.terminal import PICTURES, Flag, document, progress, writable
 from modelpact.verdicts import UNPROVED
 
@@ -152,6 +153,7 @@ def sweep_command(
     output: Path | None = None,
     scheduler: str | None = None,
     plot: Path | None = None,
+    table: Path | None = None,
     json: Flag = False,
 ) -> int:
     """Design, verify and benchmark every combination of a sweep file's axes.
@@ -169,6 +171,8 @@ def sweep_command(
         Address of a dask scheduler on whose workers to compute, such as tcp://host:8786.
     plot
         Where to draw the results (.png, .pdf or .svg); for sweeps with one or two axes.
+    table
+        Where to write the results for spreadsheets (.csv or .xlsx), a row for each problem and type.
     json
         Print the summary as JSON.
     """
@@ -178,6 +182,7 @@ def sweep_command(
     target = output or spec.with_suffix(".nc")
     writable(target, keep=spec)
     writable(plot, PICTURES)
+    writable(table, TABLES, keep=spec)
     if plot is not None:
         from modelpact.sweep_plots import check_drawable
 
@@ -186,14 +191,18 @@ def sweep_command(
         data = sweep(
             stated.problem, stated.axes, output=target, scheduler=scheduler, chunk=stated.chunk, report=report
         )
+    if table is not None:
+        rows = data.to_dataframe().reset_index()
+        write_table(table, {str(name): rows[name].tolist() for name in rows.columns}, sheet="sweep")
     if plot is not None:
         from modelpact.sweep_plots import picture
 
         write_atomically(plot, picture(data, plot.suffix))
     summary = summarise(data) | {"output": str(target)}
     print(document("sweep", summary) if json else _shown(summary) + "\n", end="")
-    if plot is not None and not json:
-        print(f"Wrote {plot}")
+    for path in (plot, table):
+        if path is not None and not json:
+            print(f"Wrote {path}")
     if summary["certified"] == summary["problems"]:
         return 0
     return UNPROVED if summary["holding"] == summary["problems"] else 1

@@ -44,25 +44,36 @@ def menu(contract: Contract) -> Table:
     if population.types <= MOST_ROWS:  # a law of rewards for each type: costly for many
         offered = {"accuracy up to": _caps(contract)}
     grouped = population.groups is not None and not population.named
+    unit = f", {short(contract.problem.currency)}" if contract.problem.currency else ""
     return by_name(
         "type",
         population.names or (),
         {
             **({"group": list(population.groups or ())} if grouped else {}),
-            "cost": numbers(population.costs),
+            f"cost{unit}": numbers(population.costs),
             "chance": numbers(population.probabilities),
-            "contribute": numbers(contract.contribution),
+            "contribute": numbers(whole_where_lots_are(contract)),
             **offered,
-            "value": numbers(contract.expected_reward),
-            "net value": numbers(contract.utility),
-            "staying out": numbers(alone),
-            "better by": numbers(cleared(contract.information_rent, contract.expected_reward)),
+            f"value{unit}": numbers(contract.expected_reward),
+            f"net value{unit}": numbers(contract.utility),
+            f"staying out{unit}": numbers(alone),
+            f"better by{unit}": numbers(cleared(contract.information_rent, contract.expected_reward)),
         },
     )
 
 
-def settlement(settled: Settlement) -> Table:
+def whole_where_lots_are(contract: Contract) -> np.ndarray:
+    """Raw data of each type: whole numbers where lots are whole and nothing but rounding is lost."""
+    data, lot = contract.contribution, contract.problem.menu.lot
+    whole = np.round(data)
+    if lot is None or lot != round(lot) or (np.abs(data - whole) > 1e-6 * np.maximum(whole, 1.0)).any():
+        return data
+    return whole
+
+
+def settlement(settled: Settlement, currency: str = "") -> Table:
     """Who receives which model, one row per type."""
+    unit = f", {short(currency)}" if currency else ""
     return by_name(
         "type",
         settled.names,
@@ -70,8 +81,8 @@ def settlement(settled: Settlement) -> Table:
             "participants": [str(int(count)) for count in settled.counts],
             "contributed each": numbers(settled.contribution),
             "model's accuracy": numbers(settled.accuracy),
-            "model's value": numbers(settled.value),
-            "net value": numbers(settled.utility),
+            f"model's value{unit}": numbers(settled.value),
+            f"net value{unit}": numbers(settled.utility),
         },
     )
 

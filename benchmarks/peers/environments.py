@@ -15,9 +15,11 @@ SCRIPT = Path(__file__).with_name("peer_rules.py")
 PEERS = {"byzfl": "BYZFL_PYTHON", "Flower": "FLOWER_PYTHON"}
 
 
-def commands(*arguments):
+def commands(*arguments, only=None):
     """The command that runs the peers' script in every environment there is, by the peer's name."""
     for peer, variable in PEERS.items():
+        if only not in (None, peer):
+            continue
         interpreter = os.environ.get(variable)
         if interpreter:
             yield peer, [interpreter, str(SCRIPT), *map(str, arguments)]
@@ -32,9 +34,9 @@ def start_peers(*arguments):
         yield subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True)
 
 
-def run_peers(*arguments):
+def run_peers(*arguments, only=None):
     """Run the peers' script in every environment there is; yields the peer's name and what was printed."""
-    for peer, command in commands(*arguments):
+    for peer, command in commands(*arguments, only=only):
         finished = subprocess.run(command, capture_output=True, text=True)
         if finished.returncode:
             print(f"{peer} skipped: {finished.stderr.strip().splitlines()[-1]}")

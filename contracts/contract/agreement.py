@@ -51,6 +51,8 @@ def agreement(contract: Contract) -> str:
 def _options(contract: Contract, terms: Terms) -> list[str]:
     clause, names = contract.clause, contract.problem.population.names or ()
     first = [int(np.flatnonzero(terms.own == k)[0]) for k in range(terms.options) if (terms.own == k).any()]
+    if clause is not None and clause.contingent:
+        return [_by_profile(contract, clause, i, names[i]) for i in first]
     if clause is not None and clause.kind == "table":
         menus = [_listed(contract, clause, menu, first) for menu in range(clause.counts.size)]
         return [f"{numbers}:{menu}" for numbers, menu in _runs(clause, menus)]
@@ -82,6 +84,21 @@ def _option(contract: Contract, clause: Clause | None, menu: int, i: int, name: 
     return f"Option “{name}”: deliver {most}{amount:,.6g} data and receive {received}."
 
 
+def _by_profile(contract: Contract, clause: Clause, i: int, name: str) -> str:
+    """An option whose amounts follow from all signatures: within which bounds they are if everybody signs."""
+    form, row = contract.form, int(contract.form.row[i])
+    here = (clause.profiles[:, row] > 0) & (clause.profiles.sum(axis=1) == clause.counts[-1])
+    amounts = clause.contribution[here, row] / form.effective[i]
+    values = clause.cap[here, row]
+    accuracy = contract.problem.baseline + form.worlds[0].plain.valuation.inverse(values)
+    return (
+        f"Option “{name}”: deliver the data, and receive the model up to the accuracy, that the table of"
+        f" profiles"
+        f" says for the signatures of all; with {clause.counts[-1]} signatures {amounts.min():,.6g} to"
+        f" {amounts.max():,.6g} data, and an accuracy of {accuracy.min():.6g} to {accuracy.max():.6g}."
+    )
+
+
 def _clause(contract: Contract) -> list[str]:
     clause = contract.clause
     if clause is None:
@@ -98,6 +115,14 @@ def _clause(contract: Contract) -> list[str]:
         f" second"
         " call."
     ]
+    if clause.contingent:
+        return [
+            *found,
+            f"The table of profiles is part of this agreement: {len(clause.profiles)} profiles of"
+            f" signatures, in the"
+            f" contract's file. In each of them every option is worth what it is due at least:"
+            f" {_dues(contract)}.",
+        ]
     if clause.insured:
         last = int(np.flatnonzero(contract.form.row == contract.form.rows - 1)[0])
         top = (contract.problem.population.names or ())[last]

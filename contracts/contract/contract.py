@@ -17,6 +17,8 @@ from contracts.proof.witness import Tree, Witness
 from contracts.records import frozen
 
 if TYPE_CHECKING:
+    import pandas
+
     from contracts.contract.attendance import Attendance
     from contracts.contract.rewards import Rewards
     from contracts.contract.settlement import Settlement
@@ -161,6 +163,29 @@ class Contract:
         from contracts.contract.attendance import attendance
 
         return attendance(self, scenario=scenario)
+
+    def to_dataframe(self) -> pandas.DataFrame:
+        """The menu as a data frame, one row per type (needs pandas); its `to_latex()` makes a table for a paper.
+
+        >>> from contracts.testing import example_contract
+        >>> list(example_contract().to_dataframe().columns)[-2:]
+        ['reservation_utility', 'information_rent']
+        """
+        from contracts.frames import frame
+
+        population = self.problem.population
+        groups = {} if population.groups is None else {"group": population.groups}
+        columns = {
+            **groups,
+            "cost": population.costs,
+            "probability": population.probabilities,
+            "contribution": self.contribution,
+            "expected_reward": self.expected_reward,
+            "utility": self.utility,
+            "reservation_utility": self.reservation_utility,
+            "information_rent": self.information_rent,
+        }
+        return frame(columns, population.names or (), "type")
 
     def to_json(self, certificate: Certificate | None = None) -> str:
         """The contract, its problem, its proof and its certificate as JSON text; loses nothing.

@@ -23,12 +23,15 @@ from contracts.contract.plain_design import design_due
 from contracts.contract.stated import Stated
 from contracts.errors import Infeasible, InvalidInput, ModelpactError, NotConverged
 from contracts.problem import Problem
+from contracts.problem.cases import asked_of
 from contracts.problem.outcomes import total_data
 from contracts.problem.reservation import Reservation
 from contracts.program import cutting_planes, interior_point
 from contracts.program.exclusion import attempt
 from contracts.program.first_moment import FirstMoment, prepare
+from contracts.program.search import bound_over_outcomes
 from contracts.program.tilts import tilted
+from contracts.proof.general_proof import at_member
 
 MOST_REFERENCES = 8
 STEPS = 100
@@ -103,7 +106,14 @@ def _serving(stated: Stated, *, solver: str, time_limit: float) -> Contract:
         ),
         proof=dataclasses.replace(reference.proof, member=reference.problem.population.probabilities),
     )
-    return stated.read(menu)
+    if not stated.may_stay_out and plain.accuracy.floor == 0.0:
+        return stated.read(menu)
+    # On the true curve, and for contracts that leave some outside, more may be reached at that member.
+    form = at_member(stated.form, menu.proof)
+    cases = bound_over_outcomes(
+        form, asked_of(form, stated.outside), stated.outside, target, time_limit=time_limit, global_gap=1e-3
+    )
+    return stated.read(dataclasses.replace(menu, proof=dataclasses.replace(menu.proof, global_cases=cases)))
 
 
 def _accuracy(plain: Problem, contribution: np.ndarray, value: float, target: float) -> float:

@@ -48,8 +48,8 @@ def design_general(stated: Stated, *, global_gap: float, time_limit: float) -> C
     for world in form.worlds:
         check_shape(world.plain)
     goal = goal_of(form, stated.outside)
-    found = search(form, asked_of(form, stated.outside), stated.outside, time_limit=time_limit, global_gap=min(
-        global_gap, 1e-6))  # fmt: skip
+    asked = asked_of(form, stated.outside)
+    found = search(form, asked, stated.outside, time_limit=time_limit, global_gap=global_gap)
     menus = [menu for menu in (_menu(stated, goal, found), _nothing(stated, goal)) if menu is not None]
     menus = [menu for menu in menus if np.isfinite(menu.reached)]
     if not menus:

@@ -4,6 +4,7 @@
   deliver equal amounts M, where M = (V(x) - b) / c for the largest x = S + n M.
 - A cut menu: m_k(x) = min(m_k, (min(V(x), cap_k) - due_k) / c_k), for the largest x = sum n_k m_k(x). Between
   the amounts at which options drop out the right side is concave, so that Newton from the right finds it, too.
+- A contingent menu: amounts and models are listed, profile by profile.
 
 Source: ours.
 """
@@ -46,6 +47,9 @@ def launched(clause: Clause, form: StandardForm, world: World, counts: np.ndarra
     """What becomes of signatures under a clause; `counts` of each row's option, shape (profiles, rows)."""
     if clause.kind == "cut":
         return _cut(clause, form, world.plain, counts)
+    if clause.contingent:
+        return _contingent(clause, counts)
+    counts = counts * clause.served  # nothing is signed by who is left out
     place = clause.menu_at(counts.sum(axis=1))
     data, worth = np.zeros(counts.shape), np.zeros(counts.shape)
     total = np.zeros(counts.shape[0])
@@ -54,8 +58,20 @@ def launched(clause: Clause, form: StandardForm, world: World, counts: np.ndarra
         terms = clause.contribution[menu], clause.cap[menu], clause.guarantee[menu]
         found = (_insured if clause.insured else _fixed)(terms, form, world.plain, counts[here])
         data[here], worth[here], total[here] = found
-    there = np.broadcast_to((place >= 0)[:, None], counts.shape)
+    there = (place >= 0)[:, None] & clause.served
     return Outcome(launched=there, data=data, worth=worth, total=total)
+
+
+def _contingent(clause: Clause, counts: np.ndarray) -> Outcome:
+    place = clause.place(counts)
+    there = place >= 0
+    data = np.where(there[:, None], clause.contribution[place], 0.0)
+    return Outcome(
+        launched=np.broadcast_to(there[:, None], counts.shape),
+        data=data,
+        worth=np.where(there[:, None], clause.cap[place], 0.0),
+        total=(counts * data).sum(axis=1),
+    )
 
 
 def _fixed(terms: Any, form: StandardForm, plain: Problem, counts: np.ndarray) -> tuple[Any, Any, Any]:  # noqa: ARG001

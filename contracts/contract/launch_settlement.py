@@ -93,7 +93,7 @@ def rewards_by_type(contract: Contract) -> tuple[np.ndarray, tuple[np.ndarray, .
         values.append(levels)
         masses.append(np.bincount(place, weights=likely))
     assert contract.clause is not None
-    caps = contract.clause.cap[-1][terms.form.row] * terms.form.relative
+    caps = contract.clause.largest[1][terms.form.row] * terms.form.relative
     return np.where(terms.own < 0, 0.0, caps), tuple(values), tuple(masses)
 
 

@@ -20,11 +20,7 @@ from contracts.proof.witness import Tree, Witness
 
 def proof_to_data(proof: Proof) -> dict[str, Any]:
     """A proof as nested tables of plain values; what it lacks is left out."""
-    return {
-        field.name: _plain(getattr(proof, field.name))
-        for field in dataclasses.fields(proof)
-        if getattr(proof, field.name) is not None
-    }
+    return _plain(proof)
 
 
 def proof_from_data(table: dict[str, Any], form: StandardForm) -> Proof:
@@ -86,25 +82,32 @@ def tree_from_data(name: str, table: dict[str, Any], form: StandardForm) -> Tree
 
 
 def cases_from_data(name: str, table: dict[str, Any], form: StandardForm) -> Cases:
-    """A proof by cases over menus."""
-    _complete(name, table, Cases)
+    """A proof by cases: by mixtures with one point for each leaf, or over outcomes with as many as it says."""
+    fields, by_outcomes = (
+        [field.name for field in dataclasses.fields(Cases)],
+        "leaf" in table or "share" in table,
+    )
+    left = ("mixtures",) if by_outcomes else ("leaf", "share")
+    known(name, table, tuple(field for field in fields if field not in left))
     kind = _whole(f"{name}.kind", table["kind"], LEAF, IDLE)
     cases, leaves, worlds = kind.size, int((kind == LEAF).sum()), len(form.worlds)
+    leaf = _whole(f"{name}.leaf", table["leaf"], 0, leaves - 1) if by_outcomes else None
+    points = leaves if leaf is None else leaf.size
     linear = table["linear"]
     if not isinstance(linear, list) or len(linear) != leaves:
         raise InvalidInput(f"{name}.linear = {brief(linear)}: expected {leaves} lists of prices, one per leaf")
     return Cases(
-        mixtures=_mixtures(f"{name}.mixtures", table["mixtures"], worlds),
+        mixtures=None if by_outcomes else _mixtures(f"{name}.mixtures", table["mixtures"], worlds),
         kind=kind,
         index=_whole(f"{name}.index", table["index"], 0, form.rows**2 - 1, cases),
         threshold=_numbers(f"{name}.threshold", table["threshold"], cases),
-        contribution=_numbers(f"{name}.contribution", table["contribution"], leaves, form.rows),
-        utility=_numbers(f"{name}.utility", table["utility"], leaves, form.rows),
-        level=_numbers(f"{name}.level", table["level"], leaves),
-        feasibility=_numbers(f"{name}.feasibility", table["feasibility"], leaves, worlds, form.rows),
-        linear=tuple(
-            checks.array(f"{name}.linear[{leaf}]", each, empty=True) for leaf, each in enumerate(linear)
-        ),
+        contribution=_numbers(f"{name}.contribution", table["contribution"], points, form.rows),
+        utility=_numbers(f"{name}.utility", table["utility"], points, form.rows),
+        level=_numbers(f"{name}.level", table["level"], points),
+        feasibility=_numbers(f"{name}.feasibility", table["feasibility"], points, worlds, form.rows),
+        linear=tuple(checks.array(f"{name}.linear[{k}]", each, empty=True) for k, each in enumerate(linear)),
+        leaf=leaf,
+        share=None if leaf is None else _numbers(f"{name}.share", table["share"], points),
     )
 
 
@@ -141,7 +144,8 @@ def _whole(name: str, value: Any, low: int, high: int, length: int | None = None
 
 def _plain(value: Any) -> Any:
     if dataclasses.is_dataclass(value):
-        return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        every = ((field.name, getattr(value, field.name)) for field in dataclasses.fields(value))
+        return {name: _plain(each) for name, each in every if each is not None}
     if isinstance(value, np.ndarray):
         return value.tolist()
     return [_plain(entry) for entry in value] if isinstance(value, tuple) else value

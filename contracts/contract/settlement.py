@@ -14,6 +14,8 @@ from contracts.problem.scenario import Scenario, scenario_population
 from contracts.records import frozen
 
 if TYPE_CHECKING:
+    import pandas
+
     from contracts.contract.contract import Contract
 
 
@@ -45,6 +47,13 @@ class Settlement:
     contribution: np.ndarray
     launched: bool
     released: np.ndarray
+
+    def to_dataframe(self) -> pandas.DataFrame:
+        """Who receives what as a data frame, one row per type (needs pandas)."""
+        from contracts.frames import frame
+
+        names = ("counts", "contribution", "accuracy", "value", "utility", "released")
+        return frame({name: getattr(self, name) for name in names}, self.names, "type")
 
     def __str__(self) -> str:
         rows = [f"{'type':<16}{'count':>7}{'accuracy':>11}{'value':>11}{'utility':>11}"]

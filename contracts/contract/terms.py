@@ -65,6 +65,8 @@ class Terms:
         world = form.worlds[checks.integer("scenario", scenario, high=len(form.worlds) - 1)]
         data, cap = _of_types(contract, scenario)
         served = (data > 0.0) | (contract.expected_reward > 0.0)
+        if clause is not None and clause.contingent:
+            served = clause.served[form.row]
         group = contract.problem.population.group_of
         size = max(float(data.max()), 1e-300), max(world.plain.largest_value, 1e-300)
         finite = np.minimum(cap, 2.0 * size[1])
@@ -102,6 +104,8 @@ class Terms:
         """Which types may sign which option and can deliver its data, shape (types, options)."""
         reach = self.form.reach[self.form.row][:, None] * (1.0 + DELIVERABLE)
         there = np.equal.outer(self.form.problem.population.group_of, self.group) & (self.data <= reach)
+        if self.clause is not None:
+            there &= self.clause.served
         there[np.flatnonzero(self.own >= 0), self.own[self.own >= 0]] = True
         return there
 
@@ -149,7 +153,8 @@ def _of_types(contract: Contract, scenario: int) -> tuple[np.ndarray, np.ndarray
     """Effective data and caps of each type's option."""
     form, clause = contract.form, contract.clause
     if clause is not None:
-        return clause.contribution[-1][form.row], clause.cap[-1][form.row]
+        data, cap = clause.largest
+        return data[form.row], cap[form.row]
     return contract.contribution * form.effective, caps(contract, scenario=scenario) / form.relative
 
 

@@ -19,7 +19,8 @@ from scipy import stats
 
 from contracts import checks
 from contracts.errors import InvalidInput
-from contracts.measured.learning_curves import FAMILIES, CurveFit, fit_family
+from contracts.measured.curve_families import FAMILIES, MOST_EXPONENT
+from contracts.measured.learning_curves import CurveFit, fit_family
 from contracts.measured.measurements import Measurements
 from contracts.numeric import double_precision
 from contracts.problem.accuracy import AccuracyCurve
@@ -83,7 +84,7 @@ class ConfidenceRegion:
         cls, names = FAMILIES[self.family]
         values = dict(zip(names, np.r_[min(parameters[0], 1.0), np.exp(parameters[1:])].tolist(), strict=True))
         if "exponent" in values:
-            values["exponent"] = min(values["exponent"], 2.0)
+            values["exponent"] = min(values["exponent"], MOST_EXPONENT[self.family])
         return cls(**values)
 
     def lowest(self, data: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -208,6 +209,8 @@ def confidence_region(fit: CurveFit, *, level: float = 0.95, covariance: Any = N
     """
     if not isinstance(fit, CurveFit):
         raise InvalidInput(f"fit = {fit!r:.60}: expected what fit_family returns")
+    if fit.family not in FAMILIES:
+        raise InvalidInput(f"fit: a formula of one's own ({fit.family}): expected one of {', '.join(FAMILIES)}")
     level = checks.number("level", level, low=0.0, high=1.0, open_low=True, open_high=True)
     scale = np.r_[1.0, 1.0 / fit.estimate[1:]]
     covariance = _checked(fit, covariance)

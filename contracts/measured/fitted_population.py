@@ -3,7 +3,9 @@ r"""Probabilities and costs from observations: who signed up, who said what, who
 Counts n_i of types have the posterior Dirichlet(n_i + 1/2) (Jeffreys' prior). The population has its mean; the
 doubt is the radius of total variation within which the true probabilities lie with a stated confidence, so that
 promises are kept for all of them. Bids without types are divided into types of about equal counts, each of
-which has the cost of its dearest member: what is worth while for it is worth while for all of them.
+which has the cost of its dearest member: by its option the others gain no less than it does (though what they
+have by staying out may be more). A lognormal law of bids instead has types of equal probability, for a sample
+too small to show its own quantiles; it counts the bids in each, and the last reaches beyond the dearest bid.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from contracts.problem.population import Population
 from contracts.records import frozen
 
 DRAWS, SEED = 20_000, 3
+LAWS = ("empirical", "lognormal")
 JEFFREYS = 0.5
 
 
@@ -33,8 +36,8 @@ class FittedPopulation:
         counts: observations of each type, shape (types,).
         level: with which probability the true probabilities lie within the doubt.
         low, high: interval of each probability at that level, one by one, shape (types,).
-        cost_error: standard errors of the costs, shape (types,); zero where a cost is stated, NaN where it
-            rests on one observation.
+        cost_error: standard errors of the costs, shape (types,); zero where a cost is stated or the dearest
+            bid's, NaN where it rests on one observation.
     """
 
     population: Population
@@ -53,18 +56,24 @@ class FittedPopulation:
     def __str__(self) -> str:
         names = self.population.names or ()
         rows = [
-            f"{name}: cost {self.population.costs[i]:.4g}, probability {self.population.probabilities[i]:.3f}"
-            f" ({self.low[i]:.3f} to {self.high[i]:.3f})"
+            f"{name}: cost {self.population.costs[i]:.4g}{self._error(i)},"
+            f" probability {self.population.probabilities[i]:.3f} ({self.low[i]:.3f} to {self.high[i]:.3f})"
             for i, name in enumerate(names)
         ]
-        total = int(self.counts.sum())
-        rows.append(
-            f"{total} observations: the true probabilities lie within total variation {self.doubt.radius:.3g}"
-            f" with probability {self.level:g}"
+        return "\n".join([*rows, self.summary(self.population)])
+
+    def summary(self, used: Population) -> str:
+        """In one line what the observations say, and whether the population used goes by it."""
+        line = (
+            f"{int(self.counts.sum())} observations: the true probabilities lie within total variation"
+            f" {self.doubt.radius:.3g} with probability {self.level:g}"
         )
-        return "\n".join(rows)
+        return line if used.doubt is not None else f"{line}; the estimates are taken for certain"
 
     __repr__ = __str__
+
+    def _error(self, i: int) -> str:
+        return f" ± {self.cost_error[i]:.2g}" if self.cost_error[i] > 0.0 else ""
 
 
 def fit_population(
@@ -74,6 +83,7 @@ def fit_population(
     costs: Any = None,
     bids: Any = None,
     types: int = 4,
+    law: str = "empirical",
     names: Sequence[str] | None = None,
     level: float = 0.95,
 ) -> FittedPopulation:
@@ -86,6 +96,7 @@ def fit_population(
             which the mean is taken.
         bids: instead of both: what each of a sample of prospective participants asks for a datum, > 0.
         types: how many types the bids are divided into, >= 1.
+        law: of bids: "empirical", or "lognormal".
         names: of the types.
         level: of the doubt and of the intervals, in (0, 1).
 
@@ -104,8 +115,9 @@ def fit_population(
     level = checks.number("level", level, low=0.0, high=1.0, open_low=True, open_high=True)
     if (bids is None) == (counts is None):
         raise InvalidInput("counts, bids: expected one of them: counts of types with their costs, or bids")
+    checks.choice("law", law, LAWS)
     if bids is not None:
-        number, cost, error = _from_bids(bids, types)
+        number, cost, error = _from_bids(bids, types) if law == "empirical" else _lognormal(bids, types, level)
     else:
         number = checks.array("counts", counts, low=0.0)
         for i in np.flatnonzero(number != np.floor(number)):
@@ -165,3 +177,30 @@ def _from_bids(bids: Any, types: int) -> tuple[np.ndarray, np.ndarray, np.ndarra
     place = np.searchsorted(-distinct, -asked, side="right") - 1
     count = np.bincount(np.maximum(place, 0), minlength=distinct.size).astype(float)
     return count, distinct, np.zeros(distinct.size)
+
+
+def _lognormal(bids: Any, types: int, level: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Types between quantiles of what the next bid is foretold to be, the dearest first.
+
+    The logarithm of the next bid has Student's distribution around the mean of those seen.
+    """
+    asked = checks.array("bids", bids, low=0.0, open_low=True)
+    types = checks.integer("types", types, low=1, high=asked.size)
+    logarithms, n = np.log(asked), asked.size
+    if n < 3 or np.ptp(logarithms) == 0.0:
+        raise InvalidInput(
+            f"bids: {n}, {np.unique(asked).size} different: expected at least 3 for a lognormal law"
+        )
+    spread = float(logarithms.std(ddof=1))
+    shares = np.arange(1, types + 1) / types
+    shares[-1] = level
+    place = stats.t.ppf(shares, n - 1)
+    ends = np.exp(logarithms.mean() + place * spread * np.sqrt(1.0 + 1.0 / n))
+    if types > 1 and not ends[-1] > ends[-2]:
+        raise InvalidInput(
+            f"level = {level:g}: expected above {1.0 - 1.0 / types:g}, with {types} types of bids"
+        )
+    ends[-1] = max(ends[-1], float(asked.max()))
+    count = np.bincount(np.searchsorted(ends, asked), minlength=types).astype(float)
+    error = ends * spread * np.sqrt(1.0 / n + 0.5 * place**2 / (n - 1))
+    return count[::-1], ends[::-1], error[::-1]

@@ -9,35 +9,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import cache
+import dataclasses
+from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from scipy import optimize, stats
 
 from contracts import checks
 from contracts.errors import InvalidInput, NotConverged
+from contracts.measured.curve_families import FAMILIES, CustomFamily, Family, known_family
 from contracts.measured.measurements import Measurements
 from contracts.measured.measurements_file import read_measurements
-from contracts.numeric import double_precision
-from contracts.problem.accuracy import AccuracyCurve, Arctan, Exponential, GeneralizationBound, PowerLaw
+from contracts.problem.accuracy import AccuracyCurve
 from contracts.records import frozen
 
-__all__ = ["FAMILIES", "CurveFit", "Measurements", "compare_families", "fit_family", "read_measurements"]
+__all__ = [
+    "FAMILIES",
+    "CurveFit",
+    "CustomFamily",
+    "Measurements",
+    "compare_families",
+    "fit_family",
+    "read_measurements",
+]
 
-# The parameters of each family; all but the optimum are positive scales, fitted by their logarithm.
-FAMILIES: dict[str, tuple[type[AccuracyCurve], tuple[str, ...]]] = {
-    "power-law": (PowerLaw, ("optimum", "coefficient", "exponent")),
-    "generalization-bound": (GeneralizationBound, ("optimum", "complexity")),
-    "exponential": (Exponential, ("optimum", "rate")),
-    "arctan": (Arctan, ("optimum", "scale")),
-}
-_SMALLEST_OPTIMUM = 1e-6
-SMALL, UNLIKELY = 1e-3, 1e-3  # residual, and probability of the misfit, at which a fit fits
-MOST_STEPS = 200  # of a start: curves that need more have no slope to speak of
+REJECTED = 0.01  # probability of a larger misfit below which scatter counts as overdispersion
+FEWEST_STEPS, MOST_STEPS = 25, 100  # of a start, and of the best of them
+FLAT = 1e-6  # relative improvement of the last steps below which nothing is left to find
+HELD_OUT, FEWEST_HELD_OUT = 1.0 / 3.0, 2  # of the measurements, the largest, to judge extrapolation by
+WORSE = 2.0  # times the error of another family at sizes held out: said
 
 
 @frozen
@@ -50,7 +52,9 @@ class CurveFit:
         parameters: names of the fitted parameters, in the order of the arrays below.
         estimate: their values, shape (parameters,).
         standard_error: their standard errors, shape (parameters,); NaN for a parameter at its bound, which
-            has no two-sided error, infinite when there are no degrees of freedom to estimate the noise from.
+            has no two-sided error (`profile_interval` has an interval), infinite when there are no degrees of
+            freedom to estimate the noise from. Where chi-square rejects the family at 1 %, they are widened by
+            the root of chi-square over degrees of freedom (overdispersion).
         covariance: covariance of the estimates, shape (parameters, parameters).
         at_bound: names of the parameters that ended at a bound of their range.
         residual: measured minus fitted accuracy, shape (measurements,).
@@ -62,6 +66,10 @@ class CurveFit:
         aicc: Akaike's information criterion corrected for few measurements; the smallest is best. Infinite
             with fewer than two measurements more than parameters.
         measurements: what was fitted.
+        form: the family itself.
+        held_out: root mean squared error, in accuracy, at the largest third of the sizes when fitted to the
+            others; NaN where that was not asked for, or there are too few.
+        notes: what speaks against trusting it.
     """
 
     family: str
@@ -79,6 +87,9 @@ class CurveFit:
     r_squared: float
     aicc: float
     measurements: Measurements
+    form: Family
+    held_out: float = np.nan
+    notes: tuple[str, ...] = ()
 
     def standard_error_at(self, data: Any) -> np.ndarray:
         """Standard error of the fitted accuracy at `data` (>= 0, any shape), by the delta method.
@@ -91,7 +102,7 @@ class CurveFit:
         True
         """
         data = checks.array("data", data, ndim=None, low=0.0)
-        _, jacobian = evaluate(self.family, self.estimate, data.ravel())
+        _, jacobian = self.form.evaluate(self.estimate, data.ravel())
         free = [name not in self.at_bound for name in self.parameters]
         jacobian, covariance = jacobian[:, free], self.covariance[np.ix_(free, free)]
         variance = np.einsum("ij,jk,ik->i", jacobian, covariance, jacobian)
@@ -105,68 +116,78 @@ class CurveFit:
         quality = f"R² {self.r_squared:.4f}, RMSE {self.rmse:.2g}, AICc {self.aicc:.1f}"
         if self.chi_square is not None:
             quality += f", chi² {self.chi_square:.1f} on {self.degrees_of_freedom} degrees of freedom"
-        return f"{self.family}: {values} ({quality})"
+        return "\n".join([f"{self.family}: {values} ({quality})", *self.notes])
 
     __repr__ = __str__
 
 
-def fit_family(measurements: Measurements, *, family: str = "power-law") -> CurveFit:
+def fit_family(measurements: Measurements, *, family: str | CustomFamily = "power-law") -> CurveFit:
     """Fit one family of curves by weighted least squares.
 
     Residuals are weighted by the standard errors, which are taken as known; without any, all measurements
     weigh the same and the noise is estimated from the residuals. Starts come from a grid over the shape
-    parameter, the others solved linearly; the Jacobian is exact.
+    parameters, the others solved linearly; the Jacobian is exact. Where many curves fit alike, as on a plateau,
+    one of them is the answer.
 
     Args:
         measurements: the measured curve; see `Measurements.irregularities` for what it should not have.
-        family: "power-law", "generalization-bound", "exponential" or "arctan".
+        family: "power-law", "generalization-bound", "exponential", "arctan", "weibull" or "hill"; or a formula
+            of your own, a `CustomFamily`.
 
     Returns:
         The `CurveFit`.
 
     Raises:
-        InvalidInput: unknown family, or fewer measurements than parameters.
-        NotConverged: no start led to a minimum; carries the best `CurveFit`.
+        InvalidInput: unknown family, or a formula that exceeds its optimum.
+        NotConverged: the formula is not finite anywhere within its bounds.
     """
-    checks.choice("family", family, tuple(FAMILIES))
+    form = _form(family)
     if not isinstance(measurements, Measurements):
         raise InvalidInput(f"measurements = {measurements!r:.60}: expected Measurements(data=..., accuracy=...)")
-    low, high = bounds_of(family, measurements.data)
-    weight = np.ones(measurements.size)
-    if measurements.standard_error is not None:
-        weight = 1.0 / measurements.standard_error
+    weight = _weight(measurements)
+    data, accuracy = measurements.data, measurements.accuracy
+    bounds = form.bounds(data)
 
-    def residual(z: np.ndarray) -> np.ndarray:
-        accuracy, _ = evaluate(family, natural(z), measurements.data)
-        return (accuracy - measurements.accuracy) * weight
+    @lru_cache(maxsize=1)
+    def at(z: bytes) -> tuple[np.ndarray, np.ndarray]:
+        found, jacobian = form.evaluate_fitted(np.frombuffer(z), data)
+        return (found - accuracy) * weight, jacobian * weight[:, None]
 
-    def jacobian(z: np.ndarray) -> np.ndarray:
-        values = natural(z)
-        _, matrix = evaluate(family, values, measurements.data)
-        return matrix * np.r_[1.0, values[1:]] * weight[:, None]
-
-    found = [
-        optimize.least_squares(
-            residual,
-            np.clip(start, low, high),
-            jac=jacobian,  # type: ignore[arg-type]
-            bounds=(low, high),
+    def search(start: np.ndarray, steps: int, tolerance: float) -> Any:
+        return optimize.least_squares(
+            lambda z: at(z.tobytes())[0],
+            start,
+            jac=lambda z: at(z.tobytes())[1],  # type: ignore[arg-type]
+            bounds=bounds,
             x_scale="jac",
-            ftol=1e-15,
-            xtol=1e-14,
-            gtol=1e-14,
-            max_nfev=MOST_STEPS,
+            ftol=tolerance,
+            xtol=tolerance,
+            gtol=tolerance,
+            max_nfev=steps,
         )
-        for start in _starts(family, measurements, weight)
+
+    starts = [
+        z for z in form.starts(measurements, weight) if np.isfinite(form.evaluate_fitted(z, data)[0]).all()
     ]
-    best = min(found, key=lambda result: result.cost)
-    fit = _summary(family, natural(best.x), best.active_mask != 0, measurements, weight)
-    # Without a slope many curves fit alike: where the best of them fits, it is an answer.
-    fits = fit.rmse < SMALL or (fit.p_value is not None and fit.p_value > UNLIKELY)
-    converged = any(result.status > 0 for result in found) or fits
-    if not converged or not np.isfinite(best.cost):
-        raise NotConverged(f"fitting {family} to {measurements.size} measurements did not converge", fit)
+    if not starts:
+        raise NotConverged(f"{form.name} is not finite at any of the parameters tried, within their bounds")
+    best = min((search(start, FEWEST_STEPS, 1e-8) for start in starts), key=lambda found: found.cost)
+    before, best = best.cost, search(best.x, MOST_STEPS if best.cost > 0 else 1, 1e-15)
+    fit = _summary(form, form.natural(best.x), best.active_mask != 0, measurements)
+    if best.status <= 0 and before - best.cost <= FLAT * before:
+        return dataclasses.replace(fit, notes=(*fit.notes, "many curves of this family fit about as well"))
     return fit
+
+
+def _form(family: Any) -> Family:
+    if isinstance(family, Family):
+        return family
+    return known_family(checks.choice("family", family, tuple(FAMILIES)))
+
+
+def _weight(measurements: Measurements) -> np.ndarray:
+    error = measurements.standard_error
+    return np.ones(measurements.size) if error is None else 1.0 / error
 
 
 def known_fit(
@@ -188,125 +209,104 @@ def known_fit(
         raise InvalidInput(f"estimate has shape {estimate.shape}: expected ({len(names)},)")
     for name in at_bound:
         checks.choice("at_bound", name, names)
-    weight = np.ones(measurements.size)
-    if measurements.standard_error is not None:
-        weight = 1.0 / measurements.standard_error
-    return _summary(family, estimate, np.array([name in at_bound for name in names]), measurements, weight)
+    bound = np.array([name in at_bound for name in names])
+    return _summary(known_family(family), estimate, bound, measurements)
 
 
-def compare_families(measurements: Measurements) -> tuple[CurveFit, ...]:
-    """Fit every family and rank the fits, best (smallest AICc, then smallest RMSE) first.
+def compare_families(
+    measurements: Measurements, *, families: Sequence[str | CustomFamily] = ()
+) -> tuple[CurveFit, ...]:
+    """Fit families and rank the fits, best (smallest AICc, then smallest RMSE) first.
+
+    AICc judges within the measured range. With six measurements or more every family is also fitted without the
+    largest third of the sizes and judged there; where another one foretold these much better than the first,
+    the first says so in its notes.
+
+    Args:
+        measurements: the measured curve.
+        families: which; by default all known ones.
 
     >>> data = [20, 40, 80, 160, 320, 640]
     >>> measured = Measurements(data=data, accuracy=[0.9 - 0.9 * 2.718281828 ** (-x / 100) for x in data])
     >>> compare_families(measured)[0].family
     'exponential'
     """
-    fits = [fit_family(measurements, family=family) for family in FAMILIES]
-    return tuple(sorted(fits, key=lambda fit: (fit.aicc, fit.rmse)))
+    chosen = tuple(families) or tuple(FAMILIES)
+    fits = [_judged(fit_family(measurements, family=family), family) for family in chosen]
+    best, *others = sorted(fits, key=lambda fit: (fit.aicc, fit.rmse))
+    return _warned(best, others), *others
 
 
-def natural(z: np.ndarray) -> np.ndarray:
-    """Parameters from the form in which they are fitted: all but the optimum by their logarithm."""
-    return np.r_[z[0], np.exp(z[1:])]
+def _judged(fit: CurveFit, family: str | CustomFamily) -> CurveFit:
+    """With its error at the largest sizes when fitted to the others."""
+    measured = fit.measurements
+    kept = measured.size - max(int(HELD_OUT * measured.size), 0)
+    if measured.size - kept < FEWEST_HELD_OUT or kept < len(fit.parameters) + 1:
+        return fit
+    error = measured.standard_error
+    first = Measurements(
+        data=measured.data[:kept],
+        accuracy=measured.accuracy[:kept],
+        standard_error=None if error is None else error[:kept],
+    )
+    missed = fit_family(first, family=family).curve(measured.data[kept:]) - measured.accuracy[kept:]
+    return dataclasses.replace(fit, held_out=float(np.sqrt(np.mean(missed**2))))
 
 
-def bounds_of(family: str, data: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Ranges of the optimum and of the logarithms of the scales, wide beyond what data can tell apart."""
-    least, most = np.log(data[0]), np.log(data[-1])
-    ranges = {
-        "coefficient": (np.log(1e-12), np.log(1e4) + 2.0 * max(most, 0.0)),
-        "exponent": (np.log(1e-3), np.log(2.0)),
-        "complexity": (least + np.log(1e-12), most + np.log(1e4)),
-        "rate": (np.log(1e-8) - most, np.log(1e4) - least),
-        "scale": (least + np.log(1e-8), most + np.log(1e8)),
-    }
-    pairs = [(_SMALLEST_OPTIMUM, 1.0)] + [ranges[name] for name in FAMILIES[family][1][1:]]
-    low, high = np.array(pairs).T
-    return low, high
+def _warned(best: CurveFit, others: Sequence[CurveFit]) -> CurveFit:
+    """The first, saying which other one extrapolated better, if one did beyond what noise explains."""
+    rival = min(others, key=lambda fit: np.nan_to_num(fit.held_out, nan=np.inf), default=None)
+    if rival is None or not best.held_out > WORSE * rival.held_out:
+        return best
+    error = best.measurements.standard_error
+    noise = best.rmse if error is None else float(np.sqrt(np.mean(error**2)))
+    if best.held_out - rival.held_out <= noise:
+        return best
+    note = (
+        f"fits best, but extrapolates worse than {rival.family}: fitted without the largest third of the sizes,"
+        f" it misses them by {best.held_out:.2g}, {rival.family} by {rival.held_out:.2g}"
+    )
+    return dataclasses.replace(best, notes=(*best.notes, note))
 
 
-@cache
-def _formula(family: str) -> Callable[[Any, Any], tuple[Any, Any]]:
-    cls, names = FAMILIES[family]
-
-    def accuracy(values: Any, data: Any) -> Any:
-        curve = cls(**{name: values[k] for k, name in enumerate(names)})
-        return curve.formula(data, jnp)
-
-    return jax.jit(lambda values, data: (accuracy(values, data), jax.jacfwd(accuracy)(values, data)))
-
-
-def evaluate(family: str, values: np.ndarray, data: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Accuracies and their derivatives with respect to the parameters, exact by autodiff."""
-    with double_precision():
-        accuracy, jacobian = _formula(family)(values, data)
-    # Where a floor overflows, accuracy is the constant zero, but autodiff multiplies 0 by infinity.
-    return np.asarray(accuracy), np.nan_to_num(np.asarray(jacobian), nan=0.0)
-
-
-def _starts(family: str, measurements: Measurements, weight: np.ndarray, keep: int = 4) -> list[np.ndarray]:
-    """The best few of a grid over the shape parameter, the linear parameters solved for."""
-    data = measurements.data
-    typical = np.exp(np.mean(np.log(data)))
-    grid = {
-        "power-law": np.geomspace(0.05, 2.0, 16),
-        "generalization-bound": typical * np.geomspace(1e-6, 1e2, 24),
-        "exponential": np.geomspace(1e-3, 1e3, 24) / typical,
-        "arctan": typical * np.geomspace(1e-3, 1e3, 24),
-    }[family]
-    starts = [_linear_start(family, float(shape), measurements, weight) for shape in grid]
-    loss = [
-        np.sum(((evaluate(family, natural(z), data)[0] - measurements.accuracy) * weight) ** 2) for z in starts
-    ]
-    return [starts[k] for k in np.argsort(loss)[:keep]]
-
-
-def _linear_start(family: str, shape: float, measurements: Measurements, weight: np.ndarray) -> np.ndarray:
-    data, accuracy = measurements.data, measurements.accuracy
-    if family == "power-law":
-        # Scaled by the first measurement, the basis stays of order one for any exponent.
-        basis = np.column_stack([np.ones(data.size), -((data / data[0]) ** -shape)])
-        level, drop = np.linalg.lstsq(basis * weight[:, None], accuracy * weight, rcond=None)[0]
-        coefficient = np.log(max(drop, 1e-3)) + shape * np.log(data[0])
-        return np.array([np.clip(level, accuracy.max(), 1.0), coefficient, np.log(shape)])
-    unit, _ = evaluate(family, np.array([1.0, shape]), data)
-    if family == "generalization-bound":
-        level = np.average(accuracy + 1.0 - unit, weights=weight**2)
-    else:
-        level = np.sum(weight**2 * unit * accuracy) / max(np.sum((weight * unit) ** 2), 1e-300)
-    return np.array([np.clip(level, 1e-3, 1.0), np.log(shape)])
-
-
-def _summary(
-    family: str, estimate: np.ndarray, bound: np.ndarray, measurements: Measurements, weight: np.ndarray
-) -> CurveFit:
-    cls, names = FAMILIES[family]
-    fitted, jacobian = evaluate(family, estimate, measurements.data)
+def _summary(form: Family, estimate: np.ndarray, bound: np.ndarray, measurements: Measurements) -> CurveFit:
+    weight = _weight(measurements)
+    fitted, jacobian = form.evaluate(estimate, measurements.data)
     residual = measurements.accuracy - fitted
     known = measurements.standard_error is not None
     n, free = residual.size, int(np.sum(~bound))
     freedom = n - free
     squares, weighted = float(residual @ residual), float(np.sum((residual * weight) ** 2))
     total = float(np.sum((measurements.accuracy - measurements.accuracy.mean()) ** 2))
-    noise = 1.0 if known else (weighted / freedom if freedom > 0 else np.inf)
-    covariance = _covariance(jacobian * weight[:, None], bound, noise)
+    p_value = float(stats.chi2.sf(weighted, freedom)) if known and freedom > 0 else None
+    rejected = p_value is not None and p_value < REJECTED
+    scatter = weighted / freedom if freedom > 0 else np.inf
+    covariance = _covariance(jacobian * weight[:, None], bound, scatter if rejected or not known else 1.0)
     return CurveFit(
-        family=family,
-        curve=cls(**{name: float(value) for name, value in zip(names, estimate, strict=True)}),
-        parameters=names,
+        family=form.name,
+        curve=form.curve(estimate),
+        parameters=tuple(form.parameters),
         estimate=estimate,
         standard_error=np.sqrt(np.diag(covariance)),
         covariance=covariance,
-        at_bound=tuple(name for name, at in zip(names, bound, strict=True) if at),
+        at_bound=tuple(name for name, at in zip(form.parameters, bound, strict=True) if at),
         residual=residual,
         chi_square=weighted if known else None,
-        p_value=float(stats.chi2.sf(weighted, freedom)) if known and freedom > 0 else None,
+        p_value=p_value,
         degrees_of_freedom=freedom,
         rmse=float(np.sqrt(squares / n)),
         r_squared=1.0 - squares / total if total > 0 else (1.0 if squares == 0 else -np.inf),
-        aicc=_aicc(weighted, n, len(names), known),
+        aicc=_aicc(weighted, n, len(form.parameters), known),
         measurements=measurements,
+        form=form,
+        notes=_notes(scatter) if rejected else (),
+    )
+
+
+def _notes(scatter: float) -> tuple[str, ...]:
+    return (
+        f"rejected by chi²: measurements scatter {np.sqrt(scatter):.2g} times as much around it as their"
+        " standard errors say, by which its own are widened",
     )
 
 

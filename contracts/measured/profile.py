@@ -15,7 +15,7 @@ import numpy as np
 from scipy import optimize, stats
 
 from contracts import checks
-from contracts.measured.learning_curves import CurveFit, bounds_of, evaluate, natural
+from contracts.measured.learning_curves import CurveFit
 
 STEPS = 24  # of the search for each end
 PRECISION = 1e-4  # of an end, in accuracy
@@ -73,8 +73,8 @@ class _Profile:
         self.x = np.r_[measured.data, data]
         self.weight = np.r_[1.0 / error, 0.0]
         self.scale = float(self.weight.max())
-        self.low, self.high = bounds_of(fit.family, measured.data)
-        self.start = np.r_[fit.estimate[0], np.log(fit.estimate[1:])]
+        self.low, self.high = fit.form.bounds(measured.data)
+        self.start = fit.form.fitted(fit.estimate)
 
     def squares(self, value: float) -> float:
         """The least sum of squared residuals with the curve tied to a value."""
@@ -83,11 +83,10 @@ class _Profile:
         target = np.r_[self.measured.accuracy, value]
 
         def residual(z: np.ndarray) -> np.ndarray:
-            return (evaluate(self.fit.family, natural(z), self.x)[0] - target) * weight
+            return (self.fit.form.evaluate_fitted(z, self.x)[0] - target) * weight
 
         def jacobian(z: np.ndarray) -> np.ndarray:
-            at = natural(z)
-            return evaluate(self.fit.family, at, self.x)[1] * np.r_[1.0, at[1:]] * weight[:, None]
+            return self.fit.form.evaluate_fitted(z, self.x)[1] * weight[:, None]
 
         inside = np.clip(self.start, self.low + 1e-12, self.high - 1e-12)
         found = optimize.least_squares(

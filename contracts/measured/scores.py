@@ -7,12 +7,14 @@
 | cross-entropy (nats) | exp(-loss): the geometric mean of what the truth was given | 1 / classes |
 | perplexity | 1 / perplexity | 1 / classes |
 
-Standard errors go through the slope of the map (delta method). A valuation then speaks of the mapped score: a
-loss that matters by itself is `valuation(score)` with `score = exp(-loss)`.
+Standard errors go through the slope of the map (delta method). A valuation then speaks of the mapped score;
+where the loss matters by itself, `LossValuation` is linear in it. Squared and absolute errors have no scale of
+their own: R² = 1 - mse / variance says what they are worth.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -49,28 +51,35 @@ MAPS: dict[str, Map] = {
         lambda score: 1.0 / score, lambda value: 1.0 / np.maximum(value, 1e-300), lambda score: score**-2.0
     ),
 }
-# By what files call them.
-NAMES = {
-    "accuracy": "accuracy",
-    "acc": "accuracy",
-    "score": "accuracy",
-    "test_score": "accuracy",
-    "mean_test_score": "accuracy",
-    "test_score_mean": "accuracy",
-    "test_accuracy": "accuracy",
-    "error": "error",
-    "error_rate": "error",
-    "test_error": "error",
-    "loss": "cross-entropy",
-    "log_loss": "cross-entropy",
-    "cross_entropy": "cross-entropy",
-    "test_loss": "cross-entropy",
-    "perplexity": "perplexity",
-    "ppl": "perplexity",
-    "auc": "auc",
-    "roc_auc": "auc",
-    "r2": "r2",
-    "r²": "r2",
+# By what files call them: what was held out before what was trained on, the plainest name first.
+NAMES: dict[str, str] = {
+    name: kind
+    for kind, names in (
+        (
+            "accuracy",
+            "test_accuracy test_acc val_accuracy val_acc validation_accuracy valid_accuracy held_out_accuracy"
+            " test_score test_score_mean mean_test_score test_scores val_score validation_score accuracy acc"
+            " val_binary_accuracy val_categorical_accuracy val_sparse_categorical_accuracy binary_accuracy"
+            " categorical_accuracy sparse_categorical_accuracy accuracy_score balanced_accuracy"
+            " test_balanced_accuracy score genauigkeit exactitude",
+        ),
+        ("error", "test_error val_error error error_rate test_error_rate err misclassification_rate fehlerrate"),
+        (
+            "cross-entropy",
+            "test_loss val_loss validation_loss eval_loss loss log_loss logloss test_log_loss neg_log_loss"
+            " test_neg_log_loss cross_entropy crossentropy cross_entropy_loss nll bits_per_token bits_per_byte"
+            " bits_per_character bpb bpc",
+        ),
+        ("perplexity", "test_perplexity val_perplexity eval_perplexity perplexity ppl"),
+        ("auc", "test_auc val_auc auc roc_auc test_roc_auc auroc"),
+        ("r2", "test_r2 val_r2 r2 r² r2_score r_squared test_r2_score"),
+    )
+    for name in names.split()
+}
+# What files hold in other units: the factor to those of the kind.
+FACTORS = {
+    **dict.fromkeys(("bits_per_token", "bits_per_byte", "bits_per_character", "bpb", "bpc"), math.log(2.0)),
+    **dict.fromkeys(("neg_log_loss", "test_neg_log_loss"), -1.0),
 }
 # What a score of each kind may be, in words and as a range.
 RANGES: dict[str, tuple[str, float, float]] = {

@@ -24,6 +24,7 @@ from contracts.errors import InvalidInput
 from contracts.numeric import double_precision, filled, traced
 from contracts.problem.curve import AccuracyCurve, set_parameter
 from contracts.problem.curve_shape import Shape, below_optimum, inspect
+from contracts.problem.sigmoid import Hill, Weibull
 from contracts.problem.tabulated import Interpolated, MonotoneTabulated, Tabulated
 from contracts.pytrees import register
 from contracts.records import frozen
@@ -35,11 +36,13 @@ __all__ = [
     "CustomCurve",
     "Exponential",
     "GeneralizationBound",
+    "Hill",
     "Interpolated",
     "MonotoneTabulated",
     "PowerLaw",
     "Shape",
     "Tabulated",
+    "Weibull",
     "inspect",
 ]
 MOST_DECADES = 300  # of data before accuracy leaves zero: what floats can hold
@@ -283,5 +286,6 @@ class CustomCurve(AccuracyCurve):
 
 
 FAMILIES: dict[str, type[AccuracyCurve]] = {
-    cls.family: cls for cls in (PowerLaw, GeneralizationBound, Exponential, Arctan, Tabulated, MonotoneTabulated)
+    cls.family: cls
+    for cls in (PowerLaw, GeneralizationBound, Exponential, Arctan, Weibull, Hill, Tabulated, MonotoneTabulated)
 }

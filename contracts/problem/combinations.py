@@ -6,11 +6,13 @@ Whatever is not listed here goes with everything else.
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import comb
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from contracts.errors import InvalidInput
+from contracts.problem.menu import CLAUSES
 from contracts.problem.participants import Turnout
 
 if TYPE_CHECKING:
@@ -78,6 +80,8 @@ def _limited(problem: Problem) -> bool:
     return not problem.menu.free
 
 
+MOST_CONTINGENT = 400  # profiles of signatures, of all numbers
+
 NO_MIXTURES = ("arctan", "tabulated", "monotone-tabulated")
 
 
@@ -89,7 +93,15 @@ def _alike(problem: Problem) -> bool:
 
 
 def _clause(problem: Problem, *kinds: str) -> bool:
-    return problem.menu.assurance in (kinds or ("count", "table", "cut"))
+    return problem.menu.assurance in (kinds or CLAUSES)
+
+
+def _profiles(problem: Problem) -> int:
+    """How many profiles of signatures there are, of all numbers from 2 on."""
+    population = problem.population
+    quality = 1.0 if population.qualities is None else population.qualities
+    kinds, most = np.unique(population.costs / (quality * problem.scales)).size, population.laws[0].most
+    return 10**9 if most > 10**4 else comb(most + kinds, kinds) - 1 - kinds
 
 
 def _promises_model(problem: Problem) -> bool:
@@ -103,7 +115,20 @@ def _other_chance(problem: Problem) -> bool:
     return chance is not None and chance != getattr(problem, "baseline", 0.0)
 
 
+def _kinked(problem: Problem) -> bool:
+    """Whether value is nothing up to a score that not everybody has, and rises from there."""
+    least = getattr(problem.valuation, "without_data", 0.0)
+    return getattr(problem, "baseline", 0.0) < least * (1.0 - 1e-9)
+
+
 TABLE: tuple[Refused, ...] = (
+    Refused(
+        "a valuation of losses",
+        "a baseline below its reference",
+        "value would bend upwards where it begins; state as baseline the reference's score: exp(-reference) of a"
+        " cross-entropy, 1 / reference of a perplexity, 1 - reference of an error",
+        _kinked,
+    ),
     Refused(
         "a measured curve's chance level",
         "another baseline",
@@ -301,6 +326,26 @@ TABLE: tuple[Refused, ...] = (
         "types that all act alike",
         "its menu has one option, for which contracts.launch_from counts signatures",
         lambda p: _clause(p, "count", "table") and _alike(p),
+    ),
+    Refused(
+        "a contingent menu",
+        "many participants or types",
+        f"profiles of signatures are listed, up to {MOST_CONTINGENT}; contingent_limit says how much a"
+        f" contract of"
+        " another kind leaves to be gained",
+        lambda p: _clause(p, "contingent") and _profiles(p) > MOST_CONTINGENT,
+    ),
+    Refused(
+        "a contingent menu",
+        "capacities",
+        "who could deliver what another owes differs from profile to profile",
+        lambda p: _clause(p, "contingent") and p.population.capacities is not None,
+    ),
+    Refused(
+        "a contingent menu",
+        "the ex-ante belief",
+        "its choices are right by Bayes' rule, for each number of signatures",
+        lambda p: _clause(p, "contingent") and _ex_ante(p),
     ),
     Refused(
         "a launch count",

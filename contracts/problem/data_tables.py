@@ -25,6 +25,7 @@ KINDS: dict[str, str] = {
         ("family", "fit", "distance", "over", "target", "assurance", "currency", "promise"), "a text"
     ),
     "measurements": "the path of a CSV file",
+    **dict.fromkeys(("observed", "law", "of"), "a text"),
 }
 
 
@@ -61,7 +62,9 @@ def family(
     return made(name, cls, {key: value for key, value in table.items() if key not in ("family", *beside)})
 
 
-def build(name: str, cls: type, table: dict[str, Any], required: tuple, optional: tuple = ()) -> Any:
+def build(
+    name: str, cls: type, table: dict[str, Any], required: tuple[str, ...], optional: tuple[str, ...] = ()
+) -> Any:
     """An object from a table whose keys are its fields; its own checks name the key and the value."""
     known(name, table, required, optional)
     kinds(name, table)
@@ -117,7 +120,9 @@ def of_family(name: str, record: Any, families: Mapping[str, type]) -> dict[str,
     return found
 
 
-def known(name: str, table: Mapping[str, Any], required: tuple, optional: tuple = ()) -> None:
+def known(
+    name: str, table: Mapping[str, Any], required: tuple[str, ...], optional: tuple[str, ...] = ()
+) -> None:
     """Refuse unknown and missing keys, an unknown one with the likeliest correction."""
     accepted = (*required, *optional)
     place = f"[{name}] " if name else ""

@@ -8,7 +8,7 @@ from typing import Any
 from contracts import checks
 from contracts.records import frozen
 
-CLAUSES = ("count", "table", "cut")
+CLAUSES = ("count", "table", "cut", "contingent")
 
 
 @frozen
@@ -27,7 +27,8 @@ class Menu:
         assurance: the launch clause, with which signing never loses, whoever else signs. "count": an insured
             menu,
             released with fewer than a number of signatures; "table": one insured menu for each number of
-            signatures; "cut": contributions are cut, never raised, until the model pays for them; None: promises
+            signatures; "cut": contributions are cut, never raised, until the model pays for them; "contingent":
+            what each owes and receives follows from who signed which option; None: promises
             are made to those who expect everybody to sign. With a clause, margins are kept in every launch.
 
     Raises:

@@ -200,9 +200,9 @@ def _lattice(
     margin = min(int(TAIL * 0.5 * np.sqrt(draws)) + 2, cells // 4)
     step = width / (cells - 2 * margin)
     low = min(max(0.0, draws * mean - 0.5 * width), most - width)
-    power = _transform(excess / step, mass, cells) ** draws
+    power = _power(_transform(excess / step, mass, cells), draws)
     if mass_without is not None:
-        power = power - _transform(excess / step, mass_without, cells) ** draws
+        power = power - _power(_transform(excess / step, mass_without, cells), draws)
     wrapped: Any = fft.irfft(power, cells)
     index = int(np.floor(low / step)) - margin + np.arange(cells)
     probabilities = np.maximum(wrapped[index % cells], 0.0)
@@ -281,6 +281,13 @@ def _lattice_of_many(
     probabilities = np.maximum(wrapped[index % cells], 0.0)
     kept = probabilities > 1e-18
     return step * np.maximum(index[kept], 0), probabilities[kept], step
+
+
+def _power(z: np.ndarray, draws: int) -> np.ndarray:
+    """z^draws; powers too small to matter, nearly all where draws are many, are left out."""
+    found, large = np.zeros_like(z), np.abs(z) > 1e-20 ** (1.0 / max(draws, 1))
+    found[large] = z[large] ** draws
+    return found
 
 
 def _generated(z: np.ndarray, counts: np.ndarray, chances: np.ndarray) -> np.ndarray:

@@ -193,7 +193,7 @@ class Problem:
         return population.most_participants * self.largest_value / float(population.costs.min())
 
     @property
-    def family(self) -> tuple:
+    def family(self) -> tuple[Any, ...]:
         """What losses depend on, as a hashable key: problems of one sweep share curves and mixtures."""
         return identity(self.accuracy), identity(self.valuation), self.target_is_value
 

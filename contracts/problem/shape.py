@@ -9,6 +9,7 @@ import numpy as np
 from contracts.errors import InvalidInput
 from contracts.problem import Problem
 from contracts.problem.accuracy import Shape, inspect
+from contracts.problem.combinations import check_combination
 from contracts.records import Keyed
 
 
@@ -56,7 +57,8 @@ def hopeless(problem: Problem) -> bool:
 
 
 def check_shape(problem: Problem) -> None:
-    """Refuse numbers too extreme for floats, and curves that decrease."""
+    """Refuse numbers too extreme for floats, curves that decrease, and value that bends upwards."""
+    check_bend(problem)
     most = problem.most_data
     if not 1e-250 < most < 1e250 or not np.isfinite(most):
         raise InvalidInput(
@@ -67,6 +69,15 @@ def check_shape(problem: Problem) -> None:
         return
     for low, high in shape_of(problem).decreasing:
         raise InvalidInput(f"accuracy decreases between {low:g} and {high:g} data: expected an increasing curve")
+
+
+def check_bend(problem: Problem) -> None:
+    """Refuse a plain problem whose value is nothing up to an accuracy above what everybody has.
+
+    Others are looked at when they are stated.
+    """
+    if getattr(problem.valuation, "without_data", 0.0) > 0.0:
+        check_combination(problem)
 
 
 def early(problem: Problem, low: float) -> float:

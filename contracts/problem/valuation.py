@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 from abc import abstractmethod
-from typing import Any, ClassVar
+from collections.abc import Callable
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -207,6 +208,95 @@ class LogarithmicValuation(Valuation):
         return self.scale * xp.log1p(k * shortfall / (1.0 + k * (top - shortfall))) / xp.log1p(k)
 
 
+class _Measure(NamedTuple):
+    """A loss by the score a in [0, 1] that stands for it, its inverse, and what a shortfall adds to it."""
+
+    loss: Callable[[Any, Any], Any]
+    score: Callable[[Any, Any], Any]
+    added: Callable[[Any, Any, Any], Any]
+    least: float
+
+
+LOSSES: dict[str, _Measure] = {
+    "cross-entropy": _Measure(
+        lambda a, xp: -xp.log(a),
+        lambda loss, xp: xp.exp(-loss),
+        lambda top, missing, xp: -xp.log1p(-missing / top),
+        0.0,
+    ),
+    "perplexity": _Measure(
+        lambda a, xp: 1.0 / a,  # noqa: ARG005
+        lambda loss, xp: 1.0 / loss,  # noqa: ARG005
+        lambda top, missing, xp: missing / (top * (top - missing)),  # noqa: ARG005
+        1.0,
+    ),
+    "error": _Measure(
+        lambda a, xp: 1.0 - a,  # noqa: ARG005
+        lambda loss, xp: 1.0 - loss,  # noqa: ARG005
+        lambda top, missing, xp: missing,  # noqa: ARG005
+        0.0,
+    ),
+}
+
+
+@register(meta=["of"])
+@frozen
+class LossValuation(Valuation):
+    """Value that falls in proportion to the loss itself: `scale` with none, nothing from `reference` on.
+
+    The score a that stands for a loss is exp(-loss) for a cross-entropy, 1 / perplexity, 1 - error, as
+    `contracts.measured.scores` maps measurements. In the loss value is linear; in the score it is concave above
+    the reference's, which is the `baseline` of the problem.
+
+    Args:
+        scale: value of a model without any loss, > 0, in units of cost.
+        reference: the loss of what everybody has without data, such as log(classes) nats; > 0, a perplexity > 1,
+            an error at most 1.
+        of: "cross-entropy" (nats), "perplexity" or "error".
+
+    >>> worth = LossValuation(scale=100.0, reference=4.0)
+    >>> worth(np.exp([-4.0, -3.0, -1.0])).round(6)
+    array([ 0., 25., 75.])
+    """
+
+    family = "loss"
+    scale: Any = 1.0
+    reference: Any = 1.0
+    of: str = "cross-entropy"
+
+    def __post_init__(self) -> None:
+        checks.choice("of", self.of, tuple(LOSSES))
+        self._set("scale", low=0.0, open_low=True)
+        high = {"cross-entropy": 700.0, "perplexity": 1e300, "error": 1.0}[self.of]
+        self._set("reference", low=LOSSES[self.of].least, high=high, open_low=True)
+
+    @property
+    def without_data(self) -> float:
+        """The score of the reference: below it models are worth nothing."""
+        return float(LOSSES[self.of].score(self.reference, np))
+
+    @property
+    def _slope(self) -> Any:
+        return self.scale / (self.reference - LOSSES[self.of].least)
+
+    def formula(self, accuracy: Any, xp: Any) -> Any:
+        """See `Valuation.formula`."""
+        measure = LOSSES[self.of]
+        above = xp.maximum(accuracy, measure.score(self.reference, xp))
+        return self._slope * xp.maximum(self.reference - measure.loss(above, xp), 0.0)
+
+    def inverse_formula(self, value: Any, xp: Any) -> Any:
+        """See `Valuation.inverse_formula`."""
+        return xp.where(value > 0.0, LOSSES[self.of].score(self.reference - value / self._slope, xp), 0.0)
+
+    def loss(self, top: Any, shortfall: Any, xp: Any) -> Any:
+        """See `Valuation.loss`."""
+        measure = LOSSES[self.of]
+        missing = xp.minimum(shortfall, xp.maximum(top - measure.score(self.reference, xp), 0.0))
+        return self._slope * measure.added(top, missing, xp)
+
+
 FAMILIES: dict[str, type[Valuation]] = {
-    cls.family: cls for cls in (LinearValuation, PowerValuation, ExponentialUtility, LogarithmicValuation)
+    cls.family: cls
+    for cls in (LinearValuation, PowerValuation, ExponentialUtility, LogarithmicValuation, LossValuation)
 }

@@ -127,17 +127,11 @@ class Tree:
     def _node(self, case: Case) -> Node:
         at, inside = self.setting, in_lots(self.setting.form, case)
         counted = option_room(at.form, case, at.asked)[0] < 0 or (inside.low > inside.high).any()
-        if counted or self._nobody_bargains(case):
+        if counted or nobody_bargains(at, case):
             return Node(case, _void(at, inside))
         self.nodes += 1
         tolerance = TOLERANCE if self.simple else QUICK
         return Node(case, solve(at, inside, tolerance=tolerance, below=self.known))
-
-    def _nobody_bargains(self, case: Case) -> bool:
-        """Whether somebody stays out who is to bargain: nobody bargains to stay outside."""
-        bargains = isinstance(self.setting.goal.objective, NashBargaining)
-        stays = (case.service == STAYS)[self.setting.form.row]
-        return bargains and bool((stays & (self.setting.goal.shares > 0.0).any(axis=0)).any())
 
     def _propose(self, node: Node) -> None:
         """Try the menus nearest to a case's best contract."""
@@ -247,6 +241,13 @@ class Tree:
     def cases(self) -> Cases:
         """The tree as a proof."""
         return cases_of(self.setting, self.root)
+
+
+def nobody_bargains(at: Setting, case: Case) -> bool:
+    """Whether somebody stays out who is to bargain: nobody bargains to stay outside."""
+    bargains = isinstance(at.goal.objective, NashBargaining)
+    stays = (case.service == STAYS)[at.form.row]
+    return bargains and bool((stays & (at.goal.shares > 0.0).any(axis=0)).any())
 
 
 def nodes_of(root: Node | None) -> list[Node]:

@@ -31,7 +31,7 @@ from contracts.program.interior_point import (
 MOST_TYPES = 64  # beyond, NumPy's banded steps are faster
 TERMS = 8  # mixtures are filled up to a multiple of it, so that similar ones share what is compiled
 # XLA's factorisation of many matrices wants all of its threads: two at a time wait for each other for ever.
-one_at_a_time = threading.Lock()
+one_at_a_time: threading.Lock = threading.Lock()
 
 
 class Run(NamedTuple):

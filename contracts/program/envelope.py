@@ -63,7 +63,10 @@ def tabulate(function: Callable[[np.ndarray], Any], marks: np.ndarray, high: flo
             np.insert(y, wide + 1, np.asarray(function(middles), dtype=float)),
         )
     y = np.maximum.accumulate(y)
-    level = np.r_[False, (y[1:-1] == y[:-2]) & (y[1:-1] == y[2:]), False]
+    # Of level stretches the ends are kept, and a point next to each: slopes there are zero.
+    flat = np.r_[False, np.diff(y) == 0.0, False]
+    inner = np.r_[False, flat[1:-2] & flat[2:-1], False] if y.size > 2 else flat[:-1]
+    level = inner & np.r_[False, inner[:-1]] & np.r_[inner[1:], False]
     return _curve(x[~level], y[~level])
 
 
@@ -72,7 +75,8 @@ def _bulges(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     width = np.diff(x)
     slope = np.diff(y) / width
     before, after = np.r_[slope[:1], slope[:-1]], np.r_[slope[1:], slope[-1:]]
-    return 0.25 * np.maximum(before - after, 0.0) * width
+    # Nor more than it rises in all: curves increase.
+    return np.clip(0.25 * (before - after) * width, 0.0, np.maximum(np.diff(y), 0.0))
 
 
 def _curve(x: np.ndarray, y: np.ndarray) -> Curve:

@@ -100,8 +100,9 @@ def fit_exponentials(loss: Loss, low: float, high: float, *, rates: np.ndarray |
     exact = loss(fine)
     sums = [ExponentialSum(weights=w, rates=s, low=low, high=high, relative_error=np.inf) for w, s in fits]
     errors = [float(np.abs(mixture(fine) / exact - 1.0).max()) for mixture in sums]
-    # Of equally precise mixtures the one that grows least below `low` continues the curve best.
-    best = int(np.argmin([max(e, 1e-12) * float(m(0.0)) for e, m in zip(errors, sums, strict=True)]))
+    # Of equally precise mixtures the one that grows least below `low` continues the curve best; nothing is none.
+    merit = [max(e, 1e-12) * float(m(0.0)) or np.inf for e, m in zip(errors, sums, strict=True)]
+    best = int(np.argmin(merit))
     return ExponentialSum(
         weights=sums[best].weights, rates=sums[best].rates, low=low, high=high, relative_error=errors[best]
     )

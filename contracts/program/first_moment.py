@@ -227,9 +227,9 @@ def prepare(problem: Problem, alone: Reservation | None = None) -> FirstMoment:
     data_unit = 0.7 * value_unit / float(np.mean(falling))
     losses = mixtures(problem, problem.most_data)
     target_unit, rates = problem.largest_target, losses.rates
-    if rates.size:
+    if rates.any():
         # Nor need steps be longer than what removes the whole loss (e^-40), as an exponential curve does early.
-        data_unit = min(data_unit, 40.0 / (population.turnout.mean * float(rates.min())))
+        data_unit = min(data_unit, 40.0 / (population.turnout.mean * float(rates[rates > 0.0].min())))
     curves, knee = None, concave_from(problem)
     if max(losses.target.relative_error, losses.value.relative_error) > MIXTURE_ERROR:
         of_value = LossCurve(problem=problem, of_value=True, unit=(data_unit, value_unit), knee=knee)

@@ -5,6 +5,8 @@ Rows by falling cost c_1 > ... > c_I, with guarantees b (variables), delta_i = c
 - options below the top ask for m_i = (b_(i+1) - b_i - eta_(i+1)) / delta_i and give a model up to b_i + c_i m_i;
 - the top option asks for M, at least M_0 = (b_I - b_(I-1) + eta_(I-1)) / delta_(I-1), and gives the whole model;
 - chain: m_(i+1) >= (b_(i+1) - b_i + eta_i) / delta_i for i + 1 < I;
+- who is left out, dearer than all, gets no more by signing: b_1 - (c - c_1) m_1 <= what it is due, less a
+margin;
 - cover: V(K m_1) >= b_(I-1) + c_(I-1) m_(I-1) and >= b_I + c_I M_0, the launch level.
 
 Then in every launch, whoever signs, everybody gets b_i by its own option and at most b_i - eta_i by another. The
@@ -16,6 +18,7 @@ Source: ours.
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -43,6 +46,9 @@ class InsuredProgram:
         counts: how many may sign each option, each row so many in all, shape (profiles, rows).
         chances: how likely that is, shape (profiles,).
         launch: K, the number of signatures that must cover.
+        share: of each row among those who sign, shape (rows,).
+        left_costs: of rows that are left out, dearer than all others, falling, shape (out,).
+        left_due: what signing gives them at most, shape (out,).
     """
 
     plain: Problem
@@ -52,6 +58,9 @@ class InsuredProgram:
     counts: np.ndarray
     chances: np.ndarray
     launch: int
+    share: np.ndarray
+    left_costs: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(0))
+    left_due: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(0))
 
     @property
     def steps(self) -> np.ndarray:
@@ -86,11 +95,17 @@ class InsuredProgram:
         chain = [
             np.r_[matrix[i + 1] - matrix[i], constant[i + 1] - constant[i] - apart[i]] for i in range(rows - 2)
         ]
-        return matrix, constant, np.array(chain).reshape(rows - 2, rows + 1)
+        # who is left out gains nothing by the dearest option, and so by none
+        for cost, due in zip(self.left_costs, self.left_due, strict=True):
+            apart = cost - self.costs[0]
+            stays = np.r_[apart * matrix[0], due + apart * constant[0]]
+            stays[0] -= 1.0
+            chain.append(stays)
+        return matrix, constant, np.array(chain).reshape(len(chain), rows + 1)
 
 
 class Found(NamedTuple):
-    """A menu: guarantees, what is expected of it, and prices of chain, then cover, shape (rows,)."""
+    """A menu: guarantees, what is expected of it, and prices of chain, who is left out, then cover."""
 
     guarantee: np.ndarray
     target: float

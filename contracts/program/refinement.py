@@ -75,6 +75,16 @@ def better_menu(tree: Tree, best: Menu | None, until: float) -> Menu | None:
     return max(menus, key=lambda menu: menu.value, default=best)
 
 
+def menu_near(tree: Tree, case: Case, x: np.ndarray, until: float) -> Menu | None:
+    """The best menu that is found from contributions x, with those of a case served."""
+    service = np.where(case.service == EITHER, SERVED, case.service)
+    served = dataclasses.replace(tree.root_case, service=service)
+    menu = refined(tree.setting, served, [x], until)
+    found = [menu] if tree.simple or menu is None else _decided(tree, served, menu.point.contribution, until)
+    menus = [each for each in found if each is not None and tree.counts(each.case, each.point)]
+    return max(menus, key=lambda each: each.value, default=None)
+
+
 def _decided(tree: Tree, case: Case, x: np.ndarray, until: float) -> list[Menu | None]:
     """Menus near contributions that may be no menu's: what they leave open is decided, and improved again."""
     at, form = tree.setting, tree.setting.form

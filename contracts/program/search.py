@@ -7,7 +7,8 @@ that contract suggests. It ends when no case promises more than the best menu, b
 with their prices are the proof. A problem without limits of the menu is one case.
 
 Where the curve has a floor or inflections, or its loss is no mixture, menus come from the program as solved, and
-a second search, over losses nowhere above the true ones, bounds every contract on the true curve.
+a second search bounds every contract on the true curve: over boxes of contributions and all outcomes, or, where
+these are too many, over losses nowhere above the true ones.
 
 Source: branch and bound is textbook (Land and Doig 1960); the cases are ours.
 """
@@ -19,21 +20,25 @@ import time
 
 import numpy as np
 
+from contracts.problem import menu
 from contracts.problem.cases import SERVED, Asked, Case, whole
-from contracts.problem.menu import Menu
 from contracts.problem.shape import hopeless
 from contracts.problem.standard_form import StandardForm
 from contracts.program.case_program import setting
-from contracts.program.case_tree import Tree
+from contracts.program.case_tree import Menu, Tree
 from contracts.program.convex_program import solve
 from contracts.program.goals import goal_of
 from contracts.program.known_total import applies
 from contracts.program.left_out import known_total, without_some
-from contracts.program.losses import losses_of
+from contracts.program.losses import WorldLosses, losses_of
+from contracts.program.outcome_tree import OutcomeTree
 from contracts.program.refinement import better_menu, least_short
 from contracts.program.rounding import in_lots, option_room
 from contracts.proof.evidence import Cases
 from contracts.records import frozen
+
+EXACT = 1e-6  # of the objective's size: how close cases are searched on the program as solved
+SHARE = 0.5  # of a gap: what is aimed at, so that it is proved with another's arithmetic
 
 
 @frozen
@@ -90,30 +95,29 @@ def search(
         form: the standard form.
         asked: what every menu must obey besides (`contracts.problem.cases`).
         outside: what each type gets by staying out, in its own units, shape (types,).
-        global_gap: how far from optimal a menu may be, relative to the objective's size.
+        global_gap: how far from optimal a menu may be on the true curve, relative to the objective's size.
         time_limit: seconds after which the search ends with what it has.
     """
     began, goal = time.perf_counter(), goal_of(form, outside)
     if all(hopeless(world.plain) for world in form.worlds) and (asked.due >= 0.0).all():
         return NOTHING_PAYS
     losses = losses_of(form, float(min(asked.due.min(), 0.0)))
-    allowed = global_gap * goal.unit
     stay = _may_stay(form)
-    first = Tree(setting(form, goal, asked, losses.solved), whole(form, stay=stay), allowed)
+    first = Tree(
+        setting(form, goal, asked, losses.solved), whole(form, stay=stay), min(global_gap, EXACT) * goal.unit
+    )
     first.run(began + time_limit * (1.0 if losses.true else 0.5))
-    trees, best = [first], first.best
-    if not losses.true:
-        best = better_menu(first, best, began + 0.7 * time_limit)
-    bound = global_bound = first.bound
-    global_cases = None
-    if not losses.true:
-        global_bound = None
-        if losses.relaxed is not None:
-            relaxed = Tree(setting(form, goal, asked, losses.relaxed), whole(form, stay=stay), allowed)
-            relaxed.accept(-np.inf if best is None else best.value)
-            relaxed.run(began + time_limit, proposing=False)
-            trees.append(relaxed)
-            global_bound, global_cases = relaxed.bound, relaxed.cases()
+    trees: list[Tree | OutcomeTree] = [first]
+    best, bound, global_bound, global_cases = first.best, first.bound, None, None
+    if losses.true:
+        global_bound = bound
+    else:
+        best = better_menu(first, best, began + 0.6 * time_limit)
+        last = _on_true_curve(first, best, losses, global_gap, began + time_limit)
+        best = last.best if isinstance(last, OutcomeTree) else best
+        if last is not None:
+            trees.append(last)
+            global_bound, global_cases = last.bound, last.cases()
         if losses.knee > 0.0:
             best = without_some(first, best, global_bound, began + time_limit)
     if applies(form):
@@ -135,12 +139,53 @@ def search(
     )
 
 
+def _on_true_curve(
+    first: Tree, best: Menu | None, losses: WorldLosses, global_gap: float, until: float
+) -> Tree | OutcomeTree | None:
+    """A search that bounds all contracts on the true curve: over outcomes, by mixtures if they are too many."""
+    at, known = first.setting, -np.inf if best is None else best.value
+    found = OutcomeTree(first, best, SHARE * global_gap * at.unit)
+    if found.spaces:
+        found.run(until)
+        return found
+    if losses.relaxed is None:
+        return None
+    relaxed = Tree(setting(at.form, at.goal, at.asked, losses.relaxed), first.root_case, first.allowed)
+    relaxed.accept(known)
+    relaxed.run(until, proposing=False)
+    return relaxed
+
+
+def bound_over_outcomes(
+    form: StandardForm,
+    asked: Asked,
+    outside: np.ndarray,
+    reached: float,
+    *,
+    time_limit: float,
+    global_gap: float,
+) -> Cases | None:
+    """A proof that no contract is much better than one that is known; None where outcomes are too many.
+
+    Args:
+        form, asked, outside, time_limit, global_gap: as in `search`.
+        reached: what the contract reaches.
+    """
+    goal, losses = goal_of(form, outside), losses_of(form, float(min(asked.due.min(), 0.0)))
+    first = Tree(setting(form, goal, asked, losses.solved), whole(form, stay=_may_stay(form)), 0.0)
+    found = OutcomeTree(first, None, SHARE * global_gap * goal.unit, known=reached)
+    if not found.spaces:
+        return None
+    found.run(time.perf_counter() + time_limit)
+    return found.cases()
+
+
 def _may_stay(form: StandardForm) -> bool:
     outside = form.problem.outside
     return outside.utility is not None or bool(np.any(outside.joining_cost))
 
 
-def _unmet(menu: Menu) -> str:
+def _unmet(menu: menu.Menu) -> str:
     """What would help where each can be given its due, but by no menu within the limits."""
     parts = ["no menu was found that keeps all promises"]
     if menu.options is not None:

@@ -10,10 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from contracts.records import frozen
+
+if TYPE_CHECKING:
+    import pandas
 
 
 @frozen
@@ -72,6 +76,15 @@ class Certificate:
         if self.optimal and self.gap is not None:
             return f"{holds}; no contract is better by more than {self.gap:.3g}"
         return f"{holds}; optimality not proved: {self.missing}"
+
+    def to_dataframe(self) -> pandas.DataFrame:
+        """The slacks as a data frame, one row per type in the order of the problem (needs pandas)."""
+        from contracts.frames import frame
+
+        names = ("participation_slack", "envy", "envied", "feasibility_slack")
+        return frame(
+            {name: getattr(self, name) for name in names}, range(1, self.participation_slack.size + 1), "type"
+        )
 
     def __str__(self) -> str:
         solved = (

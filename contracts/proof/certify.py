@@ -12,13 +12,14 @@ import numpy as np
 
 from contracts.errors import InvalidInput
 from contracts.problem.problem import Problem
+from contracts.problem.shape import check_bend
 from contracts.problem.standard_form import StandardForm, standard_form
 from contracts.proof import promises
 from contracts.proof.certificate import Certificate
 from contracts.proof.doubt_check import doubted
 from contracts.proof.evidence import Proof
 from contracts.proof.expectations import Expected, mean_of, worlds_expected
-from contracts.proof.gaps import Bounded
+from contracts.proof.gaps import Bounded, both
 from contracts.proof.general_proof import at_member, general_gaps
 from contracts.proof.measured_check import measured_check
 from contracts.proof.mixture_check import Exponentials
@@ -69,8 +70,9 @@ def certify(
             objective (the largest target).
 
     Raises:
-        InvalidInput: an array of another shape.
+        InvalidInput: an array of another shape, or value that bends upwards where it begins.
     """
+    check_bend(problem)
     columns = {"contribution": contribution, "expected_reward": expected_reward}
     columns["reservation_utility"] = reservation_utility
     types = problem.population.types
@@ -147,7 +149,7 @@ def _promised(
 def mixtures_of(proof: Proof, worlds: int) -> list[Exponentials] | None:
     """The mixtures of a proof, one for each world; None if it has none. They are not checked here."""
     for cases in (proof.cases, proof.global_cases if proof.cases is None else None):
-        if cases is not None:
+        if cases is not None and cases.mixtures is not None:
             mixtures = cases.mixtures
             if np.shape(mixtures.target_weights)[:1] != (worlds,) or np.shape(mixtures.value_weights)[:1] != (
                 worlds,
@@ -199,16 +201,20 @@ def _about(form: StandardForm, menu: Menu) -> list[str]:
 
 
 def _gaps(form: StandardForm, outside: np.ndarray, proof: Proof, found: _Found) -> Bounded:
-    by_cases = proof.cases is not None or proof.global_cases is not None
-    if by_cases or not _one_plain_world(form):
-        return general_gaps(form, outside, proof, found.reached)
+    """What all parts of a proof say."""
+    by_cases = general_gaps(form, outside, proof, found.reached)
+    if not _one_plain_world(form):
+        if all(part is None for part in (proof.witness, proof.global_witness, proof.tree)):
+            return by_cases
+        refusal = "prices of the plain problem prove nothing about this one"
+        return by_cases._replace(complaints=(*by_cases.complaints, refusal))
     due = form.due(outside)[form.row]
     complete = not may_stay_out(form.problem)
     try:
         plain = at_member(form, proof).worlds[0].plain
     except ProofRefused as refusal:
-        return Bounded(None, None, "", (str(refusal),))
-    return plain_gaps(Given(plain, due, found.menu.data, found.reached, complete), proof)
+        return by_cases._replace(complaints=(*by_cases.complaints, str(refusal)))
+    return both(plain_gaps(Given(plain, due, found.menu.data, found.reached, complete), proof), by_cases)
 
 
 def _one_plain_world(form: StandardForm) -> bool:

@@ -35,17 +35,20 @@ class Cases:
     then for one that has an option.
 
     Attributes:
-        mixtures: by which expectations are taken.
+        mixtures: by which expectations are taken; None where they are over all outcomes, with lines above the
+            curves.
         kind: LEAF, BOUNDS, LINK, REACH, SERVICE, PAIR or IDLE, shape (cases,).
         index: the row, link or pair split at (0 for leaves), shape (cases,).
         threshold: of splits of BOUNDS, in data, shape (cases,).
-        contribution, utility: the point at which each leaf's Lagrangian is linearised, shape (leaves, rows).
-        level: the level z there, shape (leaves,); 0 where the objective has none.
-        feasibility: prices of t_i <= T_i in each world, >= 0, shape (leaves, worlds, rows).
+        contribution, utility: the points at which each leaf's Lagrangian is linearised, shape (points, rows).
+        level: the level z there, shape (points,); 0 where the objective has none.
+        feasibility: prices of t_i <= T_i in each world, >= 0, shape (points, worlds, rows).
+        leaf: whose the points are, rising, shape (points,); None where each leaf has one.
+        share: what each point's linearised objective counts, >= 0, shape (points,); None with `leaf`.
         linear: prices of each leaf's linear constraints, in the order of `linear_constraints`, >= 0.
     """
 
-    mixtures: Mixtures
+    mixtures: Mixtures | None
     kind: np.ndarray
     index: np.ndarray
     threshold: np.ndarray
@@ -54,6 +57,8 @@ class Cases:
     level: np.ndarray
     feasibility: np.ndarray
     linear: tuple[np.ndarray, ...]
+    leaf: np.ndarray | None = None
+    share: np.ndarray | None = None
 
 
 @frozen

@@ -52,6 +52,13 @@ def collected(parts: Iterable[Part], complaints: Iterable[str] = ()) -> Bounded:
     return Bounded(gap, first, scope, tuple(refused))
 
 
+def both(first: Bounded, second: Bounded) -> Bounded:
+    """What two proofs say together; what is named first comes first."""
+    gap = min((one.gap for one in (first, second) if one.gap is not None), default=None)
+    named = second if first.solved is None else first
+    return Bounded(gap, named.solved, named.scope, first.complaints + second.complaints)
+
+
 def positive_gap(gap: float, top: float, rounding: float = 0.0) -> float:
     """A gap, which nothing but rounding makes negative.
 

@@ -19,11 +19,13 @@ import dataclasses
 from typing import NamedTuple
 
 import numpy as np
+from scipy import stats
 
 from contracts.problem.clause import Clause
 from contracts.problem.problem import Problem
 from contracts.problem.standard_form import StandardForm, standard_form
 from contracts.proof.certificate import Certificate
+from contracts.proof.contingent_bound import contingent_gap
 from contracts.proof.evidence import Proof
 from contracts.proof.launch_bound import Terms, gap_of
 from contracts.proof.launch_profiles import Played, everybody, others, played
@@ -101,8 +103,15 @@ def _unfit(form: StandardForm, clause: Clause) -> str:
     asked = form.problem.menu.assurance
     if clause.kind != (asked or "fixed"):
         return f"clause: it is of the kind {clause.kind!r}, the problem asks for {asked or 'none'!r}"
-    if clause.contribution.shape[1] != form.rows:
-        return f"clause: it has {clause.contribution.shape[1]} options, the problem has {form.rows} kinds"
+    if clause.rows != form.rows:
+        return f"clause: it has {clause.rows} options, the problem has {form.rows} kinds"
+    asks = clause.contribution > 0.0
+    if clause.insured and not (
+        (asks == asks[0]).all() and asks[0, -2:].all() and (np.diff(asks[0] * 1) >= 0).all()
+    ):
+        return (
+            "clause: an insured menu serves the same kinds at every number of signatures, all from one cost down"
+        )
     if len(form.worlds) != 1 or len(form.worlds[0].laws) != 1:
         return "clause: it is for one group in one scenario"
     most = form.worlds[0].laws[0].most
@@ -112,6 +121,8 @@ def _unfit(form: StandardForm, clause: Clause) -> str:
         return "clause: an option below the top of an insured menu has no cap"
     if clause.insured and np.isfinite(clause.cap[:, -1]).any():
         return "clause: the top option of an insured menu has a cap, which is not what is settled"
+    if clause.contingent and (clause.counts[-1] != most or not np.isfinite(clause.cap).all()):
+        return f"clause: a contingent menu has a cap in every profile of up to {most} signatures"
     return ""
 
 
@@ -145,17 +156,20 @@ def _played_out(form: StandardForm, clause: Clause, outside: np.ndarray) -> Foun
     room, contribution, reward = np.full(types, np.inf), np.zeros(types), np.zeros(types)
     for i in range(types):
         own = each[form.row[i]]
-        if not _served(clause)[form.row[i]]:
-            slack[i], room[i] = 0.0, 0.0
-            continue
         gains = np.array([_gain(one, form.relative[i], cost[i], due[i]) for one in each])
+        if not clause.served[form.row[i]]:
+            slack[i], room[i] = 0.0, 0.0
+            k, most = _best_of_others(clause, gains, each, likely)
+            if k >= 0:
+                other[i], envied[i] = most, int(np.flatnonzero(form.row == k)[0])
+            continue
         mine = gains[form.row[i]]
         slack[i] = mine[own.launched].min(initial=np.inf)
         if not own.launched.any() or (mine < 0.0).any():
             slack[i] = min(slack[i], mine.min())
         more = gains - mine
-        better = more[:, own.launched].max(axis=1, initial=-np.inf) if clause.insured else more @ likely
-        better[~_served(clause)] = better[form.row[i]] = -np.inf
+        better = _by_another(form, clause, more, own.launched, rest, likely)
+        better[~clause.served] = better[form.row[i]] = -np.inf
         k = int(np.argmax(better))
         if better[k] > -np.inf:
             other[i], envied[i] = better[k], int(np.flatnonzero(form.row == k)[0])
@@ -166,8 +180,35 @@ def _played_out(form: StandardForm, clause: Clause, outside: np.ndarray) -> Foun
     return Found(slack, other, envied, room, contribution, reward, value, accuracy)
 
 
-def _served(clause: Clause) -> np.ndarray:
-    return clause.contribution[-1] > 0.0
+def _best_of_others(
+    clause: Clause, gains: np.ndarray, each: list[Played], likely: np.ndarray
+) -> tuple[int, float]:
+    """Of who is left out: by which option it gains most, and how much; -1 where there is none."""
+    best, most = -1, -np.inf
+    for k in np.flatnonzero(clause.served):
+        there = each[k].launched
+        gained = gains[k][there].max(initial=-np.inf) if clause.insured else float(gains[k] @ likely)
+        if gained > most:
+            best, most = int(k), gained
+    return best, float(most)
+
+
+def _by_another(
+    form: StandardForm, clause: Clause, more: np.ndarray, there: np.ndarray, rest: np.ndarray, likely: np.ndarray
+) -> np.ndarray:
+    """What a type gains by each option, beside its own, in the sense in which its choice is promised,
+    (rows,).
+    """
+    if clause.insured:
+        return more[:, there].max(axis=1, initial=-np.inf)
+    if not clause.contingent:
+        return more @ likely
+    share = form.worlds[0].probabilities / form.worlds[0].probabilities.sum()
+    each, others = np.full(form.rows, -np.inf), rest.sum(axis=1)
+    for number in clause.counts - 1:  # others who sign, each as meant
+        here = others == number
+        each = np.maximum(each, more[:, here] @ stats.multinomial.pmf(rest[here], number, share))
+    return each
 
 
 def _gain(one: Played, relative: float, cost: float, due: float) -> np.ndarray:
@@ -185,24 +226,25 @@ def _broken(
         f"individual rationality: {names[i]} would gain {found.slack[i]:.9g} over staying out in some"
         f" launch: short"
         f" by {least - found.slack[i]:.3g}"
-        for i in np.flatnonzero(~(found.slack >= least - allowed) & _served(clause)[form.row])
+        for i in np.flatnonzero(~(found.slack >= least - allowed) & clause.served[form.row])
     ]
     wanted = problem.menu.preference_margin
     said += [
         f"incentive compatibility: {names[i]} gains {found.other[i]:.9g} by the option of"
         f" {names[found.envied[i]]}:"
         f" expected at most {0.0 - wanted:.3g}"
-        for i in np.flatnonzero(~(found.other <= allowed - wanted))
+        for i in np.flatnonzero(~(found.other <= allowed - wanted * clause.served[form.row]))
     ]
     said += [
         f"feasibility: {names[i]} would be given {-found.room[i]:.3g} more than is trained"
         for i in np.flatnonzero(~(found.room >= -allowed))
     ]
-    if (clause.guarantee < form.due(outside) - tolerance).any():
+    if ((clause.guarantee < form.due(outside) - tolerance) & clause.served).any():
         said.append("guarantee: less than what is due")
     if clause.insured:
         kept = (clause.cap - form.costs * clause.contribution)[:, :-1]
-        if not (np.abs(clause.guarantee[:, :-1] - kept) <= tolerance).all():
+        close = np.abs(clause.guarantee[:, :-1] - kept) <= tolerance
+        if not (close | ~clause.served[:-1]).all():
             said.append("guarantee: not what the caps and contributions of the options leave")
     return said
 
@@ -238,6 +280,14 @@ def _about(clause: Clause) -> tuple[str, ...]:
             "contributions are cut, never raised, until the model pays for them; choices among options are right"
             " on average over those who sign as meant",
         )
+    if clause.contingent:
+        return (
+            f"with fewer than {clause.launch_count} signatures all are released",
+            "signing one's own option is never worse than staying out, whoever else signs; choices among options"
+            " are right on average over others who sign as meant, however many they are",
+            "other menus, in what is proved, may ask for and give anything by the profile of signatures, keep"
+            " participation in every profile and choices on average",
+        )
     launch = f"with fewer than {clause.launch_count} signatures all are released"
     if clause.kind == "fixed":
         return (launch, "signing one's own option is never worse than staying out, whoever else signs")
@@ -245,9 +295,9 @@ def _about(clause: Clause) -> tuple[str, ...]:
         launch,
         "in every launch everybody gets the same by its own option, and no more by another, whoever else signs; "
         "what varies is borne by the top option's amounts and by the model",
-        "other menus, in what is proved, are insured ones, with options as large as honesty allows,"
-        " launched from"
-        " any number of signatures",
+        "other menus, in what is proved, are insured ones that serve the same kinds, with options as large"
+        " as honesty"
+        " allows, launched from any number of signatures",
     )
 
 
@@ -265,12 +315,14 @@ def _judged(
     reached = found.value if plain.target_is_value else found.accuracy
     numbers = dict(certificate.extended)
     unbound = _without_clause(form, outside, proof, reached)
-    if unbound is not None and clause.kind != "fixed":
+    if unbound is not None and clause.kind not in ("fixed", "contingent"):
         numbers["price of the clause at most"] = unbound
     if clause.kind == "fixed":
         bounded, missing = unbound, "its proof says nothing about all contracts"
     elif clause.insured:
-        bounded, missing = gap_of(Terms(form, clause, form.due(outside)), proof.launch, reached)
+        bounded, missing = gap_of(_terms(form, clause, outside), proof.launch, reached)
+    elif clause.contingent:
+        bounded, missing = contingent_gap(form, clause, form.due(outside), proof.launch, reached)
     else:
         bounded, missing = None, "nothing is known of other menus that are cut"
     optimal = bounded is not None and bounded <= gap * plain.largest_target
@@ -287,6 +339,12 @@ def _judged(
         missing="" if optimal else missing,
         extended=numbers,
     )
+
+
+def _terms(form: StandardForm, clause: Clause, outside: np.ndarray) -> Terms:
+    alone = np.full(form.rows, np.inf)
+    np.minimum.at(alone, form.row, (outside + form.problem.outside.joining_cost) / form.relative)
+    return Terms(form, clause, form.due(outside), alone)
 
 
 def _without_clause(form: StandardForm, outside: np.ndarray, proof: Proof, reached: float) -> float | None:

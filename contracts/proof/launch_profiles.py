@@ -74,6 +74,9 @@ def played(form: StandardForm, clause: Clause, counts: np.ndarray, option: int) 
         counts: of all signatures by option, shape (profiles, rows).
         option: whose outcome is asked for.
     """
+    if clause.contingent:
+        return _contingent(form, clause, counts, option)
+    counts = counts * (clause.contribution[-1] > 0.0)  # who is left out signs nothing
     plain, signers = form.worlds[0].plain, counts.sum(axis=1)
     if clause.kind == "cut":
         return _cut(form, clause, counts, option)
@@ -100,6 +103,17 @@ def played(form: StandardForm, clause: Clause, counts: np.ndarray, option: int) 
     return Played(launched, *found)
 
 
+def _contingent(form: StandardForm, clause: Clause, counts: np.ndarray, option: int) -> Played:
+    """By the profile itself, of those that are listed."""
+    where = {tuple(profile): k for k, profile in enumerate(clause.profiles.tolist())}
+    place = np.array([where.get(tuple(row), -1) for row in counts.astype(int).tolist()], dtype=int)
+    launched = place >= 0
+    amounts = np.where(launched[:, None], clause.contribution[place], 0.0)
+    total = (counts * amounts).sum(axis=1)
+    worth = np.where(launched, clause.cap[place, option], 0.0)
+    return Played(launched, amounts[:, option], worth, form.worlds[0].plain.value(total), total)
+
+
 def _insured_total(form: StandardForm, amounts: np.ndarray, guarantee: float, counts: np.ndarray) -> np.ndarray:
     """The largest x with x = S + n (V(x) - b) / c: beyond the right end the model can't pay for so much.
 
@@ -109,7 +123,7 @@ def _insured_total(form: StandardForm, amounts: np.ndarray, guarantee: float, co
     plain, cost = form.worlds[0].plain, float(form.costs[-1])
     fixed, top = counts[:, :-1] @ amounts[:-1], counts[:, -1]
     high = fixed + top * max(plain.largest_value - guarantee, 0.0) / cost
-    low = counts.sum(axis=1) * np.r_[amounts[:-1], np.inf].min()
+    low = counts.sum(axis=1) * np.r_[amounts[:-1][amounts[:-1] > 0.0], amounts[-1]].min()
     covered = fixed + top * (plain.value(low) - guarantee) / cost - low >= -1e-9 * np.maximum(low, 1.0)
     low, high = np.minimum(low, high), high.astype(float)
     for _ in range(HALVINGS):

@@ -6,8 +6,9 @@ With prices y >= 0 of rows' rewards in every world and l >= 0 of the case's line
         + l (A (x, u, z) - least)
 
 is concave in contributions x, utilities u and the level z of who is worst off, so that its linearisation at any
-point bounds the objective of every contract of the case; and each has 0 <= x_i <= (V - due_i)/cost_i and
-due_i <= u_i <= V. Good prices leave nothing to be gained in that box.
+point bounds the objective of every contract of the case. So do linearisations of its parts at several points,
+the prices shared among these; and each contract has 0 <= x_i <= (V - due_i)/cost_i and due_i <= u_i <= V. Good
+prices leave nothing to be gained in that box.
 
 The formulas are those of floats and of balls (`contracts.proof.intervals.case_balls`). Boxes, and the form of
 linear constraints, are floats in both; what balls allow for that is in the setting.
@@ -21,6 +22,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from contracts.problem.cases import EITHER, SERVED, STAYS, Asked, Case, Linear, linear_constraints
+from contracts.problem.narrowing import narrowed
 from contracts.problem.objective import NashBargaining
 from contracts.problem.standard_form import StandardForm
 from contracts.proof.arithmetic import larger, smaller
@@ -30,6 +32,8 @@ from contracts.proof.reached import Tangent, levelled
 from contracts.proof.soundness import ROUNDING, ProofRefused, inside, numbers, prices
 
 NEAR = 1e-9  # of the largest value, or amount: a case is called empty by more only
+SPARE = 1e-10  # of the largest amount: more than costs, and what is received, are rounded
+SETTLED = 1e-5
 LEVELS = 1e3  # widenings of boxes: that of levels, which come of several amounts
 
 
@@ -38,13 +42,13 @@ class InWorld(NamedTuple):
 
     Attributes:
         weight: of the coordinator's target there.
-        losses: expected ones by contributions, by who brings nothing for certain, and by prices.
+        losses: expected ones by contributions, by the box of the case, and by prices; convex there.
         tops: the largest target and the largest value.
         start: the loss of the target without data, by the mixture.
     """
 
     weight: Any
-    losses: Callable[[Any, np.ndarray, Any], Losses]
+    losses: Callable[[Any, Box, Any], Losses]
     tops: tuple[Any, Any]
     start: Any
 
@@ -61,6 +65,8 @@ class Setting(NamedTuple):
             what it gets by staying out, in own units, shape (types,).
         worlds: all of them.
         likely: which types may occur, shape (types,).
+        received: what rows are given at most, in the worst world, where they bring the most, shape (rows,) in
+            and out; None where boxes stay as they are.
         tangent: S linearised at utilities in own units and rewards in units of rows, shape (types,).
         number: floats as what is computed with.
         off: by how much linear constraints may be wrong on a box of such contributions.
@@ -78,19 +84,34 @@ class Setting(NamedTuple):
     worlds: list[InWorld]
     likely: np.ndarray
     tangent: Callable[[Any, Any], Tangent]
+    received: Callable[[np.ndarray], np.ndarray] | None = None
     number: Callable[[np.ndarray], Any] = np.asarray
     off: Callable[[Linear, np.ndarray], Any] = lambda linear, _: 0.0 * linear.least
     wider: float = 0.0
     upper: Callable[[Any], float] | None = None
 
 
+def by_mixture(losses: Callable[..., Losses]) -> Callable[[Any, Box, Any], Losses]:
+    """Losses by contributions, by who brings nothing for certain, and by prices, as those of a box."""
+    return lambda x, box, y: losses(x, box.nothing, y)
+
+
 class Leaf(NamedTuple):
-    """The point and the prices of a leaf, as the proof gives them."""
+    """The points and the prices of a leaf, as the proof gives them.
+
+    Attributes:
+        contribution, utility: shape (points, rows).
+        level: shape (points,).
+        feasibility: shape (points, worlds, rows).
+        share: what the objective counts at each point, shape (points,).
+        linear: of the linear constraints.
+    """
 
     contribution: np.ndarray
     utility: np.ndarray
-    level: float
+    level: np.ndarray
     feasibility: np.ndarray
+    share: np.ndarray
     linear: np.ndarray
 
 
@@ -115,7 +136,7 @@ class _Part(NamedTuple):
     z_terms: Any = 0.0
 
 
-class _Box(NamedTuple):
+class Box(NamedTuple):
     """Where the contributions and utilities of a case lie; who is served, and who brings nothing for certain."""
 
     low: np.ndarray
@@ -138,32 +159,53 @@ def leaf_bound(setting: Setting, case: Case, leaf: Leaf) -> Bound:
     Raises:
         ProofRefused: a number of the leaf cannot be one of a proof.
     """
+    points, form = len(leaf.contribution), setting.form
     box = _box(setting, case)
-    constraints = linear_constraints(setting.form, case, setting.asked)
-    y = prices("feasibility", leaf.feasibility, (len(setting.worlds), setting.form.rows)).copy()
+    constraints = linear_constraints(form, case, setting.asked)
+    y = prices("feasibility", leaf.feasibility, (points, len(setting.worlds), form.rows)).copy()
     weights = prices("linear constraints", leaf.linear, constraints.least.shape)
+    share = prices("points", leaf.share, (points,))
+    if not share.sum() > 0.0:
+        raise ProofRefused("the points of the proof count nothing")
     if box is None:
         return Bound(-np.inf)
-    y[:, ~box.served] = 0.0  # nothing is promised to whoever may be left out
-    at = _point(setting, case, box, leaf)
-    priced = [setting.number(each) for each in y]
-    parts = [_world(setting, world, at, box, each) for world, each in zip(setting.worlds, priced, strict=True)]
-    parts.append(_linear(setting, constraints, weights, at, box))
-    beside = _beside(setting, case, at)
-    if beside is None:
+    y[:, :, ~box.served] = 0.0  # nothing is promised to whoever may be left out
+    counted = setting.number(share)
+    at = [_point(setting, case, box, leaf, k) for k in range(points)]
+    beside = [part for point in at if (part := _beside(setting, case, point)) is not None]
+    if len(beside) < points:
         return Bound(-np.inf)
-    total = _Part(*(sum(column) for column in zip(*parts, beside, strict=True)))
-    value, terms = _largest(setting, case, box, at, total)
+    parts, sensitivity = [_linear(setting, constraints, weights, at[0], box)], 0.0
+    for point, part, each, one in zip(at, beside, y, counted / counted.sum(), strict=True):
+        parts.append(_moved(_Part(*(one * number for number in part)), point, at[0]))
+        for world, of_world in zip(setting.worlds, each, strict=True):
+            priced = setting.number(of_world)
+            parts.append(_moved(_world(setting, world, point, box, priced, one), point, at[0]))
+            if setting.upper is None:
+                top = world.weight * one * max(world.tops[0], world.start)
+                sensitivity += float(top + priced.sum() * world.tops[1])
+    total = _Part(*(sum(column) for column in zip(*parts, strict=True)))
+    value, terms = _largest(setting, case, box, at[0], total)
     if setting.upper is not None:
         return Bound(setting.upper(value))
-    sensitivity = sum(
-        world.weight * max(world.tops[0], world.start) + float(each.sum()) * world.tops[1]
-        for world, each in zip(setting.worlds, priced, strict=True)
+    return Bound(float(value), sensitivity, float(ROUNDING * terms))
+
+
+def _moved(part: _Part, point: _Point, to: _Point) -> _Part:
+    """A linear function given at a point, given at another."""
+    if point is to:
+        return part
+    value, terms = part.value, part.terms
+    pairs = zip(
+        (part.by_x, part.by_u, part.by_z), (part.x_terms, part.u_terms, part.z_terms), point, to, strict=True
     )
-    return Bound(float(value), float(sensitivity), float(ROUNDING * terms))
+    for slope, sizes, here, there in pairs:
+        value = value + np.sum(slope * (there - here))
+        terms = terms + np.sum(sizes * (abs(there) + abs(here)))
+    return part._replace(value=value, terms=terms)
 
 
-def _box(setting: Setting, case: Case) -> _Box | None:
+def _box(setting: Setting, case: Case) -> Box | None:
     """Where a contract of the case is; None if there is none."""
     due, costs, top = setting.asked.due, setting.form.costs, setting.top
     served, stays = case.service == SERVED, case.service == STAYS
@@ -172,15 +214,21 @@ def _box(setting: Setting, case: Case) -> _Box | None:
     if (served & (due > top + NEAR * abs(top))).any() or (low > high + NEAR * np.maximum(high, low)).any():
         return None
     high = np.maximum(high, low)
-    return _Box(low, high, served, high <= 0.0)
+    if setting.received is not None:
+        spare = SPARE * max(abs(top), float(np.abs(due).max()))
+        found = narrowed(setting.form, case, setting.asked, top, setting.received, spare=spare, settled=SETTLED)
+        if found is None:
+            return None
+        low, high = found
+    return Box(low, high, served, high <= 0.0)
 
 
-def _point(setting: Setting, case: Case, box: _Box, leaf: Leaf) -> _Point:
-    """The point of a leaf, within what any contract has."""
+def _point(setting: Setting, case: Case, box: Box, leaf: Leaf, k: int) -> _Point:
+    """A point of a leaf, within what any contract has."""
     rows, due, top = setting.form.rows, setting.asked.due, setting.top
-    x = numbers("contributions of the proof", leaf.contribution, (rows,))
-    u = numbers("utilities of the proof", leaf.utility, (rows,))
-    z = numbers("levels of the proof", leaf.level, ())
+    x = numbers("contributions of the proof", leaf.contribution[k], (rows,))
+    u = numbers("utilities of the proof", leaf.utility[k], (rows,))
+    z = numbers("levels of the proof", leaf.level[k], ())
     high = np.maximum(top - due, 0.0) / setting.form.costs
     x = np.where(box.served, x, np.clip(x, 0, high))
     x = inside("a contribution", x, np.zeros(rows), high)
@@ -190,13 +238,14 @@ def _point(setting: Setting, case: Case, box: _Box, leaf: Leaf) -> _Point:
     return _Point(number(x), number(np.where(box.served, u, 0.0)), number(z[None])[0])
 
 
-def _world(setting: Setting, world: InWorld, at: _Point, box: _Box, y: Any) -> _Part:
-    """The coordinator's part and the priced rewards of one world."""
-    (target, value), costs, weight = world.tops, setting.costs, world.weight
-    found = world.losses(at.x, box.nothing, y)
+def _world(setting: Setting, world: InWorld, at: _Point, box: Box, y: Any, share: Any) -> _Part:
+    """A share of the coordinator's part, and the priced rewards, of one world."""
+    (target, value), costs, weight = world.tops, setting.costs, world.weight * share
+    found = world.losses(at.x, box, y)
     return _Part(
         weight * (target - found.target) + (y * (value - found.value - costs * at.x - at.u)).sum(),
-        weight * (target + found.terms) + (y * (value + abs(found.value) + costs * at.x + abs(at.u))).sum(),
+        weight * (target + found.terms)
+        + (y * (value + abs(found.value) + found.value_terms + costs * at.x + abs(at.u))).sum(),
         -weight * found.target_by_x - found.priced_by_x - y * costs,
         weight * abs(found.target_by_x) + abs(found.priced_by_x) + y * costs,
         -y,
@@ -204,7 +253,7 @@ def _world(setting: Setting, world: InWorld, at: _Point, box: _Box, y: Any) -> _
     )
 
 
-def _linear(setting: Setting, constraints: Linear, weights: np.ndarray, at: _Point, box: _Box) -> _Part:
+def _linear(setting: Setting, constraints: Linear, weights: np.ndarray, at: _Point, box: Box) -> _Part:
     """The priced constraints, and what they may be wrong by anywhere in the box."""
     by_x, by_u, by_z, least = linear = Linear(*(part[weights > 0.0] for part in constraints))
     price = setting.number(weights[weights > 0.0])
@@ -245,7 +294,7 @@ def _of_rows(form: StandardForm, values: Any) -> Any:
     return found
 
 
-def _largest(setting: Setting, case: Case, box: _Box, at: _Point, total: _Part) -> tuple[Any, Any]:
+def _largest(setting: Setting, case: Case, box: Box, at: _Point, total: _Part) -> tuple[Any, Any]:
     """The largest value of the linearised Lagrangian on the box, and the sum of its absolute terms."""
     due, top, served, wider = setting.asked.due, setting.top, box.served, setting.wider
     wide = wider * max(abs(top), float(np.abs(due).max()))

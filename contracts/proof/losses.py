@@ -144,6 +144,7 @@ class Losses(NamedTuple):
         target_by_x: gradient of the first, shape (rows,).
         priced_by_x: gradient of the sum of the second at some prices, shape (rows,).
         terms: the absolute terms of which the first is made.
+        value_terms: those of the second, beyond itself.
     """
 
     target: Any
@@ -151,6 +152,7 @@ class Losses(NamedTuple):
     target_by_x: Any
     priced_by_x: Any
     terms: Any
+    value_terms: Any = 0.0
 
 
 def expected_losses(

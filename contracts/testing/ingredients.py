@@ -52,7 +52,7 @@ KINDS: dict[str, tuple[str, ...]] = {
     "objective": ("welfare", "rawlsian", "nash-bargaining", "distribution-cost"),
     "scenarios": ("scenarios",),
     "belief": ("ex-ante",),
-    "assurance": ("count", "table", "cut"),
+    "assurance": ("count", "table", "cut", "contingent"),
     "curve": ("measured",),
 }
 INGREDIENTS = tuple(name for names in KINDS.values() for name in names)

@@ -14,8 +14,10 @@ from contracts.problem.accuracy import (
     Arctan,
     Exponential,
     GeneralizationBound,
+    Hill,
     PowerLaw,
     Tabulated,
+    Weibull,
 )
 from contracts.problem.population import Population
 from contracts.problem.valuation import (
@@ -105,6 +107,10 @@ _CURVES: dict[str, st.SearchStrategy[Any]] = {
     "generalization-bound": st.builds(GeneralizationBound, optimum=_OPTIMUM, complexity=by_logarithm(0.1, 10.0)),
     "exponential": st.builds(Exponential, optimum=_OPTIMUM, rate=by_logarithm(1e-4, 1e-1)),
     "arctan": st.builds(Arctan, optimum=_OPTIMUM, scale=by_logarithm(10.0, 3000.0)),
+    "weibull": st.builds(
+        Weibull, optimum=_OPTIMUM, scale=by_logarithm(10.0, 3000.0), exponent=st.floats(0.3, 1.0)
+    ),
+    "hill": st.builds(Hill, optimum=_OPTIMUM, scale=by_logarithm(10.0, 3000.0), exponent=st.floats(0.3, 1.0)),
     "tabulated": _tabulated(),
 }
 

@@ -10,6 +10,7 @@ from mechanisms.aggregation.centers import centered_clipping, geometric_median, 
 from mechanisms.aggregation.coordinatewise import mean, mean_around_median, median, trimmed_mean
 from mechanisms.aggregation.distance import bulyan, krum, minimum_diameter, multi_krum
 from mechanisms.aggregation.filters import clustering, signguard
+from mechanisms.aggregation.guarantees import Guarantee, guarantee
 from mechanisms.aggregation.in_rounds import RuleInRounds
 from mechanisms.aggregation.own_update import acceptance_radius, clipping_radius, monna
 from mechanisms.aggregation.preaggregation import (
@@ -24,6 +25,7 @@ from mechanisms.aggregation.spectral import caf, dnc, smea
 
 __all__ = [
     "Defender",
+    "Guarantee",
     "Rule",
     "RuleInRounds",
     "acceptance_radius",
@@ -42,6 +44,7 @@ __all__ = [
     "fltrust",
     "foolsgold",
     "geometric_median",
+    "guarantee",
     "krum",
     "loss_rejection",
     "mean",

@@ -16,7 +16,13 @@ import numpy as np
 
 from contracts.checks import array, integer, number
 from contracts.errors import InvalidInput, NotConverged
-from mechanisms.aggregation.geometry import combine, majority_spread, squared_distances, squared_lengths
+from mechanisms.aggregation.geometry import (
+    combine,
+    lengths_from,
+    majority_spread,
+    squared_distances,
+    squared_lengths,
+)
 from mechanisms.aggregation.updates import as_updates, namespace, run_rule
 from mechanisms.aggregation.weiszfeld import MOST_STEPS, Median, draw_in, geometric_median_weights, is_far
 
@@ -170,7 +176,7 @@ def _radius(value: float | None, dtype: Any) -> list[np.ndarray]:
 def _centered_clipping(values: Any, present: Any, center: Any, radius: Any = None, *, steps: int) -> Any:
     xp = namespace(values)
     for _ in range(steps):
-        gaps = xp.sqrt(squared_lengths(values, center))
+        gaps = lengths_from(values, center)
         present = present & xp.isfinite(gaps)
         limit = masked_median(gaps, present) / 2 if radius is None else radius
         weights = xp.where(gaps > limit, limit / xp.where(gaps > 0, gaps, 1), 1) * present / present.sum()
@@ -207,7 +213,7 @@ def norm_clipping(updates: Any, *, radius: float | None = None) -> Any:
 
 def _norm_clipping(values: Any, present: Any, radius: Any = None) -> Any:
     xp = namespace(values)
-    lengths = xp.sqrt(squared_lengths(values))
+    lengths = lengths_from(values)
     present = present & xp.isfinite(lengths)
     limit = masked_median(lengths, present) if radius is None else radius
     factors = xp.where(lengths > limit, limit / xp.where(lengths > 0, lengths, 1), 1) * present

@@ -53,7 +53,7 @@ class RuleInRounds:
     samples: Any = None
     options: Mapping[str, Any] = field(default_factory=dict)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         judges = any({"defender", "own"} & part.required for part in find(self.rule))
         if judges and (self.model is None or self.samples is None):
             raise InvalidInput(f"rule {self.rule!r} judges by a defender: expected model and samples")

@@ -118,14 +118,14 @@ def _beside(updates: Any, own: Any) -> tuple[Any, Any]:
 
 def _accept(values: Any, present: Any, own: Any, tolerance: Any) -> Any:
     xp = namespace(values)
-    accepted = present & (squared_lengths(values, own) <= tolerance**2 * xp.sum(own**2))
+    accepted = present & (squared_lengths(values, own) <= tolerance**2 * squared_lengths(own[None])[0])
     return xp.where(accepted.any(), combine(as_weights(accepted), values), own)
 
 
 def _clip(values: Any, present: Any, own: Any, tolerance: Any) -> Any:
     xp = namespace(values)
     gaps = xp.sqrt(squared_lengths(values, own))
-    limit = tolerance * xp.sqrt(xp.sum(own**2))
+    limit = tolerance * xp.sqrt(squared_lengths(own[None])[0])
     present = present & xp.isfinite(gaps)
     weights = xp.where(gaps > limit, limit / xp.where(gaps > 0, gaps, 1), 1) * present / present.sum()
     return own * (1 - weights.sum()).astype(own.dtype) + combine(weights, values)

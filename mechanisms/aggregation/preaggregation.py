@@ -15,7 +15,7 @@ import numpy as np
 from jax.core import Tracer
 
 from contracts.checks import integer, number
-from mechanisms.aggregation.geometry import combine, squared_distances, squared_lengths
+from mechanisms.aggregation.geometry import combine, lengths_from, squared_distances
 from mechanisms.aggregation.selection import smallest, tie_keys
 from mechanisms.aggregation.updates import (
     as_updates,
@@ -119,7 +119,7 @@ def adaptive_clipping(updates: Any, *, malicious: int) -> Any:
 
 def _clip_longest(values: Any, present: Any, *, clipped: int) -> Any:
     xp = namespace(values)
-    lengths = xp.where(present, xp.sqrt(squared_lengths(values)), xp.inf)
+    lengths = xp.where(present, lengths_from(values), xp.inf)
     return _clipped(values, present, xp.sort(lengths)[len(values) - clipped - 1])
 
 
@@ -151,7 +151,7 @@ def static_clipping(updates: Any, *, radius: float) -> Any:
 
 def _clipped(values: Any, present: Any, limit: Any) -> Any:
     xp = namespace(values)
-    lengths = xp.sqrt(squared_lengths(values))
+    lengths = lengths_from(values)
     factors = xp.where(lengths > limit, limit / xp.where(lengths > 0, lengths, 1), 1) * present
     return (values * factors[:, None]).astype(values.dtype)
 

@@ -54,7 +54,7 @@ class Rule:
     arguments: frozenset[str] = field(init=False)
     required: frozenset[str] = field(init=False)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         choice("family", self.family, FAMILIES)
         keywords = [p for p in inspect.signature(self.function).parameters.values() if p.kind == p.KEYWORD_ONLY]
         object.__setattr__(self, "arguments", frozenset(p.name for p in keywords))

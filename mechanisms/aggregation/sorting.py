@@ -18,9 +18,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mechanisms.aggregation.updates import COLUMNS_AT_ONCE, by_columns
+from mechanisms.aggregation.updates import COLUMNS_AT_ONCE, by_columns, processors
 
 NETWORK_BYTES = 420  # comparisons times bytes of an entry up to which the network is faster than NumPy's sort
+FEW_COLUMNS = 4096  # for which another thread costs more than it saves
+CACHED_BYTES = 800_000  # that the network works on at a time: its comparisons read each entry many times
 PADDING = 16  # entries after every row: rows a power of two apart would share few lines of the cache
 
 
@@ -94,13 +96,19 @@ def sort_rows(values: Any) -> Any:
 
 
 def _sort_by_network(values: np.ndarray) -> np.ndarray:
-    rows = list(np.array(values, order="C"))
-    spare = np.empty_like(rows[0])
-    for low, high in sorting_network(len(rows)):
-        np.minimum(rows[low], rows[high], out=spare)
-        np.maximum(rows[low], rows[high], out=rows[high])
-        rows[low], spare = spare, rows[low]
-    return np.stack(rows)
+    size, columns = values.shape
+    ordered = np.empty(values.shape, values.dtype)
+    at_once = max(CACHED_BYTES // (size * values.itemsize), 1)
+    for start in range(0, columns, at_once):
+        part = slice(start, start + at_once)
+        rows = list(np.array(values[:, part], order="C"))
+        spare = np.empty_like(rows[0])
+        for low, high in sorting_network(size):
+            np.minimum(rows[low], rows[high], out=spare)
+            np.maximum(rows[low], rows[high], out=rows[high])
+            rows[low], spare = spare, rows[low]
+        np.stack(rows, out=ordered[:, part])
+    return ordered
 
 
 def _sort_in_layers(values: jax.Array) -> jax.Array:
@@ -131,5 +139,6 @@ def over_columns(statistic: Any, values: Any) -> Any:
     def fill(part: slice) -> None:
         result[part] = statistic(values[:, part])
 
-    by_columns(fill, columns)
+    share = -(-columns // processors())  # columns do not depend on each other, so slices may on the machine
+    by_columns(fill, columns, at_once=min(COLUMNS_AT_ONCE, max(share, FEW_COLUMNS)))
     return result

@@ -92,21 +92,26 @@ def finite_rows(values: Any) -> Any:
     return present
 
 
-def by_columns(function: Callable[[slice], Any], columns: int, *, threads: int | None = None) -> list[Any]:
+def processors() -> int:
+    """How many processors this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def by_columns(
+    function: Callable[[slice], Any], columns: int, *, threads: int | None = None, at_once: int = COLUMNS_AT_ONCE
+) -> list[Any]:
     """Call `function` on consecutive slices of the columns, on as many threads as there are processors.
 
     NumPy releases the interpreter's lock inside its loops, so the slices run side by side; each is small
     enough to stay in the cache, which is what makes the rules fast and keeps their memory near the input's.
     """
-    slices = [
-        slice(start, min(start + COLUMNS_AT_ONCE, columns)) for start in range(0, columns, COLUMNS_AT_ONCE)
-    ]
+    slices = [slice(start, min(start + at_once, columns)) for start in range(0, columns, at_once)]
 
     def quietly(columns: slice) -> Any:
         with np.errstate(all="ignore"):  # a thread does not inherit its caller's setting
             return function(columns)
 
-    workers = min(len(slices), threads or os.cpu_count() or 1)
+    workers = min(len(slices), threads or processors())
     if workers == 1:
         return list(map(quietly, slices))
     with ThreadPoolExecutor(workers) as pool:

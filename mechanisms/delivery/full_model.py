@@ -39,7 +39,7 @@ class FullModel:
     steps: int = 300
     rate: float = 0.5
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if isinstance(self.model, VectorModel):
             for name in ("initial", "params"):
                 checks.array(name, getattr(self, name), length=self.model.size)

@@ -175,7 +175,7 @@ def _nearest(rows: np.ndarray) -> np.ndarray:
 
 def check_submissions(scheme: Scheme, inputs: Mapping[str, Record]) -> Made:
     """Check every submission; keep those that are accepted."""
-    menu, signatures = Menu.of(inputs["publish"]), inputs["sign"].result["signatures"]
+    menu, signatures = Menu.of(inputs["launch"]), inputs["launch"].result["signatures"]
     submissions: Sequence[dict] = inputs["contribute"].result["submissions"]
     checker = Checker.of(scheme, inputs)
     findings, arrays = [], {}
@@ -193,7 +193,7 @@ def check_submissions(scheme: Scheme, inputs: Mapping[str, Record]) -> Made:
 VERIFY = Stage(
     name="verify",
     purpose="check what was delivered",
-    after=("data", "fit", "publish", "sign", "contribute"),
+    after=("data", "fit", "launch", "contribute"),
     reads=("model", "training", "measuring", "participants", "verification"),
     carry_out=check_submissions,
 )

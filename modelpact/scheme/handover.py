@@ -32,8 +32,8 @@ def method_of(scheme: Scheme, model: Any) -> str:
 
 
 def training_job(scheme: Scheme, inputs: Mapping[str, Record]) -> TrainingJob:
-    """What the trainer is given, from the records of "data", "sign" and "verify"."""
-    signatures = inputs["sign"].result["signatures"]
+    """What the trainer is given, from the records of "data", "launch" and "verify"."""
+    signatures = inputs["launch"].result["signatures"]
     accepted = inputs["verify"].result["accepted"]
     attacks = ["" if signatures[k]["attack"] == "label-flip" else signatures[k]["attack"] for k in accepted]
     return TrainingJob(
@@ -112,21 +112,20 @@ def full_model(scheme: Scheme, inputs: Mapping[str, Record]) -> FullModel:
 
 
 def settle(scheme: Scheme, inputs: Mapping[str, Record]) -> Made:
-    """Say which accuracy each accepted participant is promised and owed, now that it is known who came.
+    """Say which accuracy each accepted participant is promised, now that the model is trained.
 
-    Promised is the least of the option's cap and of what the published curve gives for the accepted data; owed
-    is that, or the trained model where it falls short. `error` is how far a model's accuracy on as many fresh
-    samples as the test set has may be from the promise: the sampling errors of calibration and test, at the
-    scheme's confidence for all options together.
+    It is that of the option's share of the trained model's value, on the validation samples. `error` is how far
+    a model's accuracy on as many fresh samples as the test set has may be from the promise: the sampling errors
+    of calibration and test, at the scheme's confidence for all options together.
     """
-    menu, signatures = Menu.of(inputs["publish"]), inputs["sign"].result["signatures"]
+    menu, signatures = Menu.of(inputs["launch"]), inputs["launch"].result["signatures"]
     options = {k: int(signatures[k]["option"]) for k in inputs["verify"].result["accepted"]}
     total = int(sum(menu.data[option] for option in options.values()))
     trained = float(inputs["train"].result["accuracy"][-1]) if options else 0.0
     held = inputs["data"].result["samples"]
     rewards = []
     for k, option in options.items():
-        promise = float(menu.promise(total)[option])
+        promise = float(menu.promise(trained)[option])
         error = stated_error(promise, held, options=len(menu.data), confidence=scheme.measuring.confidence)
         rewards.append(
             {
@@ -136,13 +135,12 @@ def settle(scheme: Scheme, inputs: Mapping[str, Record]) -> Made:
                 "data": int(menu.data[option]),
                 "promised_accuracy": promise,
                 "promised_value": float(menu.worth(promise, int(signatures[k]["type"]))),
-                "owed_accuracy": min(promise, trained),
                 "error": error,
             }
         )
     return {
         "accepted_data": total,
-        "curve_accuracy": float(menu.curve(float(total))),
+        "expected_accuracy": float(menu.curve(float(total))),
         "trained_accuracy": trained,
         "rewards": rewards,
     }, {}
@@ -165,7 +163,7 @@ def hand_over(scheme: Scheme, inputs: Mapping[str, Record]) -> Made:
     full, held_out = full_model(scheme, inputs), samples(inputs["data"], "validation")
     given = deliver(
         full,
-        [reward["owed_accuracy"] for reward in rewards],
+        [reward["promised_accuracy"] for reward in rewards],
         held_out=held_out,
         method=method_of(scheme, full.model),
         seed=scheme.seed,
@@ -226,14 +224,14 @@ def _proofs(scheme: Scheme, given: Delivery, held_out: Samples) -> dict[str, str
 TRAIN = Stage(
     name="train",
     purpose="train the joint model",
-    after=("data", "sign", "verify"),
+    after=("data", "launch", "verify"),
     reads=("model", "training"),
     carry_out=train,
 )
 SETTLE = Stage(
     name="settle",
     purpose="settle",
-    after=("data", "publish", "sign", "verify", "train"),
+    after=("data", "launch", "verify", "train"),
     reads=("measuring",),
     carry_out=settle,
 )

@@ -48,7 +48,7 @@ class Draw:
 
     Attributes:
         scheme: the scheme.
-        menu: what was published.
+        menu: what was published, as it was launched: other options at the amounts of this launch.
         model: the classifier.
         held: each seat's samples.
         signatures: what each seat signed.
@@ -78,10 +78,10 @@ class Draw:
         held = holdings(scheme, data)
         return cls(
             scheme=scheme,
-            menu=Menu.of(records["publish"]),
+            menu=Menu.of(records["launch"]),
             model=model_of(scheme, data),
             held=held,
-            signatures=records["sign"].result["signatures"],
+            signatures=records["launch"].result["signatures"],
             accepted=verified.result["accepted"],
             given={k: samples(verified, k) for k in verified.result["accepted"]},
             validation=samples(data, "validation"),
@@ -179,8 +179,7 @@ class Draw:
 
     def _replayed(self, seat: int, option: int, part: Samples, cost: float) -> Outcome:
         others = [self.given[k] for k in self.accepted if k != seat]
-        signed = sum(self.menu.data[self.signatures[k]["option"]] for k in self.accepted if k != seat)
-        total = int(signed + self.menu.data[option])
         full = self.train([*others, part])
-        accuracy = self.delivered(full, [float(self.menu.promise(total)[option])])[0]
+        best = full.accuracy(full.params, self.validation)
+        accuracy = self.delivered(full, [float(self.menu.promise(best)[option])])[0]
         return Outcome(accepted=True, accuracy=accuracy, cost=cost, utility=self.worth(accuracy, seat) - cost)

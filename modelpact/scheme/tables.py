@@ -7,8 +7,8 @@ from typing import Any
 
 from contracts import checks
 from contracts.errors import InvalidInput
-from contracts.measured.learning_curves import FAMILIES as CURVES
-from contracts.problem.menu import Menu
+from contracts.measured.measured_curve import PROMISES
+from contracts.problem.menu import CLAUSES, Menu
 from contracts.records import frozen
 from mechanisms.aggregation.registry import find
 from mechanisms.attacks import ATTACKS
@@ -113,37 +113,38 @@ class Training:
 
 @frozen
 class Measuring:
-    """How the pilot measures the learning curve, and how cautiously it is read.
+    """How the pilot measures the learning curve, and what is promised on it.
 
     Args:
         sizes: how many amounts of data, between `smallest` and two thirds of the pilot's.
-        smallest: the least amount of data; 0 is 20, or a third of a pilot of fewer than 60, at least 4.
+        smallest: the least amount of data; 0 is a fifteenth of the pilot's samples, from 4 to 20.
         repetitions: models trained at each amount.
-        family: of the fitted curve, one of `contracts.measured.learning_curves.FAMILIES`, or "plausible": all
-            that the measurements do not rule out.
-        confidence: the share of schemes, in [0.5, 1), in which every promise is to be met.
+        promise: that nobody does worse than alone on "average" over the curves that are possible, or under a
+            share `confidence` of them ("model"); or a fixed "value" (`contracts.measured.measured_curve`).
+        confidence: that share of curves, and of schemes in which every delivered accuracy is to be met, in
+            [0.5, 1).
     """
 
     sizes: int = 8
     smallest: int = 0
     repetitions: int = 12
-    family: str = "plausible"
+    promise: str = "average"
     confidence: float = 0.9
 
     def __post_init__(self) -> None:
         checks.integer("sizes", self.sizes, low=4, high=100)
         checks.integer("smallest", self.smallest)
         checks.integer("repetitions", self.repetitions, low=2, high=1000)
-        checks.choice("family", self.family, (*CURVES, "plausible"))
+        checks.choice("promise", self.promise, PROMISES)
         checks.number("confidence", self.confidence, low=0.5, high=1, open_high=True)
 
     def least(self, pilot: int) -> int:
         """The least amount of data at which a pilot of so many samples measures.
 
         >>> Measuring().least(300), Measuring().least(26), Measuring(smallest=10).least(26)
-        (20, 8, 10)
+        (20, 4, 10)
         """
-        return self.smallest or max(min(20, pilot // 3), 4)
+        return self.smallest or max(min(20, pilot // 15), 4)
 
 
 @frozen
@@ -155,12 +156,15 @@ class Terms:
         preference_margin: the least loss by choosing another option than one's own, likewise.
         options: the most options; None for any number.
         lot: options ask for whole multiples of so many samples.
+        assurance: the launch clause (see `contracts.Menu`); None for none.
+            What is owed then follows from the signatures, rounded up to whole samples.
     """
 
     margin: float = 0.0
     preference_margin: float = 0.0
     options: int | None = None
     lot: int = 1
+    assurance: str | None = None
 
     def __post_init__(self) -> None:
         checks.number("margin", self.margin, low=0)
@@ -168,10 +172,23 @@ class Terms:
         checks.integer("lot", self.lot, low=1)
         if self.options is not None:
             checks.integer("options", self.options, low=1)
+        if self.assurance is not None:
+            checks.choice("assurance", self.assurance, CLAUSES)
+            if self.options is not None or self.lot != 1:
+                raise InvalidInput("assurance with options or a lot: what is owed follows from the signatures")
 
-    @property
-    def limits(self) -> Menu:
-        """The same as a problem has it."""
+    def limits(self, sample: float) -> Menu:
+        """The same as a problem has it.
+
+        Args:
+            sample: what a usable sample costs at most; with a launch clause margins allow for one more of them.
+        """
+        if self.assurance is not None:
+            return Menu(
+                assurance=self.assurance,
+                participation_margin=self.margin + sample,
+                preference_margin=self.preference_margin + (sample if self.assurance != "cut" else 0.0),
+            )
         return Menu(
             options=self.options,
             lot=float(self.lot),

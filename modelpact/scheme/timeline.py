@@ -10,6 +10,7 @@ from contracts.errors import InvalidInput
 from modelpact.scheme.audit import AUDIT
 from modelpact.scheme.checking import VERIFY
 from modelpact.scheme.handover import DELIVER, SETTLE, TRAIN, delivered, record_of, training_job
+from modelpact.scheme.launch import LAUNCH
 from modelpact.scheme.menu import DESIGN, PUBLISH
 from modelpact.scheme.pilot import FIT, PILOT
 from modelpact.scheme.preflight import Preflight, preflight
@@ -18,7 +19,7 @@ from modelpact.scheme.stages import Record, Stage, read_record, run_stages, writ
 from modelpact.scheme.trainers import Trained, TrainingJob, find_trainer
 from modelpact.scheme.world import CONTRIBUTE, DATA, SIGN
 
-STAGES = (DATA, PILOT, FIT, DESIGN, PUBLISH, SIGN, CONTRIBUTE, VERIFY, TRAIN, SETTLE, DELIVER, AUDIT)
+STAGES = (DATA, PILOT, FIT, DESIGN, PUBLISH, SIGN, LAUNCH, CONTRIBUTE, VERIFY, TRAIN, SETTLE, DELIVER, AUDIT)
 
 
 def run_scheme(

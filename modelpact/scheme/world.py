@@ -137,10 +137,10 @@ def _choose(menu: Menu, seat: Seat, cost: float, kind: int, held: int) -> int | 
 
 def contribute(scheme: Scheme, inputs: Mapping[str, Record]) -> Made:
     """Everybody who signed delivers what it delivers."""
-    menu, held = Menu.of(inputs["publish"]), holdings(scheme, inputs["data"])
+    menu, held = Menu.of(inputs["launch"]), holdings(scheme, inputs["data"])
     classes = int(inputs["data"].result["classes"])
     submissions, arrays = [], {}
-    for k, signature in enumerate(inputs["sign"].result["signatures"]):
+    for k, signature in enumerate(inputs["launch"].result["signatures"]):
         if signature["option"] is None:
             continue
         amount = int(menu.data[signature["option"]])
@@ -199,7 +199,7 @@ SIGN = Stage(
 CONTRIBUTE = Stage(
     name="contribute",
     purpose="participants deliver data",
-    after=("data", "publish", "sign"),
+    after=("data", "launch"),
     reads=("participants",),
     carry_out=contribute,
 )

@@ -117,7 +117,7 @@ def test_excluded_types_stay_excluded_in_a_padded_batch():
         valuation=LinearValuation(scale=100.0),
     )
     program = exclude(prepare(problem).program, 1, "interim")
-    (padded,) = solve_programs([program], "interim", types=8)
+    (padded,) = solve_programs([program], "interim", types=4)
     np.testing.assert_allclose(padded.gaps, solve(program, "interim").gaps, atol=1e-9)
     (contract,) = design_contracts([problem])
     assert contract.provenance.excluded == 1

@@ -59,7 +59,7 @@ def test_the_compiled_solver_designs_what_the_default_one_does(costs, share, par
     assert certificate.holds, "\n".join(certificate.violations)
 
 
-@pytest.mark.parametrize("belief", ["interim", "ex-ante"])
+@pytest.mark.parametrize("belief", ["interim", pytest.param("ex-ante", marks=pytest.mark.slow)])
 def test_it_takes_the_steps_of_the_default_solver(belief):
     program = prepare(problem([0.2, 0.16, 0.12, 0.08, 0.04], 0.2, belief=belief)).program
     for left_out in (0, 2):

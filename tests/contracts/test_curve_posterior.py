@@ -251,7 +251,7 @@ def test_files_that_can_only_mean_one_thing_are_read(path):
         return
     measured = read_measurements(path)
     expected = {
-        "decimal_comma_excel": (8, 0.9114, None, 2),
+        "decimal_comma_excel": (8, 0.9114, None, 1),
         "missing_se": (4, 0.92, 0.01, 1),
         "replicates_long": (3, 0.895, 0.0087, 1),
         "semicolon_decimal_comma": (3, 0.90, 0.01, 0),

@@ -74,7 +74,7 @@ def test_contracts_where_training_is_dear(build, costs, participants, belief, va
         [1, 0.85, 0.7, 0.55, 0.4],
         [0.5, 0.4, 0.03, 0.02, 0.001],
         [0.2, 0.04],
-        [0.2, 0.17, 0.15, 0.12, 0.09, 0.07, 0.04],
+        pytest.param([0.2, 0.17, 0.15, 0.12, 0.09, 0.07, 0.04], marks=pytest.mark.slow),
     ],
     ids=["S1", "S2", "S3", "two types", "seven types"],
 )
@@ -113,7 +113,7 @@ def check_random_problem(seed):
         assert other is None or contract.objective >= other.target - 1e-6
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", [*range(4), *(pytest.param(k, marks=pytest.mark.slow) for k in range(4, 8))])
 def test_random_problems_are_verified(seed):
     check_random_problem(seed)
 

@@ -18,8 +18,15 @@ def dense(f, types):
     return gradient, jacobian, hessian - np.outer(gradient, gradient) - crossed - crossed.T
 
 
-@pytest.mark.parametrize("belief", ["interim", "ex-ante"])
-@pytest.mark.parametrize("excluded", [0, 2])
+@pytest.mark.parametrize(
+    ("belief", "excluded"),
+    [
+        ("interim", 0),
+        ("ex-ante", 2),
+        pytest.param("interim", 2, marks=pytest.mark.slow),
+        pytest.param("ex-ante", 0, marks=pytest.mark.slow),
+    ],
+)
 def test_derivatives_equal_autodiff(build, belief, excluded):
     model = prepare(build([0.2, 0.16, 0.12, 0.08, 0.04], 10, belief=belief))
     program = exclude(model.program, excluded, belief)

@@ -229,6 +229,7 @@ def test_curves_with_inflections_agree_with_brute_force(build, curve, costs, par
     agrees(build(costs, participants, accuracy=curve, **other))
 
 
+@pytest.mark.slow
 def test_a_curve_with_an_inflection_agrees_with_brute_force(build):
     agrees(build([0.9, 0.35], 3, accuracy=HILL), points=80)
 

@@ -15,7 +15,7 @@ from contracts.measured.learning_curves import (
     read_measurements,
 )
 from contracts.measured.profile import overdispersion, profile_interval
-from contracts.problem.accuracy import Arctan, Exponential, GeneralizationBound, PowerLaw
+from contracts.problem.accuracy import Arctan, Exponential, GeneralizationBound, Hill, PowerLaw, Weibull
 
 DATA = np.geomspace(30, 5000, 14)
 CURVES = {
@@ -23,6 +23,8 @@ CURVES = {
     "generalization-bound": GeneralizationBound(optimum=0.9, complexity=0.05),
     "exponential": Exponential(optimum=0.88, rate=0.002),
     "arctan": Arctan(optimum=0.95, scale=150.0),
+    "weibull": Weibull(optimum=0.92, scale=300.0, exponent=0.5),
+    "hill": Hill(optimum=0.9, scale=300.0, exponent=1.6),
 }
 
 
@@ -54,7 +56,10 @@ def test_the_generating_family_is_ranked_first(family):
     accuracy = CURVES[family](DATA) + noise
     measured = Measurements(data=DATA, accuracy=accuracy, standard_error=np.full(DATA.size, 1e-3))
     ranked = compare_families(measured)
-    assert ranked[0].family == family
+    # exponential curves are Weibull curves, which noise may favour by a little
+    nested = ("exponential", "weibull") if family == "exponential" else (family,)
+    assert ranked[0].family in nested
+    assert next(fit for fit in ranked if fit.family == family).aicc - ranked[0].aicc < 4.0
     assert [fit.aicc for fit in ranked] == sorted(fit.aicc for fit in ranked)
 
 
@@ -142,14 +147,13 @@ BAD_FILES = {
     "data,accuracy\n10,0.5\n20\n30,0.7\n": "row 3, column 'accuracy': ''",
     "data,accuracy\n10,0.5\n20,nan\n30,0.7\n": "row 3, column 'accuracy': nan: expected a number in [0, 1]",
     "data,accuracy\n10,0.5\n20,60\n30,0.7\n": "row 3, column 'accuracy': 60",
-    "data,accuracy\n10,0.5\n\n5,0.6\n30,0.7\n": "row 4, column 'data': 5 follows 10",
     "data,accuracy\n-1,0.5\n5,0.6\n30,0.7\n": "row 2, column 'data': -1",
     "data,accuracy\n1,0.5\n": "1 rows of measurements: expected at least 2",
     "data,accuracy\n1,0.5\n1,0.6\n": "1 different amounts of data: expected at least 2",
     "data,accuracy\n1,0.5\ninf,0.6\n": "row 3, column 'data': inf: expected a finite number > 0",
     "data,accuracy\n1,50\n2,60\n": "(percent? name the column 'accuracy (%)')",
     "data,accuracy\n": "0 rows",
-    "data,accuracy,standard_error\n1,.5,2\n5,.6,.1\n9,.7,.1\n": "row 2, column 'error': 2: expected at most 1",
+    "data,accuracy,standard_error\n1,.5,2\n5,.6,.1\n9,.7,.1\n": "'standard_error': 2: expected at most 1",
     "data,accuracy,standard_error\n1,.5,-1\n5,.6,.1\n": "row 2, column 'standard_error': -1",
     "data,accuracy\n1,.2\n2,.15\n4,.1\n8,.05\n": "if these are error rates, name the column 'error'",
     "data,accuracy,data\n1,.5,0\n5,.6,.1\n9,.7,.1\n": "'data' occurs twice",

@@ -57,7 +57,7 @@ def present(problem):
         "outside-utility": problem.outside.utility is not None,
         "options": menu.options is not None,
         "lot": menu.lot is not None,
-        **{name: menu.assurance == name for name in ("count", "table", "cut")},
+        **{name: menu.assurance == name for name in KINDS["assurance"]},
         "participation-margin": menu.participation_margin > 0.0,
         "preference-margin": menu.preference_margin > 0.0,
         "scenarios": len(problem.scenarios) > 1,

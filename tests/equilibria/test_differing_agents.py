@@ -209,3 +209,18 @@ def test_bad_input(change, message):
         replace(APART, **change).contributions("all")
     assert "\n" not in str(caught.value)
     assert ALIKE.alike
+
+
+@pytest.mark.parametrize("cost", [3e-7, 1e-18])
+def test_no_other_agents_cost_decides_what_counts_as_no_gain(cost):
+    def game(kind):
+        return ParticipationGame(types=[0.1, kind, 0.1], costs=[3e-7, 3e-7, cost], **CONSTANTS)
+
+    def short_of_a_tie(kind):  # agent 1 would gain a third of a billionth of its loss by joining agent 0
+        return game(kind).gains([0])[1] - 3e-10 * game(kind).standalone_losses[1]
+
+    tied = game(optimize.brentq(short_of_a_tie, 0.0, 0.1, xtol=1e-16))
+    assert 0 < tied.gains([0])[1] < tied.tolerances[1]
+    assert tied.best_responses([0]).actions.tolist()[:2] == [True, False]
+    np.testing.assert_allclose(tied.tolerances, 1e-9 * tied.standalone_losses)
+    assert tied.tolerance == tied.tolerances.min()

@@ -37,7 +37,10 @@ def on_test(params):
     return FULL.accuracy(params, DIGITS.test)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    "method",
+    [pytest.param(each, marks=pytest.mark.slow) if each == "nested-subset" else each for each in METHODS],
+)
 def test_promises_are_met_on_held_out_and_on_fresh_samples(method):
     given_models = give(TARGETS, method, seed=5)
     assert given_models.met

@@ -7,7 +7,7 @@ compared with the ball of what it stands for.
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -18,8 +18,8 @@ from contracts.proof.intervals.ball import NotRigorous, ball, balls, largest, lo
 from contracts.proof.intervals.form_balls import FormBalls, by_cost
 from contracts.proof.intervals.loss_balls import CrowdBalls, zeros
 from contracts.proof.intervals.objective_balls import beside, weight_balls
-from contracts.proof.intervals.relaxation_balls import Below
 from contracts.proof.leaf_bound import InWorld, Setting
+from contracts.proof.losses import Losses
 from contracts.proof.reached import Tangent
 
 WIDER = 1e-12  # relative: by which boxes are widened, more than floats were rounded
@@ -64,7 +64,11 @@ def _missed(form: FormBalls) -> float:
 
 
 def setting_balls(
-    form: FormBalls, outside: np.ndarray, crowds: list[CrowdBalls], losses: list[Below]
+    form: FormBalls,
+    outside: np.ndarray,
+    crowds: list[CrowdBalls],
+    losses: list[Callable[[Any, Any, Any], Losses]],
+    received: Callable[[np.ndarray], np.ndarray] | None = None,
 ) -> Setting:
     """What all cases of a proof have in common, over balls.
 
@@ -72,7 +76,8 @@ def setting_balls(
         form: the standard form.
         outside: what each type gets by staying out, in own units, enclosed, shape (types,).
         crowds: who takes part in each world, by row.
-        losses: below the losses of each world.
+        losses: below the losses of each world, as in `InWorld`.
+        received: as in `Setting`.
     """
     plain, objective, miss = form.form, form.problem.objective, _missed(form)
     by_type = [
@@ -108,11 +113,12 @@ def setting_balls(
         joining=form.joining,
         outside=outside,
         worlds=[
-            InWorld(goal * world.weight, partial(below.losses, crowd), crowd.tops, 0.0)
+            InWorld(goal * world.weight, below, crowd.tops, 0.0)
             for world, crowd, below in zip(form.worlds, crowds, losses, strict=True)
         ],
         likely=np.any([crowd.probabilities > 0 for crowd in by_type], axis=0),
         tangent=tangent,
+        received=received,
         number=balls,
         off=off,
         wider=WIDER,

@@ -18,14 +18,18 @@ from contracts.problem.accuracy import (
     Arctan,
     Exponential,
     GeneralizationBound,
+    Hill,
     MonotoneTabulated,
     PowerLaw,
     Tabulated,
+    Weibull,
 )
+from contracts.problem.sigmoid import NOTHING
 from contracts.problem.valuation import (
     ExponentialUtility,
     LinearValuation,
     LogarithmicValuation,
+    LossValuation,
     PowerValuation,
     Valuation,
 )
@@ -87,6 +91,37 @@ def _exponential(curve: Exponential) -> Smooth:
 def _arctan(curve: Arctan) -> Smooth:
     top, scale = ball(curve.optimum), ball(curve.scale)
     return Smooth(lambda x: (x / scale).atan() * (top * 2 / arb.pi()), top)
+
+
+def _weibull(curve: Weibull) -> Smooth:
+    def left(power: Any) -> Any:
+        return (-power).exp()
+
+    return _sigmoid(curve, left)
+
+
+def _hill(curve: Hill) -> Smooth:
+    return _sigmoid(curve, lambda power: 1 / (power + 1))
+
+
+def _sigmoid(curve: Any, left: Formula) -> Smooth:
+    """Straight up to next to nothing, then by the share of the loss that is left at (data / scale)**exponent."""
+    top, scale, exponent = ball(curve.optimum), ball(curve.scale), ball(curve.exponent)
+    nothing = ball(NOTHING)
+    start, slope = nothing * scale, top * (nothing.log() * exponent).exp() / (nothing * scale)
+
+    def accuracy(x: Any) -> Any:
+        at = x if isinstance(x, arb) else x[0]
+        found = None
+        if not at < start:
+            inside = arb.max(at, start) if isinstance(x, arb) else x
+            found = top * (1 - left(((inside / scale).log() * exponent).exp()))
+        if not at > start:
+            straight = x * slope
+            found = straight if found is None else _hull(found, straight)
+        return found
+
+    return Smooth(accuracy, top, knots=(start,))
 
 
 class _Pieces:
@@ -171,6 +206,8 @@ MAKERS: dict[type, Callable[[Any], Smooth]] = {
     GeneralizationBound: _bound,
     Exponential: _exponential,
     Arctan: _arctan,
+    Weibull: _weibull,
+    Hill: _hill,
     Tabulated: _tabulated,
     MonotoneTabulated: _monotone,
 }
@@ -192,6 +229,9 @@ def worth_balls(valuation: Valuation, scale: Any) -> Formula:
     if type(valuation) is LogarithmicValuation:
         k = ball(valuation.sensitivity)
         return lambda a: (a * k + 1).log() * (scale / (k + 1).log())
+    if type(valuation) is LossValuation and valuation.of == "cross-entropy":
+        reference = ball(valuation.reference)  # only above its score is anything asked: the baseline's
+        return lambda a: (a.log() + reference) * (scale / reference)
     raise NotRigorous(f"a valuation of the class {type(valuation).__name__} has no enclosure")
 
 

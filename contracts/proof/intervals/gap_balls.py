@@ -11,13 +11,15 @@ from flint import arb
 from contracts.proof.duality import Prices, lower_bound
 from contracts.proof.evidence import Cases, Proof
 from contracts.proof.gaps import SERVING, Bounded, Part, collected, positive_gap
-from contracts.proof.general_proof import gap_by_cases, mixtures_in
+from contracts.proof.general_proof import crowds_of, gap_by_cases, mixtures_in
 from contracts.proof.intervals.ball import balls, lower, upper, where
 from contracts.proof.intervals.case_balls import asked_floats, setting_balls
 from contracts.proof.intervals.form_balls import FormBalls, by_cost, of_rows
 from contracts.proof.intervals.loss_balls import CrowdBalls
+from contracts.proof.intervals.outcome_case_balls import OutcomeBalls, outcome_balls
 from contracts.proof.intervals.relaxation_balls import below
 from contracts.proof.intervals.tree_balls import tree_bound
+from contracts.proof.leaf_bound import by_mixture
 from contracts.proof.losses import Losses, expected_losses
 from contracts.proof.outside_options import may_stay_out
 from contracts.proof.plain_proof import Given, checked, prices_of, scope_of
@@ -49,11 +51,12 @@ def gaps(
         data: delivered by the rows, balls.
         plain: whether proofs of plain problems speak of it.
     """
-    ways = {"cases": partial(_by_cases, relaxed=False), "global_cases": partial(_by_cases, relaxed=True)}
+    ways = {}
     if plain:
         by_prices = partial(_by_prices, data=data)
         solved, bounded = partial(by_prices, relaxed=False), partial(by_prices, relaxed=True)
         ways = {"witness": solved, "global_witness": bounded, "tree": _by_tree}
+    ways |= {"cases": partial(_by_cases, relaxed=False), "global_cases": partial(_by_cases, relaxed=True)}
     parts: list[Part] = [
         partial(way, form, outside, part, reached)
         for name, way in ways.items()
@@ -125,15 +128,28 @@ def _crowds(form: FormBalls) -> list[CrowdBalls]:
 def _by_cases(
     form: FormBalls, outside: np.ndarray, cases: Cases, reached: Any, *, relaxed: bool
 ) -> tuple[float, str]:
-    crowds, most = _crowds(form), most_data(form, outside)
-    losses = [
-        below(world.worth, crowd, one.rates, one.target_weights, one.value_weights, most, floor=relaxed)
-        for world, crowd, one in zip(form.worlds, crowds, mixtures_in(cases, len(form.worlds)), strict=True)
-    ]
-    setting = setting_balls(form, outside, crowds, losses)
+    crowds, most, received = _crowds(form), most_data(form, outside), None
+    if cases.mixtures is None:
+        worlds = zip(form.worlds, crowds, crowds_of(form.form), strict=True)
+        found = [outcome_balls(world.worth, crowd, floats, most) for world, crowd, floats in worlds]
+        losses = [one.losses for one in found]
+        received = partial(_received, found)
+    else:
+        worlds = zip(form.worlds, crowds, mixtures_in(cases, len(form.worlds)), strict=True)
+        losses = [
+            by_mixture(partial(below(world.worth, crowd, *weights, most, floor=relaxed).losses, crowd))
+            for world, crowd, one in worlds
+            for weights in [(one.rates, one.target_weights, one.value_weights)]
+        ]
+    setting = setting_balls(form, outside, crowds, losses, received)
+    relaxed = relaxed or cases.mixtures is None
     continued = not relaxed and any(world.worth.floor_high > 0.0 for world in form.worlds)
     gap, scope = gap_by_cases(setting, cases, lower(reached), continued=continued)
     return float(np.nextafter(gap, np.inf)), scope
+
+
+def _received(worlds: list[OutcomeBalls], high: np.ndarray) -> np.ndarray:
+    return np.min([world.received(high) for world in worlds], axis=0)
 
 
 def _out_of_reach(form: FormBalls, outside: np.ndarray) -> bool:

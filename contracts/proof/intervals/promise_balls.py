@@ -315,7 +315,10 @@ def _judge_stated(
     verdicts.judge("stated objective", None, abs(value - ball(given.objective)), STATED * top)
     if given.reached is not None:
         unit = unit_of(form.form)
-        verdicts.judge("what is stated to be maximised", None, abs(reached - ball(given.reached)), STATED * unit)
+        # as stated, an accuracy includes the baseline
+        counted = problem.objective is None and not problem.target_is_value
+        stated = reached + ball(problem.baseline) if counted else reached
+        verdicts.judge("what is stated to be maximised", None, abs(stated - ball(given.reached)), STATED * unit)
     if any(world.accuracy is None for _, world in worlds):
         verdicts.open.append("stated expected accuracy (too many outcomes to list)")
         return reached

@@ -61,8 +61,7 @@ def _brought(form: StandardForm, given: Given) -> float:
 
 def _bounded(exact: FormBalls, outside: np.ndarray, proof: Proof, found: Promised, given: Given) -> Bounded:
     form = exact.form
-    by_cases = proof.cases is not None or proof.global_cases is not None
-    plain = not by_cases and _one_plain_world(form)
+    plain = _one_plain_world(form)
     delivered = balls(_delivered(exact, given.raw))
     data = np.empty(form.rows, dtype=object)
     for row, amount in zip(form.row, delivered, strict=True):

@@ -46,12 +46,24 @@ def test_equal_scales_are_the_plain_problem(problem):
     assert verify(contract).holds == verify(base).holds
 
 
+FAMILIES = ("power-law", "generalization-bound")
+FACTORS = st.lists(st.floats(0.2, 5.0), min_size=5, max_size=5)
+
+
 @settings(max_examples=4)
-@given(
-    problems(types=(2, 4), participants=(3, 200), families=("power-law", "generalization-bound")),
-    st.lists(st.floats(0.2, 5.0), min_size=5, max_size=5),
-)
+@given(problems(types=(2, 3), participants=(3, 20), families=FAMILIES), FACTORS)
 def test_nobody_loses_and_nobody_envies_in_own_units(problem, factors):
+    check_own_units(problem, factors)
+
+
+@pytest.mark.slow
+@settings(max_examples=12)
+@given(problems(types=(2, 4), participants=(3, 200), families=FAMILIES), FACTORS)
+def test_nobody_loses_and_nobody_envies_in_own_units_among_many(problem, factors):
+    check_own_units(problem, factors)
+
+
+def check_own_units(problem, factors):
     types = problem.population.types
     scales = 100.0 * np.array(factors[:types])
     stated = of_scale(problem, scales)

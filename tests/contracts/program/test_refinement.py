@@ -72,7 +72,10 @@ def test_what_limits_nothing_costs_nothing(name, neutral):
         assert contract.objective == pytest.approx(best.objective, rel=1e-6)
 
 
-@pytest.mark.parametrize("name", ["one inflection", "concave", "a floor"])
+@pytest.mark.parametrize(
+    "name",
+    [*(pytest.param(name, marks=pytest.mark.slow) for name in ("one inflection", "concave")), "a floor"],
+)
 def test_lots_and_one_option_against_all_menus(name):
     lot = 0.5 if name != "a floor" else 20.0
     form = standard_form(problem(name))
