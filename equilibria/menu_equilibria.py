@@ -101,7 +101,12 @@ class MenuEquilibria:
         return self.equilibria[index]
 
     def __str__(self) -> str:
-        return "\n".join([f"{len(self)} equilibria among {self.considered:,}", *map(str, self.equilibria)])
+        return "\n".join(
+            [
+                f"{len(self)} {'equilibrium' if len(self) == 1 else 'equilibria'} among {self.considered:,}",
+                *map(str, self.equilibria),
+            ]
+        )
 
 
 def menu_equilibria(
