@@ -31,6 +31,7 @@ from contracts.problem.cases import asked_of, whole
 from contracts.problem.narrowing import narrowed
 from contracts.problem.outcomes import compositions
 from contracts.problem.standard_form import standard_form
+from contracts.program.outcome_space import _outcomes
 from contracts.proof.evidence import BOUNDS, LEAF, Proof
 from contracts.proof.general_proof import crowds_of
 from contracts.proof.losses import Crowd, expected_losses
@@ -366,3 +367,10 @@ def test_outcomes_that_are_too_many_are_refused():
     with pytest.raises(ProofRefused, match="too many outcomes"):
         everybody_of(crowd)
     assert compositions(200, 4).shape[0] > 200_000
+
+
+def test_outcomes_that_are_too_many_are_counted_before_they_are_listed():
+    """264 million would take all memory."""
+    people = {"costs": np.geomspace(0.1, 1.0, 8), "probabilities": [0.125] * 8, "participants": 50}
+    form = standard_form(problem_of(population=people))
+    assert _outcomes(form, form.worlds[0]) is None
