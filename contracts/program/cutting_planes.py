@@ -176,7 +176,7 @@ def _missing(
     """Who is given too little in the menu that is best for whoever is given least, and by how much."""
     program = model.program
     to_m, to_u = maps(program, np)
-    columns, answer = len(rows[0]), None
+    columns, missing, prices = len(rows[0]), 0.0, np.zeros(program.costs.size)
     for _ in range(SHORT_ROUNDS):
         short = np.zeros(len(rows))
         short[promises] = -1.0
@@ -192,13 +192,13 @@ def _missing(
             return ""
         x = np.maximum(answer.x[: columns - 1], 0.0)
         m, u = to_m @ x, program.reservation[0] + to_u @ x
-        count, here = len(promises), cut(m)
+        missing = float(answer.x[-1])
+        # Each tangent has one promise for each row, in their order.
+        prices = -answer.ineqlin.marginals[promises].reshape(-1, prices.size).sum(axis=0)
+        here = cut(m)
         excess = float((here.losses + program.costs * m + u).max() - 1.0 + MARGIN)
-        if excess <= 1.001 * answer.x[-1]:
+        if excess <= 1.001 * missing:
             break
-    # Each tangent has one promise for each row, in their order.
-    prices = np.bincount(np.arange(count) % program.costs.size, -answer.ineqlin.marginals[promises[:count]])
-    names, who = model.problem.population.names or (), np.flatnonzero(prices > 1e-6 * prices.max())
-    named = ", ".join(names[int(np.flatnonzero(model.groups == row)[0])] for row in who)
-    missing = answer.x[-1] * model.value_unit
-    return f" ({named} cannot be given what is due: at least {missing:.3g} is missing)"
+    short = np.isin(model.groups, np.flatnonzero(prices > 1e-6 * prices.max()))
+    named = ", ".join(name for name, one in zip(model.problem.population.names or (), short, strict=True) if one)
+    return f" ({named} cannot be given what is due: at least {missing * model.value_unit:.3g} is missing)"
