@@ -155,7 +155,11 @@ def correlated_equilibrium(
 def _objective(objective: Callable[[np.ndarray], float], masks: np.ndarray) -> np.ndarray:
     if not callable(objective):
         raise InvalidInput("objective: expected a function of a coalition")
-    return array("objective", [objective(mask) for mask in masks], length=len(masks))
+    try:
+        values = [objective(mask) for mask in masks]
+    except TypeError as error:  # such as differences of truth values
+        raise InvalidInput(f"objective fails for a coalition, given as a boolean array: {error}") from error
+    return array("objective", values, length=len(masks))
 
 
 def _require_symmetry(objective: Callable[[np.ndarray], float], classes: np.ndarray, sizes: np.ndarray) -> None:

@@ -100,8 +100,13 @@ class ReportingGame(Game):
 
     @property
     def tolerance(self) -> float:
-        """A millionth of the standalone loss: reports are optimised, not enumerated."""
-        return 1e-6 * float(np.min(self.game.standalone_losses))
+        """The largest of the tolerances."""
+        return float(self.tolerances.max())
+
+    @property
+    def tolerances(self) -> np.ndarray:
+        """A millionth of each agent's standalone loss: reports are optimised, not enumerated."""
+        return 1e-6 * np.broadcast_to(self.game.standalone_losses, (self.players,))
 
     def profile(self, value: Any) -> np.ndarray:
         """Reports as an array, NaN for staying out.

@@ -18,7 +18,7 @@ from scipy import optimize
 from contracts.records import frozen
 from equilibria.environment import Environment
 from mechanisms.model_class import ModelClass, ProbeClass
-from mechanisms.radius import log_term
+from mechanisms.radius import log_term, rounded_down
 
 
 @frozen
@@ -82,6 +82,7 @@ class Guarantee:
         samples_needed: fewest samples for each agent that meet the condition, None if no number does.
         least_complexity: smallest complexity for which some number of paid samples, with as many trusted
             ones, meets the condition; zero when samples are free or the models are not finitely many.
+        reason: why nothing is proved whatever the figures; empty if they decide.
     """
 
     holds: bool
@@ -96,14 +97,18 @@ class Guarantee:
     ex_ante_gain: float
     samples_needed: int | None
     least_complexity: float
+    reason: str = ""
+
+    def _refused(self) -> str:
+        return f"agent{'s' if len(self.refused) > 1 else ''} {', '.join(map(str, self.refused))}"
 
     def __str__(self) -> str:
         used = self.slack + self.verification_cost
         if self.holds:
-            whom = f" of those not refused (agents {', '.join(map(str, self.refused))})" if self.refused else ""
+            whom = f" without those refused ({self._refused()})" if self.refused else ""
             return (
                 f"proved, for {self.model_class} and no other models: the truthful grand coalition{whom} "
-                f"is a Nash equilibrium with probability at least {self.confidence:g} "
+                f"is a Nash equilibrium with probability at least {rounded_down(self.confidence)} "
                 f"(slack plus verification {used:.4g} <= {self.budget:.4g})"
             )
         if self.asked is not None:
@@ -111,6 +116,8 @@ class Guarantee:
                 f"nothing is proved for {self.asked}: quality was estimated over {self.model_class} only, and "
                 "data may differ in what these do not see. Measure the frequency instead"
             )
+        if self.reason:
+            return f"nothing is proved: {self.reason}"
         if used <= self.budget:
             return "nothing is proved: the slack is below the theorem's 2 a eps. Measure the frequency instead"
         need = (
@@ -134,7 +141,15 @@ def guarantee_of(sampling: Sampling, environment: Environment, asked: ModelClass
     slack = 2.0 * environment.loss_weight * radius
     other = None if asked is None or asked == sampling.model_class else str(asked)
     confidence = sampling.confidence - sampling.false_alarm
-    holds = slack + charge <= budget and sampling.slack_factor == 1.0 and other is None and confidence > 0.0
+    reason = ""
+    if sampling.refused.all():
+        reason = "everybody is refused"
+    elif confidence <= 0.0:
+        reason = (
+            f"estimates may be wrong with probability {1.0 - sampling.confidence:g}, refusals with"
+            f" {sampling.false_alarm:g}, together with 1 or more"
+        )
+    holds = slack + charge <= budget and sampling.slack_factor == 1.0 and other is None and not reason
     spread = 3.0 * environment.loss_weight + environment.standalone_loss + charge
     return Guarantee(
         holds=holds,
@@ -149,6 +164,7 @@ def guarantee_of(sampling: Sampling, environment: Environment, asked: ModelClass
         ex_ante_gain=(1.0 - confidence) * spread if holds else math.inf,
         samples_needed=_samples_needed(sampling, environment),
         least_complexity=_least_complexity(sampling, environment),
+        reason=reason,
     )
 
 

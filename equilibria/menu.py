@@ -18,6 +18,7 @@ from contracts.checks import array, number, probabilities
 from contracts.contract import Contract
 from contracts.contract.options import options_of
 from contracts.errors import InvalidInput
+from contracts.proof.promises import TOLERANCE, own_tolerance
 from contracts.records import frozen
 from equilibria.menu_equilibria import MenuEquilibria, menu_equilibria
 
@@ -34,7 +35,8 @@ class MenuCertificate:
         gains: largest gain of each type by another option or by leaving, at least zero, shape (types,).
         choices: each type's best choice, its own option when none is better, -1 for leaving, shape (types,).
         expected_gain: expectation of `gains` under the types' probabilities; NaN when none were given.
-        tolerance: gains up to here count as none.
+        tolerances: gains up to here count as none: of type i by option k, on the diagonal by leaving, shape
+            (types, options).
     """
 
     utilities: Float[np.ndarray, " types"]
@@ -43,7 +45,7 @@ class MenuCertificate:
     gains: Float[np.ndarray, " types"]
     choices: Int[np.ndarray, " types"]
     expected_gain: float
-    tolerance: float
+    tolerances: Float[np.ndarray, "types types"]
 
     @property
     def epsilon(self) -> float:
@@ -52,15 +54,23 @@ class MenuCertificate:
 
     @property
     def holds(self) -> bool:
-        """Whether truthful choice is a Bayesian equilibrium within the tolerance."""
-        return self.epsilon <= self.tolerance
+        """Whether truthful choice is a Bayesian equilibrium: nobody gains more than is tolerated."""
+        return bool((self._beyond() <= 0.0).all())
+
+    def _beyond(self) -> np.ndarray:
+        """Gains beyond what is tolerated, by option and by leaving, shape (types, options + 1)."""
+        return np.c_[self.envy - self.tolerances, -self.rationality - self.tolerances.diagonal()]
 
     def __str__(self) -> str:
         if self.holds:
-            return f"truthful choice is a Bayesian equilibrium: no type gains more than {self.tolerance:.3g}"
-        worst = int(np.argmax(self.gains))
-        where = "leaving" if self.choices[worst] < 0 else f"option {self.choices[worst]}"
-        return f"not a Bayesian equilibrium: type {worst} gains {self.epsilon:.6g} by {where}"
+            most = max(self.epsilon, self.tolerances.max())
+            return f"truthful choice is a Bayesian equilibrium: no type gains more than {most:.3g}"
+        beyond = self._beyond()
+        worst, option = np.unravel_index(beyond.argmax(), beyond.shape)
+        leaves = option == len(beyond)
+        gain = -self.rationality[worst] if leaves else self.envy[worst, option]
+        where = "leaving" if leaves else f"option {option}"
+        return f"not a Bayesian equilibrium: type {worst} gains {gain:.6g} by {where}"
 
 
 @frozen
@@ -121,13 +131,14 @@ class ContractMenu:
         """Check every type's choice against all others.
 
         Args:
-            tolerance: gains up to here count as none; a billionth of the largest value when omitted.
+            tolerance: gains up to here count as none. When omitted, a billionth of what the best model is worth
+                to the type; in a menu made by hand of the larger of the two values compared, so that no other
+                option decides what is small.
 
         Returns:
             The envy of every type for every option, individual rationality, and the largest gain.
         """
-        scale = 1e-9 * float(np.abs(self.values).max())
-        accepted = scale if tolerance is None else number("tolerance", tolerance, low=0.0)
+        accepted = self._rounding() if tolerance is None else number("tolerance", tolerance, low=0.0)
         everything = self.utilities()
         own = np.diag(everything)
         envy = everything - own[:, None]
@@ -145,8 +156,16 @@ class ContractMenu:
             gains=gains,
             choices=choices,
             expected_gain=expected,
-            tolerance=accepted,
+            tolerances=np.broadcast_to(accepted, envy.shape),
         )
+
+    def _rounding(self) -> np.ndarray:
+        """What counts as no gain of type i by option k, on the diagonal by leaving."""
+        if self.contract is not None:
+            return own_tolerance(self.contract.form)[:, None]
+        sizes = np.abs(np.broadcast_to(self.values, (self.costs.size, self.costs.size)))
+        own, alone = sizes.diagonal(), np.abs(self.reservation_utilities)
+        return TOLERANCE * np.maximum(sizes + np.diag(np.maximum(alone - own, 0.0)), own[:, None])
 
     def equilibria(
         self, *, scenario: int = 0, asymmetric: bool = False, tolerance: Any = None

@@ -28,7 +28,7 @@ from contracts.problem.participants import FixedTurnout
 from contracts.records import frozen
 
 OUT = -1
-TOLERANCE = 1e-9  # of the largest value, times the probability of a launch: what certificates tolerate
+TOLERANCE = 1e-9  # of the best model's worth to each type, times the probability of a launch
 MOST_STRATEGIES, MOST_BY_LAW, MOST_ASYMMETRIC = 50_000, 3_000, 3_000
 BLOCK = 500_000  # profiles times strategies that are looked at together
 
@@ -83,7 +83,8 @@ class MenuEquilibria:
     Attributes:
         equilibria: what was found.
         considered: how many strategies (or profiles of them) were looked at: all there are.
-        tolerance: gains up to this share of the largest value, times the probability of a launch, count as none.
+        tolerance: gains up to this share of what the best model is worth to a type, times the probability of a
+            launch, count as none.
     """
 
     equilibria: tuple[MenuEquilibrium, ...]
@@ -100,7 +101,12 @@ class MenuEquilibria:
         return self.equilibria[index]
 
     def __str__(self) -> str:
-        return "\n".join([f"{len(self)} equilibria among {self.considered:,}", *map(str, self.equilibria)])
+        return "\n".join(
+            [
+                f"{len(self)} {'equilibrium' if len(self) == 1 else 'equilibria'} among {self.considered:,}",
+                *map(str, self.equilibria),
+            ]
+        )
 
 
 def menu_equilibria(
@@ -113,8 +119,8 @@ def menu_equilibria(
         scenario: in which scenario, from 0.
         asymmetric: whether participants of one type may choose differently: all unordered profiles of
             strategies, for one group of a known, small number.
-        tolerance: gains up to this share of the largest value, times the probability of a launch, count as none;
-            1e-9 when omitted.
+        tolerance: gains up to this share of what the best model is worth to a type, times the probability of a
+            launch, count as none; 1e-9 when omitted.
 
     Returns:
         The equilibria. Options that are alike count as one; to give nothing and get nothing is to stay out.

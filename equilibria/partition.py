@@ -29,6 +29,7 @@ from contracts.errors import InvalidInput
 from contracts.records import frozen
 from equilibria.coalition_game import CoalitionGame
 from equilibria.coalition_loss import CoalitionLoss, coalition_loss
+from mechanisms.radius import rounded_down
 from mechanisms.verification import TypeEstimates
 
 
@@ -88,13 +89,13 @@ class StablePartition:
 
     def __str__(self) -> str:
         lines = [
-            f"{len(self)} coalitions, surplus {self.total_surplus:.4g} of {self.labels.size} agents "
-            f"({self.method})"
+            f"{len(self)} coalition{'' if len(self) == 1 else 's'}, surplus {self.total_surplus:.4g} of "
+            f"{self.labels.size} agents ({self.method})"
         ]
         if self.epsilon > 0.0:
             lines.append(
                 f"  by estimates: no coalition could gain more than {self.epsilon:.3g} for all its members"
-                + (f", with probability {self.confidence:g}" if self.confidence < 1.0 else "")
+                + (f", with probability {rounded_down(self.confidence)}" if self.confidence < 1.0 else "")
             )
         for members, loss in zip(self, self.losses[:20], strict=False):
             names = ", ".join(map(str, members[:12])) + (", ..." if members.size > 12 else "")

@@ -88,7 +88,7 @@ class PureEquilibria:
         return np.array([members.size for members in self.coalitions], dtype=np.int64)
 
     def __str__(self) -> str:
-        lines = [f"{len(self)} pure Nash equilibria ({self.method})"]
+        lines = [f"{len(self)} pure Nash equilibri{'um' if len(self) == 1 else 'a'} ({self.method})"]
         for coalition, surplus in zip(self.coalitions[:20], self.total_surpluses, strict=False):
             names = ", ".join(map(str, np.sort(coalition)[:12])) + (", ..." if coalition.size > 12 else "")
             lines.append(f"  {coalition.size:>7} members, surplus {surplus:.6g}: {{{names}}}")

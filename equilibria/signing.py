@@ -24,7 +24,7 @@ from contracts.records import frozen
 
 OUT = -1
 MOST_STATES = 200_000
-TOLERANCE = 1e-9  # of the largest value: smaller differences are ties
+TOLERANCE = 1e-9  # of what the best model is worth to each type: smaller differences are ties
 
 
 @frozen

@@ -130,6 +130,9 @@ class VerifiedRule(Rule):
                 slack_factor=self.slack_factor,
             )
         samples = integer("samples", self.samples, low=1)
+        for name in ("estimates", "reports"):
+            if getattr(self, name) is not None:
+                _fitting(name, getattr(self, name), game)
         return Sampling(
             samples=samples,
             fewest=samples,

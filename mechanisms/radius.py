@@ -21,6 +21,16 @@ UNSEEN = tuple(2**power for power in range(16))
 MISSING = (0.5, 0.25, 0.1, 0.01, 0.001)
 
 
+def rounded_down(confidence: float) -> str:
+    """A confidence below one as text that promises no more than it: 0.999999 and never 1.
+
+    >>> rounded_down(0.9999999), rounded_down(0.95), rounded_down(0.95 - 0.05)
+    ('0.999999', '0.95', '0.9')
+    """
+    millionths = math.floor(confidence * 1e6 + 1e-6)  # what rounding took from .9 is not missing
+    return f"{min(millionths, 999_999) / 1e6:g}"
+
+
 def log_term(*, agents: int, probes: int, confidence: float) -> float:
     """log(2 J |F| / delta), the price of asking J agents and |F| probes to be right at once.
 

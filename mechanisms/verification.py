@@ -60,9 +60,9 @@ class TypeEstimates:
         integer("trusted_samples", self.trusted_samples, low=1)
         if not isinstance(self.model_class, ModelClass):
             raise InvalidInput(f"model_class = {brief(self.model_class)}: expected such as ProbeClass()")
-        refused = np.zeros(agents, dtype=bool) if self.refused is None else np.array(self.refused, dtype=bool)
-        if refused.shape != (agents,):
-            raise InvalidInput(f"refused has shape {refused.shape}: expected ({agents},)")
+        refused = np.zeros(agents, dtype=bool) if self.refused is None else np.array(self.refused)
+        if refused.shape != (agents,) or refused.dtype != bool:
+            raise InvalidInput(f"refused = {brief(self.refused)}: expected true or false for each of {agents}")
         object.__setattr__(self, "refused", refused)
 
     @property

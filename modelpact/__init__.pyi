@@ -12,6 +12,7 @@ from contracts import Certificate as Certificate
 from contracts import Choice as Choice
 from contracts import Clause as Clause
 from contracts import ConfidenceRegion as ConfidenceRegion
+from contracts import ContingentLimit as ContingentLimit
 from contracts import ContinuousContract as ContinuousContract
 from contracts import ContinuousProblem as ContinuousProblem
 from contracts import Contract as Contract
@@ -19,6 +20,7 @@ from contracts import CurveDraws as CurveDraws
 from contracts import CurveFit as CurveFit
 from contracts import CurvePosterior as CurvePosterior
 from contracts import CustomCurve as CustomCurve
+from contracts import CustomFamily as CustomFamily
 from contracts import DesignedMenu as DesignedMenu
 from contracts import DistributionCost as DistributionCost
 from contracts import Doubt as Doubt
@@ -30,10 +32,12 @@ from contracts import FiniteTurnout as FiniteTurnout
 from contracts import FittedPopulation as FittedPopulation
 from contracts import FullInformation as FullInformation
 from contracts import GeneralizationBound as GeneralizationBound
+from contracts import Hill as Hill
 from contracts import Infeasible as Infeasible
 from contracts import InvalidInput as InvalidInput
 from contracts import LinearValuation as LinearValuation
 from contracts import LogarithmicValuation as LogarithmicValuation
+from contracts import LossValuation as LossValuation
 from contracts import MeasuredCurve as MeasuredCurve
 from contracts import Measurements as Measurements
 from contracts import Menu as Menu
@@ -58,6 +62,7 @@ from contracts import Tabulated as Tabulated
 from contracts import Turnout as Turnout
 from contracts import UncertainCurve as UncertainCurve
 from contracts import Valuation as Valuation
+from contracts import Weibull as Weibull
 from contracts import Welfare as Welfare
 from contracts import attempt_contracts as attempt_contracts
 from contracts import attendance as attendance
@@ -65,6 +70,7 @@ from contracts import bootstrap_covariance as bootstrap_covariance
 from contracts import choose as choose
 from contracts import compare_families as compare_families
 from contracts import confidence_region as confidence_region
+from contracts import contingent_limit as contingent_limit
 from contracts import design_continuous as design_continuous
 from contracts import design_contract as design_contract
 from contracts import design_contracts as design_contracts
@@ -83,6 +89,7 @@ from contracts import next_measurement as next_measurement
 from contracts import overdispersion as overdispersion
 from contracts import profile_interval as profile_interval
 from contracts import read_measurements as read_measurements
+from contracts import read_observations as read_observations
 from contracts import register as register
 from contracts import reservation as reservation
 from contracts import reservations as reservations

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from contracts import CurvePosterior
 
 BEYOND = (1.0, 3.0, 10.0, 30.0)  # times the largest size measured, where none is asked for
+SHOWN = 1e6  # from where on digits are left out
+BENT = ("cross-entropy", "perplexity")  # scores whose map to the scale of accuracies is no line
 
 
 def fit(
@@ -82,7 +84,8 @@ def fit(
     else:
         _print(rows, level, measured.score, fitted)
         out = tables.console()
-        for line in (str(gain), *measured.notes, *notes):
+        scale = " (of exp(-loss), or 1 / perplexity)" if measured.score in BENT else ""
+        for line in (f"{gain}{scale}", *measured.notes, *notes):
             out.print(line, markup=False)
         if plot:
             out.print(f"Wrote {plot}", markup=False)
@@ -105,15 +108,22 @@ def _sizes(text: str) -> list[float]:
     return found
 
 
+def _middle(score: str) -> str:
+    """What stands for many curves: a map that bends takes medians to medians, but no mean to a mean."""
+    return "median" if score in BENT else "mean"
+
+
 def _rows(posterior: CurvePosterior, sizes: list[float], level: float) -> list[dict[str, Any]]:
     from contracts.measured.scores import MAPS
 
     x = np.array(sizes)
     low, high = posterior.interval(x, level)
-    back = MAPS[posterior.measurements.score].back
+    score = posterior.measurements.score
+    back = MAPS[score].back
     ends = np.sort(np.stack([back(low), back(high)]), axis=0)
-    columns = (x, back(posterior.mean(x)), *ends, posterior.extrapolation(x))
-    names = ("data", "mean", "low", "high", "extrapolation")
+    middle = posterior.quantile(x, 0.5) if score in BENT else posterior.mean(x)
+    columns = (x, back(middle), *ends, posterior.extrapolation(x))
+    names = ("data", _middle(score), "low", "high", "extrapolation")
     return [
         {name: float(value) for name, value in zip(names, row, strict=True)}
         for row in zip(*columns, strict=True)
@@ -136,6 +146,15 @@ def _families(posterior: CurvePosterior, sizes: list[float]) -> list[dict[str, A
     return found
 
 
+def _shown(number: float, score: str) -> str:
+    """A score; a loss that stands for accuracy 0 has no limit."""
+    from contracts.measured.scores import MAPS
+
+    if score in BENT and number >= MAPS[score].back(np.zeros(())):
+        return "any"
+    return f"{number:.4f}" if number < SHOWN else f"{number:.4g}"
+
+
 def _print(rows: list[dict[str, Any]], level: float, score: str, fitted: list[dict[str, Any]]) -> None:
     from rich import box
     from rich.table import Table
@@ -143,16 +162,16 @@ def _print(rows: list[dict[str, Any]], level: float, score: str, fitted: list[di
     out = tables.console()
     table = Table(box=box.SIMPLE_HEAD)
     formulas = [one["family"] for one in fitted]
-    for name in ("data", f"mean {score}", f"{level:.4g} interval", "beyond the range", *formulas):
+    for name in ("data", f"{_middle(score)} {score}", f"{level:.4g} interval", "beyond the range", *formulas):
         table.add_column(name, justify="right")
     for k, row in enumerate(rows):
         far = row["extrapolation"]
         table.add_row(
             f"{row['data']:,.6g}",
-            f"{row['mean']:.4f}",
-            f"{row['low']:.4f} to {row['high']:.4f}",
+            _shown(row[_middle(score)], score),
+            f"{_shown(row['low'], score)} to {_shown(row['high'], score)}",
             f"{far:.3g} times" if far > 1.0 else "measured",
-            *(f"{one['accuracy'][k]:.4f}" for one in fitted),
+            *(_shown(one["accuracy"][k], score) for one in fitted),
         )
     out.print(table)
 

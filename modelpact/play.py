@@ -127,7 +127,7 @@ def game_from_data(document: Mapping[str, Any], title: str, where: str = "game")
 def _known(where: str, table: Mapping[str, Any], accepted: tuple[str, ...]) -> None:
     unknown = [key for key in table if key not in accepted]
     if unknown:
-        raise InvalidInput(f"{where}: unknown key {unknown[0]!r}: expected {', '.join(accepted)}")
+        raise InvalidInput(f"{where}: unknown key {unknown[0]!r}: expected {', '.join(accepted) or 'none'}")
 
 
 def _types(value: Any) -> Any:
@@ -210,7 +210,9 @@ def _record(game: ParticipationGame, cascade: Unravelling, runs: int) -> dict[st
     # Equilibria under verification depend on the estimates drawn, so a list of them would say little.
     drawn = isinstance(game.rule, VerifiedRule)
     theorem = isinstance(game.rule, EqualShareRule) and game.alike
-    if theorem or (game.players <= ENUMERATED and not drawn):
+    # Welfare of agents who differ takes about a second a coalition.
+    slow = not game.alike and isinstance(game.rule, FullInformationRule | DeclaredTypesRule)
+    if theorem or (game.players <= ENUMERATED and not drawn and not slow):
         found = game.pure_equilibria()
         record["equilibria"] = {
             "sizes": found.sizes.tolist(),

@@ -148,5 +148,6 @@ axis.legend(fontsize=8, ncols=2, loc="lower center", bbox_to_anchor=(0.5, 1.0))
 figure.tight_layout()
 
 # %% [markdown]
-# Where recoverability matters, deliver early-stopped or nested-subset models. And mind what this notebook does
+# Where recoverability matters, deliver nested-subset models: over three seeds (`benchmarks/results/leaks.csv`) no
+# leak is found in them, and one in early-stopped models, for these point on. And mind what this notebook does
 # not show: a recipient who sees a reward every round holds many models, and the whole sequence needs the audit.

@@ -29,7 +29,7 @@ import numpy as np
 
 from modelpact.scheme import read_scheme, run_scheme
 from modelpact.scheme.draws import run_draws, summarise
-from modelpact.scheme.pilot import curve_of
+from modelpact.scheme.menu import curve_of
 
 scheme = read_scheme(Path("../examples/digits-consortium/scheme.toml"))
 folder = Path(tempfile.mkdtemp()) / "run"
@@ -40,22 +40,20 @@ sorted(path.name for path in folder.iterdir())
 # Every stage is a function from files to a file. A run that was stopped goes on with the first stage that is not
 # done, a changed table of the scheme redoes what depends on it, and any file may come from the real world.
 #
-# ## The pilot, and how cautiously it is read
+# ## The pilot, and what it says of the learning curve
 #
-# The pilot's models were trained on parts of 300 samples; the scheme will train on some 400. What somebody has
-# alone is read from the upper edge of the curve's error band, what all have together from the lower edge, and
-# the contract is designed for one curve through both.
+# The pilot's models were trained on parts of 300 samples; the scheme will train on some 400. What the measurements
+# say is a posterior over curves, counted from what naming the commonest class gives.
 
 # %%
 fit = records["fit"].result
 measured = fit["measurements"]
 figure, axis = plt.subplots(figsize=(6.5, 3.8))
 axis.errorbar(measured["data"], measured["accuracy"], 2 * np.array(measured["error"]), fmt="o", label="pilot, ± 2 s.e.")
-axis.plot(fit["alone"]["data"], fit["alone"]["upper"], "--", color="grey", label="edges of the band")
-axis.plot(fit["together"]["data"], fit["together"]["lower"], "--", color="grey")
-data = np.geomspace(20, 700, 200)
-axis.plot(data, curve_of(records["fit"], "central")(data), label="best fit")
-axis.plot(data, curve_of(records["fit"], "published")(data), label="published")
+curve, data = curve_of(records["fit"]), np.geomspace(20, 700, 50)
+low, high = curve.posterior.interval(data, scheme.measuring.confidence)
+axis.fill_between(data, low, high, color="lightgrey", label=f"{scheme.measuring.confidence:.0%} of curves")
+axis.plot(data, curve(data), label="their mean")
 settled = records["settle"].result
 realised = records["audit"].result["assumptions"]["trained_accuracy"]
 axis.plot(settled["accepted_data"], realised, "k*", markersize=12, label="the joint model, on test samples")
@@ -66,15 +64,13 @@ figure.tight_layout()
 # %% [markdown]
 # ## The menu
 #
-# Whole samples, and the accuracy up to which the joint model is given. Nobody is asked for its cost: each option
+# Whole samples, and the share of the joint model's value that is given. Nobody is asked for its cost: each option
 # is the best one for those it is made for, by at least a little, and better than staying alone by ten.
 
 # %%
 for option in records["publish"].result["options"]:
-    cap = option["accuracy_cap"]
     print(
-        f"{option['name']:17} deliver {option['data']:3d}  receive up to",
-        "all that is trained" if cap is None else f"{cap:.3f}",
+        f"{option['name']:17} deliver {option['data']:3d}  receive {option['share']:.1%} of the model's value",
         f"  gain {option['expected_utility']:.0f}, alone {option['alone_utility']:.0f}",
     )
 

@@ -43,7 +43,7 @@ def shapes(data: np.ndarray, first: float, last: float) -> np.ndarray:
     table = constants()["shape"]
     beta, _ = exponents()
     # Far below the pilot a power law exceeds all accuracies: no more of it is needed.
-    power = np.exp(np.minimum(-beta[:, None] * np.log(data / first), 50.0))
+    power = np.exp(np.minimum(-beta[:, None] * (np.log(data) - np.log(first)), 50.0))
     place = np.geomspace(table["earliest"] * first, table["latest"] * last, PLACES)
     bend = (data / place[:, None]) ** beta[:, None, None] - (first / place[:, None]) ** beta[:, None, None]
     return np.vstack([power, np.exp(-bend).reshape(-1, data.size)])

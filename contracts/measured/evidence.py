@@ -15,6 +15,7 @@ from contracts.records import frozen
 REJECTED = 1e-3  # probability of so bad a fit below which the data reject a curve
 NO_RISE, FALLS = 2.0, -3.0  # standard errors of the slope in ln x
 FAR, NEAR = 10.0, 3.0  # times beyond the largest size measured, below the smallest
+ABOUT = 1.01  # times beyond what was measured that are not worth a word
 FEW = 3
 UNKNOWN_ERROR = 0.006  # stands for a standard error that nobody knows, where a curve's misfit is judged
 
@@ -93,17 +94,24 @@ class Evidence:
         if measured.size < FEW:
             found.append(f"the curve rests on {measured.size} measurements")
         elif self.slope < FALLS:
-            found.append("the measured accuracies fall with more data (error rates taken for accuracies?)")
+            what = measured.score
+            if what == "accuracy":
+                found.append("the measured accuracies fall with more data (error rates taken for accuracies?)")
+            else:
+                found.append(f"by the measured {what} models get worse with more data")
         elif self.slope < NO_RISE:
-            found.append("the measured accuracies do not rise: nothing shows that more data help")
+            found.append(
+                "the measured accuracies do not rise: nothing shows that more than"
+                f" {measured.data[0]:g} data help, or that there is anything to gain together"
+            )
         return tuple(found)
 
     def reach(self, data: float) -> tuple[str, ...]:
         """What is to be said of a model trained on `data`."""
         first, last = self.measurements.data[[0, -1]]
-        if data > last:
+        if data > ABOUT * last:
             return (f"has {data:,.4g} data, {data / last:.3g} times the largest size measured",)
-        if 0.0 < data < first:
+        if 0.0 < data < first / ABOUT:
             return (f"has {data:,.4g} data, {first / data:.3g} times less than the smallest size measured",)
         return ()
 

@@ -44,7 +44,8 @@ RATES_PER_DECADE, TERMS = 6, 16
 FINER = 4
 LOWERED = (0.0, 1e-4, 1e-3, 3e-3, 0.01, 0.02, 0.04, 0.08)  # of the optimum: tried, the best is taken
 PRECISE = 0.003  # loss above which a mixture is fitted relatively
-KEYS = ("fit", "promise", "level", "chance", "prior", "data", "accuracy", "standard_error", "notes", "digest")
+OPTIONAL = ("standard_error", "score", "reading", "notes")
+KEYS = ("fit", "promise", "level", "chance", "prior", "data", "accuracy", "digest", *OPTIONAL)
 
 
 @register(meta=["measurements", "fit", "promise", "level", "chance"])
@@ -203,6 +204,10 @@ class MeasuredCurve(AccuracyCurve):
         }
         if measured.standard_error is not None:
             found["standard_error"] = measured.standard_error.tolist()
+        if measured.score != "accuracy":
+            found["score"] = measured.score
+        if measured.notes:
+            found["reading"] = list(measured.notes)
         found["digest"] = digest(found)
         found["notes"] = [*self.evidence.statements, *self.evidence.objections]
         return found
@@ -218,7 +223,7 @@ class MeasuredCurve(AccuracyCurve):
             if key not in (*KEYS, "family"):
                 raise InvalidInput(f"unknown key {key!r}: accepted: {', '.join(KEYS)}")
         for key in KEYS:
-            if key not in table and key not in ("standard_error", "notes"):
+            if key not in table and key not in OPTIONAL:
                 raise InvalidInput(f"no key {key!r}: expected {', '.join(KEYS)}")
         if table["prior"] != curve_prior.name():
             raise InvalidInput(
@@ -230,13 +235,24 @@ class MeasuredCurve(AccuracyCurve):
                 "digest: it is of other measurements or another promise: expected those agreed upon"
             )
         measured = Measurements(
-            data=table["data"], accuracy=table["accuracy"], standard_error=table.get("standard_error")
+            data=table["data"],
+            accuracy=table["accuracy"],
+            standard_error=table.get("standard_error"),
+            score=table.get("score", "accuracy"),
+            notes=_reading(table.get("reading", [])),
         )
         words = {key: table[key] for key in ("fit", "promise", "level", "chance")}
         return cls(measurements=measured, **words)
 
 
 RECOMPUTED[MeasuredCurve.family] = MeasuredCurve.from_parameters
+
+
+def _reading(notes: Any) -> tuple[str, ...]:
+    """What the reader of the measurements noted, as a file states it."""
+    if not isinstance(notes, list) or not all(isinstance(note, str) for note in notes):
+        raise InvalidInput(f"reading = {checks.brief(notes)}: expected a list of texts")
+    return tuple(checks.visible(note) for note in notes)
 
 
 def digest(stated: dict[str, Any]) -> str:

@@ -114,7 +114,9 @@ def _named(where: str, numbered: list[tuple[int, list[str]]], notes: list[str], 
             cure = (
                 " (decimal commas need semicolons between columns, or quotes)" if len(names) < len(row) else ""
             )
-            raise InvalidInput(f"{where}, row {line}: {len(row)} cells under {len(names)} names{cure}")
+            raise InvalidInput(
+                f"{where}, row {line}: {len(row)} cells: expected {len(names)}, one for each name{cure}"
+            )
         body.append((line, tuple(row[: len(names)] + [""] * (len(names) - len(row)))))
     return Table(
         where=where,

@@ -18,6 +18,8 @@ from contracts.numeric import library, parameter
 from contracts.pytrees import register
 from contracts.records import frozen
 
+ROUNDING = 1e-12  # relative, by which a formula may exceed its scale
+
 
 class Valuation:
     """Value of a model by its accuracy.
@@ -55,8 +57,10 @@ class Valuation:
         """Accuracy of the models worth the given values (in [0, v(1)], any shape)."""
         xp = library(self, value)
         if xp is np:
-            value = checks.array("value", value, ndim=None, low=0.0, high=float(self.scale), empty=True)
-        return self.inverse_formula(value, xp)
+            most = float(self.scale)
+            value = checks.array("value", value, ndim=None, low=0.0, high=most * (1.0 + ROUNDING), empty=True)
+            value = np.minimum(value, most)
+        return xp.minimum(self.inverse_formula(value, xp), 1.0)
 
     def parameters(self) -> dict[str, Any]:
         """The valuation as plain numbers, as a file stores it."""

@@ -119,6 +119,8 @@ def _unfit(form: StandardForm, clause: Clause) -> str:
         return f"clause: launched from {clause.launch_count} signatures: expected at most {most}"
     if not np.isfinite(clause.cap[:, :-1] if clause.insured else 0.0).all():
         return "clause: an option below the top of an insured menu has no cap"
+    if clause.insured and np.isfinite(clause.cap[:, -1]).any():
+        return "clause: the top option of an insured menu has a cap, which is not what is settled"
     if clause.contingent and (clause.counts[-1] != most or not np.isfinite(clause.cap).all()):
         return f"clause: a contingent menu has a cap in every profile of up to {most} signatures"
     return ""

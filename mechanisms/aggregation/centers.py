@@ -74,20 +74,19 @@ def _median(values: Any, present: Any) -> tuple[Median, Any]:
     central = xp.argmin(majority_spread(squared, present)[1])
     any_far = is_far(squared, present, squared[central]).any()
 
-    def one_pass(center: Any) -> tuple[Median, Any]:
-        lengths = squared_lengths(values, center)
-        drawn = draw_in(values, present, squared, center, lengths)
-        if xp is jnp:
-            near = jax.lax.cond(any_far, lambda: squared_distances(drawn, present), lambda: squared)
-        else:
-            near = squared_distances(drawn, present) if any_far else squared
+    def solved(near: Any, rows: Any) -> tuple[Median, Any]:
         median = geometric_median_weights(near, present)
         median = median._replace(weights=median.weights.astype(values.dtype))
-        return median, combine(median.weights, drawn)
+        return median, combine(median.weights, rows)
+
+    def one_pass(center: Any) -> tuple[Median, Any]:
+        drawn = draw_in(values, present, squared, center, squared_lengths(values, center))
+        if xp is np:
+            return solved(squared_distances(drawn, present), drawn)
+        return solved(jax.lax.cond(any_far, lambda: squared_distances(drawn, present), lambda: squared), drawn)
 
     if xp is np:
-        found = one_pass(values[central])
-        return one_pass(found[1]) if any_far else found
+        return one_pass(one_pass(values[central])[1]) if any_far else solved(squared, values)
     start = Median(jnp.zeros_like(values[:, 0]), jnp.zeros_like(squared[0, 0]), jnp.zeros((), bool))
     state = (jnp.where(any_far, 0, 1), (start, values[central]))
     advance = jax.lax.while_loop(  # compiled once

@@ -34,6 +34,7 @@ MOST_STEPS = 500  # some ten are usual
 TOLERANCE: dict[np.dtype[Any], float] = {np.dtype(np.float64): 1e-9, np.dtype(np.float32): 1e-5}  # of the pull
 # In radii: rows beyond it are drawn in to it.
 FAR: dict[np.dtype[Any], float] = {np.dtype(np.float64): 1e6, np.dtype(np.float32): 3e2}
+TWINS = 1e-6  # in radii: rows closer than that may be taken for one, at the price of their distance
 SHORTER = (1.0, 0.5, 0.2, 0.05, 0.0)  # of the way from Weiszfeld's point to Newton's
 
 
@@ -83,7 +84,11 @@ def geometric_median_weights(squared: Any, present: Any) -> Median:
             state = step(state)
     # Several rows may be optimal: all points between them are, and so is their mean.
     on_rows = (optimal / xp.maximum(optimal.sum(), 1)).astype(squared.dtype)
-    return Median(xp.where(at_row, on_rows, state[0]), xp.where(at_row, 0, state[1]), at_row)
+    weights, pull = xp.where(at_row, on_rows, state[0]), xp.where(at_row, 0, state[1])
+    if xp is jnp or pull > tolerance:
+        at_twin, left = _at_twins(squared, present, unit)
+        weights, pull = xp.where(left < pull, at_twin, weights), xp.minimum(left, pull)
+    return Median(weights, pull, at_row)
 
 
 def draw_in(values: Any, present: Any, squared: Any, center: Any, lengths: Any) -> Any:
@@ -121,6 +126,27 @@ def _optimal_rows(squared: Any, present: Any, unit: Any) -> Any:
     spread = ((inverse @ squared) * inverse).sum(axis=1) / 2
     length = xp.sqrt(xp.maximum(inverse.sum(axis=1) * (inverse * squared).sum(axis=1) - spread, 0))
     return present & (length <= same.sum(axis=1) + tie_tolerance(squared.dtype))
+
+
+def _at_twins(squared: Any, present: Any, unit: Any) -> tuple[Any, Any]:
+    """The best row as a median where it has twins so close that steps between them lose all digits; its pull.
+
+    With T the rows within `TWINS` of row j, and R the length of the sum of unit vectors from the others to it,
+    f(u_j) - min f <= 2 (sum over T of distances to u_j) wherever R <= |T|.
+    """
+    xp = namespace(squared)
+    both = present[:, None] & present[None, :]
+    twins = both & (squared <= TWINS**2 * unit)
+    distances = xp.sqrt(xp.where(both, squared, 0))
+    inverse = xp.where(both & ~twins, 1 / xp.where(twins | ~both, 1, distances), 0)
+    spread = ((inverse @ squared) * inverse).sum(axis=1) / 2
+    length = xp.sqrt(xp.maximum(inverse.sum(axis=1) * (inverse * squared).sum(axis=1) - spread, 0))
+    total = distances.sum(axis=1)
+    pull = xp.maximum(length - twins.sum(axis=1), 0) / present.sum()
+    pull = pull + xp.where(twins, distances, 0).sum(axis=1) / xp.where(total > 0, total, 1)
+    pull = xp.where(present, pull, xp.inf)
+    best = xp.argmin(pull)
+    return (xp.arange(len(squared)) == best).astype(squared.dtype), pull[best]
 
 
 def point_distances(squared: Any, weights: Any) -> Any:

@@ -15,7 +15,7 @@ import numpy as np
 from modelpact.scheme import baselines
 from modelpact.scheme.attacked import attacks
 from modelpact.scheme.handover import delivered, full_model
-from modelpact.scheme.pilot import curve_of
+from modelpact.scheme.menu import curve_of
 from modelpact.scheme.replays import Draw, Outcome
 from modelpact.scheme.settings import Scheme
 from modelpact.scheme.stages import Made, Record, Stage
@@ -43,7 +43,7 @@ def audit(scheme: Scheme, records: Mapping[str, Record]) -> Made:
         "edited": {name: list(pair) for record in records.values() for name, pair in record.edited.items()},
     }
     if scheme.audit.baselines and honest:
-        found["baselines"] = baselines.carry_out(draw, honest, curve_of(records["fit"], "central"))
+        found["baselines"] = baselines.carry_out(draw, honest, curve_of(records["fit"]).middle)
         found["gain_of_riding_free_without_contract"] = baselines.gain_of_riding_free(draw, honest)
     return found, {}
 
@@ -142,7 +142,9 @@ def _assumptions(scheme: Scheme, draw: Draw, records: Mapping[str, Record], hone
     full = full_model(scheme, records)
     trained = 0.0 if full.params is None else full.accuracy(full.params, test)
     total = float(settled["accepted_data"])
-    curves = {which: float(curve_of(records["fit"], which)(total)) for which in ("central", "published")}
+    low, high = (
+        curve_of(records["fit"]).posterior.interval(total, scheme.measuring.confidence) if total else (0.0, 1.0)
+    )
     unfit = [k for k in draw.accepted if k not in honest]
     return {
         "contributors_expected": _number(scheme.population.mean_participants),
@@ -155,10 +157,10 @@ def _assumptions(scheme: Scheme, draw: Draw, records: Mapping[str, Record], hone
         "trained_accuracy": trained,
         "trained_accuracy_on_validation": settled["trained_accuracy"],
         "sampling_error": float(np.sqrt(max(trained * (1 - trained), 1 / len(test)) / len(test))),
-        "curve": curves,
-        "curve_kept": bool(settled["trained_accuracy"] >= settled["curve_accuracy"]),
-        "bands_overlap": records["fit"].result["overlap"],
-        "irregularities_of_the_pilot": records["fit"].result["irregularities"],
+        "expected_accuracy": settled["expected_accuracy"],
+        "interval": [float(low), float(high)],
+        "curve_kept": bool(low <= settled["trained_accuracy"] <= high),
+        "objections": records["fit"].result["objections"],
     }
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from contracts.problem.accuracy import AccuracyCurve
+from contracts.problem.baseline import above
 from mechanisms.accuracy_shaping import AccuracyShaping, StandardRule
 from mechanisms.data_sharing import DataSharing, data_sharing
 from mechanisms.datasets import Samples
@@ -63,7 +64,7 @@ def accuracy_shaping(draw: Draw, seats: Sequence[int], curve: AccuracyCurve) -> 
     if not sum(amounts):
         return amounts, [0.0] * len(seats), None
     full = draw.train(_parts(draw, seats, amounts))
-    promised = rule.accuracies(np.array(amounts, dtype=float))
+    promised = draw.menu.curve.chance + rule.accuracies(np.array(amounts, dtype=float))
     return amounts, draw.delivered(full, promised.tolist()), full.accuracy(full.params, draw.test)
 
 
@@ -132,7 +133,8 @@ def _sharing(draw: Draw, seats: Sequence[int], curve: AccuracyCurve) -> DataShar
     relative = np.array([scale[draw.signatures[k]["type"]] for k in seats]) / unit
     costs = np.array([float(draw.signatures[k]["cost"]) for k in seats]) / relative
     valuation = dataclasses.replace(draw.menu.valuation, scale=unit)  # type: ignore[type-var]
-    return data_sharing(costs.tolist(), curve, value=valuation)
+    added, worth = above(curve, valuation, draw.menu.curve.chance)
+    return data_sharing(costs.tolist(), added, value=worth)
 
 
 def _available(draw: Draw, seats: Sequence[int], wanted: np.ndarray) -> list[int]:

@@ -203,12 +203,7 @@ def _assumptions(audits: Sequence[dict[str, Any]]) -> dict[str, Any]:
     free = [np.mean(a["gain_of_riding_free_without_contract"]) for a in audits if "baselines" in a]
     return {
         "curve_kept": _share([one["curve_kept"] for one in found]),
-        "trained_beyond_published_curve": _mean(
-            [one["trained_accuracy"] - one["curve"]["published"] for one in found]
-        ),
-        "trained_beyond_central_curve": _mean(
-            [one["trained_accuracy"] - one["curve"]["central"] for one in found]
-        ),
+        "trained_beyond_expected": _mean([one["trained_accuracy"] - one["expected_accuracy"] for one in found]),
         "contributors_as_expected": _share([one["contributors_as_expected"] for one in found]),
         "dishonest_data_accepted": _share([bool(one["dishonest_data_accepted"]) for one in found]),
         "honest_refused": _share([bool(one["honest_refused"]) for one in found]),

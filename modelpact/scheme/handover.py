@@ -112,12 +112,11 @@ def full_model(scheme: Scheme, inputs: Mapping[str, Record]) -> FullModel:
 
 
 def settle(scheme: Scheme, inputs: Mapping[str, Record]) -> Made:
-    """Say which accuracy each accepted participant is promised and owed, now that it is known who came.
+    """Say which accuracy each accepted participant is promised, now that the model is trained.
 
-    Promised is the least of the option's cap and of what the published curve gives for the accepted data; owed
-    is that, or the trained model where it falls short. `error` is how far a model's accuracy on as many fresh
-    samples as the test set has may be from the promise: the sampling errors of calibration and test, at the
-    scheme's confidence for all options together.
+    It is that of the option's share of the trained model's value, on the validation samples. `error` is how far
+    a model's accuracy on as many fresh samples as the test set has may be from the promise: the sampling errors
+    of calibration and test, at the scheme's confidence for all options together.
     """
     menu, signatures = Menu.of(inputs["launch"]), inputs["launch"].result["signatures"]
     options = {k: int(signatures[k]["option"]) for k in inputs["verify"].result["accepted"]}
@@ -126,7 +125,7 @@ def settle(scheme: Scheme, inputs: Mapping[str, Record]) -> Made:
     held = inputs["data"].result["samples"]
     rewards = []
     for k, option in options.items():
-        promise = float(menu.promise(total)[option])
+        promise = float(menu.promise(trained)[option])
         error = stated_error(promise, held, options=len(menu.data), confidence=scheme.measuring.confidence)
         rewards.append(
             {
@@ -136,13 +135,12 @@ def settle(scheme: Scheme, inputs: Mapping[str, Record]) -> Made:
                 "data": int(menu.data[option]),
                 "promised_accuracy": promise,
                 "promised_value": float(menu.worth(promise, int(signatures[k]["type"]))),
-                "owed_accuracy": min(promise, trained),
                 "error": error,
             }
         )
     return {
         "accepted_data": total,
-        "curve_accuracy": float(menu.curve(float(total))),
+        "expected_accuracy": float(menu.curve(float(total))),
         "trained_accuracy": trained,
         "rewards": rewards,
     }, {}
@@ -165,7 +163,7 @@ def hand_over(scheme: Scheme, inputs: Mapping[str, Record]) -> Made:
     full, held_out = full_model(scheme, inputs), samples(inputs["data"], "validation")
     given = deliver(
         full,
-        [reward["owed_accuracy"] for reward in rewards],
+        [reward["promised_accuracy"] for reward in rewards],
         held_out=held_out,
         method=method_of(scheme, full.model),
         seed=scheme.seed,

@@ -29,8 +29,9 @@ def launch(scheme: Scheme, inputs: Mapping[str, Record]) -> Made:
         InvalidInput: somebody owes more samples than it holds.
     """
     published, signed = inputs["publish"].result, inputs["sign"].result["signatures"]
-    contract = Contract.from_json(json.dumps(inputs["design"].result["contract"]))
-    if contract.clause is None:
+    designed = inputs["design"].result["contract"]
+    contract = None if designed is None else Contract.from_json(json.dumps(designed))
+    if contract is None or contract.clause is None:
         return {**published, "signatures": signed, "launch": None}, {}
     types = contract.contribution.size
     counts = np.bincount([s["option"] for s in signed if s["option"] is not None], minlength=types)
@@ -80,12 +81,12 @@ def _as_owed(contract: Contract, counts: np.ndarray, i: int, option: Mapping[str
         counts[i] += 1
     settled, usable = contract.settle(counts), float(contract.form.effective[i])
     amount = float(settled.contribution[i]) * usable
-    whole = settled.accuracy[i] >= settled.trained_accuracy - 1e-12
+    whole = float(contract.form.relative[i] * contract.form.worlds[0].plain.value(settled.total_data))
     gone = not settled.launched or bool(settled.released[i])
     return {
         **option,
         "data": 0 if gone else int(np.ceil(amount * (1.0 - ROUNDING))),
-        "accuracy_cap": None if whole and not gone else (0.0 if gone else float(settled.accuracy[i])),
+        "share": 0.0 if gone or whole <= 0.0 else min(float(settled.value[i]) / whole, 1.0),
         "expected_value": 0.0 if gone else float(settled.value[i]),
         "expected_utility": float(settled.utility[i]),
     }

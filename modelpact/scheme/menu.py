@@ -1,8 +1,9 @@
-"""The menu: the best contract for the published curve, in whole samples, as participants read it.
+"""The menu: the best contract for the measured curve, in whole samples, as participants read it.
 
 The contract is designed in whole lots, for no more data than each participant could deliver and with the margins
-asked for; what is published is that contract, its caps beside it. Samples are usable ones: where a type's data
-are of quality q, a usable sample costs it 1/q of what a sample costs.
+asked for; what is published is that contract, as shares of the trained model's value: nobody needs to know the
+curve for them to be kept. Values are counted from what naming the commonest class is worth. Samples are usable
+ones: where a type's data are of quality q, a usable sample costs it 1/q of what a sample costs.
 """
 
 from __future__ import annotations
@@ -20,11 +21,10 @@ from contracts.contract import Contract
 from contracts.contract.options import options_of
 from contracts.contract.rewards import whole_model
 from contracts.errors import Infeasible
+from contracts.measured.measured_curve import MeasuredCurve
 from contracts.problem import Problem
-from contracts.problem.accuracy import FAMILIES as CURVES
-from contracts.problem.accuracy import AccuracyCurve
 from contracts.problem.data import valuation_from_data
-from contracts.problem.data_tables import family, of_family
+from contracts.problem.data_tables import of_family
 from contracts.problem.reservation import outside_option
 from contracts.problem.standard_form import standard_form
 from contracts.problem.valuation import FAMILIES as VALUATIONS
@@ -47,26 +47,26 @@ class Menu:
         names: of the options, one per type.
         groups: for whom each is.
         data: usable samples to deliver, whole numbers.
-        accuracy_cap: accuracy up to which the trained model is given; infinite for the whole model.
+        share: of the trained model's value, counted from the baseline, in [0, 1]; 1 is the whole model.
         expected_value: of the model of its own option to each type.
         costs: of a usable sample to each type.
         joining: what joining costs each type.
         outside: what staying out gives each type, where that is stated; None where it is training alone.
         most: usable samples that each type has at most.
-        curve: the published accuracy curve.
+        curve: the measured accuracy curve; its `chance` is the baseline.
         valuation: the value of a model by its accuracy; its scale may be one for each type.
     """
 
     names: tuple[str, ...]
     groups: tuple[str, ...]
     data: np.ndarray
-    accuracy_cap: np.ndarray
+    share: np.ndarray
     expected_value: np.ndarray
     costs: np.ndarray
     joining: np.ndarray
     outside: np.ndarray | None
     most: np.ndarray
-    curve: AccuracyCurve
+    curve: MeasuredCurve
     valuation: Valuation
 
     @classmethod
@@ -74,7 +74,6 @@ class Menu:
         """The menu as the record of the stage "publish" holds it."""
         found = record.result
         options = found["options"]
-        caps = [np.inf if option["accuracy_cap"] is None else option["accuracy_cap"] for option in options]
 
         def column(name: str) -> np.ndarray:
             return np.array([option[name] for option in options], dtype=float)
@@ -83,21 +82,21 @@ class Menu:
             names=tuple(option["name"] for option in options),
             groups=tuple(option["group"] for option in options),
             data=np.array([option["data"] for option in options], dtype=int),
-            accuracy_cap=np.array(caps),
+            share=column("share"),
             expected_value=column("expected_value"),
             costs=column("cost"),
             joining=column("joining_cost"),
             outside=column("alone_utility") if found["outside_is_stated"] else None,
             most=column("most"),
-            curve=family("curve", found["curve"], CURVES),
+            curve=MeasuredCurve.from_parameters(found["curve"]),
             valuation=valuation_from_data(found["valuation"], len(options)),
         )
 
     def worth(self, accuracy: Any, kind: int) -> Any:
-        """Value of models of some accuracies (a number, or an array) to a type."""
+        """Value of models of some accuracies (a number, or an array) to a type, counted from the baseline."""
         scale = np.broadcast_to(np.asarray(self.valuation.scale, dtype=float), (len(self.names),))
         one = dataclasses.replace(self.valuation, scale=float(scale[kind]))  # type: ignore[type-var]
-        return one(accuracy)
+        return one(np.maximum(accuracy, self.curve.chance)) - one(self.curve.chance)
 
     def gains(self, kind: int, cost: float, *, borne: float = 1.0) -> np.ndarray:
         """What each option is expected to give a type, shape (options,); minus infinity where it is not for it.
@@ -113,9 +112,12 @@ class Menu:
         there &= np.array([self.option_of(k) is not None for k in range(len(self.names))])
         return np.where(there, value - borne * cost * self.data - self.joining[kind], -np.inf)
 
-    def promise(self, total: float) -> np.ndarray:
-        """Accuracies promised to each option when so many samples are accepted in all."""
-        return np.minimum(float(self.curve(float(total))), self.accuracy_cap)
+    def promise(self, trained: float) -> np.ndarray:
+        """Accuracies owed to each option when the trained model has this one; the same for every scale."""
+        one = dataclasses.replace(self.valuation, scale=1.0)  # type: ignore[type-var]
+        least = float(one(self.curve.chance))
+        worth = least + self.share * max(float(one(trained)) - least, 0.0)
+        return np.minimum(one.inverse(np.minimum(worth, 1.0)), trained)
 
     def option_of(self, kind: int) -> int | None:
         """The option made for a type; None if it gives and gets nothing."""
@@ -134,19 +136,27 @@ class Menu:
 
     def other_options(self, option: int) -> list[int]:
         """Options of the same group with terms that differ from those of this one, one of each."""
-        terms = [*zip(self.groups, self.data.tolist(), self.accuracy_cap.tolist(), strict=True)]
+        terms = [*zip(self.groups, self.data.tolist(), self.share.tolist(), strict=True)]
         first = [j for j, term in enumerate(terms) if term not in terms[:j] and term[0] == self.groups[option]]
         return [j for j in first if terms[j] != terms[option] and self.data[j] > 0]
 
 
+def curve_of(record: Record) -> MeasuredCurve:
+    """The curve that the fit found, recomputed from its measurements."""
+    return MeasuredCurve.from_parameters(record.result["published"])
+
+
 def design(scheme: Scheme, inputs: Mapping[str, Record]) -> Made:
-    """Find the best contract for the published curve, with its proof.
+    """Find the best contract for the measured curve, with its proof.
 
     Where no menu makes everybody as well off as alone, nothing is offered, and why is said: that the data
     show no gain is a finding, too.
     """
-    curve = family("curve", inputs["fit"].result["published"], CURVES)
-    problem = scheme.problem(curve, capacities(scheme, inputs["data"]))
+    useless = inputs["fit"].result["useless"]
+    if useless:
+        why = f"nothing is offered, for {useless}: expected a larger pilot, or other data or models"
+        return {"contract": None, "holds": True, "nothing_offered": why}, {}
+    problem = scheme.problem(curve_of(inputs["fit"]), capacities(scheme, inputs["data"]))
     try:
         contract = _best(problem)
         found = "" if contract.contribution.any() else contract.reason
@@ -165,8 +175,8 @@ def _why_nothing(scheme: Scheme, found: str) -> str:
     due = f"{margin:g} above what it has" if margin else "as well off as"
     return (
         f"nothing is offered, for no menu of whole samples keeps everybody {due} by staying out ({found}):"
-        " expected a smaller margin, lower costs, more participants or, where the published curve hardly rises,"
-        " a larger pilot or less confidence in [measuring]"
+        " expected a smaller margin, lower costs, more participants or, where the measured curve hardly rises,"
+        " a larger pilot or [measuring] promise = 'average'"
     )
 
 
@@ -189,10 +199,8 @@ def publish(scheme: Scheme, inputs: Mapping[str, Record]) -> Made:
     contract = Contract.from_json(json.dumps(inputs["design"].result["contract"]))
     problem, form = contract.problem, contract.form
     population, certificate = problem.population, contract.certificate
-    capped = contract.rewards("capped")
-    # whoever is promised the trained model's whole expected value has no cap, up to rounding
-    whole = whole_model(contract)
-    caps = np.where(whole, np.inf, capped.accuracy_cap)
+    # whoever is promised the trained model's whole expected value has all of it, up to rounding
+    share = np.where(whole_model(contract), 1.0, contract.rewards("proportional").levels)
     cost = population.costs / form.effective
     data, alone = contract.contribution * form.effective, outside_option(form)
     joining = np.broadcast_to(problem.outside.joining_cost, data.shape)
@@ -207,7 +215,7 @@ def publish(scheme: Scheme, inputs: Mapping[str, Record]) -> Made:
             "most": float(
                 min(form.reach[form.row[i]], problem.scales[i] / population.costs[i] * form.effective[i])
             ),
-            "accuracy_cap": None if np.isinf(caps[i]) else float(caps[i]),
+            "share": float(share[i]),
             "expected_value": float(contract.expected_reward[i]),
             "expected_utility": float(alone.utility[i] + certificate.participation_slack[i]),
             "alone_data": float(alone.contribution[i] * form.effective[i]),
@@ -220,7 +228,7 @@ def publish(scheme: Scheme, inputs: Mapping[str, Record]) -> Made:
         "nothing_offered": "",
         "options": options,
         "outside_is_stated": problem.outside.utility is not None,
-        "curve": of_family("curve", problem.accuracy, CURVES),
+        "curve": problem.accuracy.parameters(),
         "valuation": of_family("valuation", problem.valuation, VALUATIONS),
         "advantage_over_alone": float(certificate.participation_slack.min()),
         "advantage_over_other_options": _advantage(contract),
@@ -230,7 +238,7 @@ def publish(scheme: Scheme, inputs: Mapping[str, Record]) -> Made:
 
 def _nothing(scheme: Scheme, inputs: Mapping[str, Record]) -> dict[str, Any]:
     """A menu on which there is nothing to sign."""
-    curve = family("curve", inputs["fit"].result["published"], CURVES)
+    curve = dataclasses.replace(curve_of(inputs["fit"]), promise="average")
     problem = scheme.problem(curve, capacities(scheme, inputs["data"]))
     population, form = problem.population, standard_form(problem)
     alone = outside_option(form)
@@ -242,7 +250,7 @@ def _nothing(scheme: Scheme, inputs: Mapping[str, Record]) -> dict[str, Any]:
             "joining_cost": 0.0,
             "data": 0,
             "most": float(form.reach[form.row[i]]),
-            "accuracy_cap": 0.0,
+            "share": 0.0,
             "expected_value": 0.0,
             "expected_utility": float(alone.utility[i]),
             "alone_data": float(alone.contribution[i] * form.effective[i]),
@@ -255,7 +263,7 @@ def _nothing(scheme: Scheme, inputs: Mapping[str, Record]) -> dict[str, Any]:
         "nothing_offered": inputs["design"].result["nothing_offered"],
         "options": options,
         "outside_is_stated": problem.outside.utility is not None,
-        "curve": of_family("curve", problem.accuracy, CURVES),
+        "curve": problem.accuracy.parameters(),
         "valuation": of_family("valuation", problem.valuation, VALUATIONS),
         "advantage_over_alone": 0.0,
         "advantage_over_other_options": 0.0,

@@ -5,16 +5,13 @@ among R models trained on x of P samples drawn without replacement, one model of
 s² / (1 - x/P), and the mean of the R models varies from pilot to pilot by that times x/P + (1 - x/P)/R (both
 exact for statistics that are sums over samples; a Hájek projection says why accuracies come near it).
 
-The curve is then read twice. What somebody has alone is taken from the upper edge of its error band, what all
-have together, to which the curve is extrapolated, from the lower edge, the luck of one training included; bands
-are those of all families that the measurements do not rule out. One power law through both, nowhere above the
-lower, is what the contract is designed for: it promises no more than is likely to be kept, to participants whose
-alternative is hardly better than it says.
+What these measurements say of the learning curve is a posterior over curves (`contracts.measured`), counted from
+what naming the commonest class gives; the scheme says what is promised on it. Nothing is offered unless the
+pilot's largest models are clearly better than that.
 """
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
@@ -23,30 +20,20 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from scipy import stats
 
-from contracts.errors import NotConverged
-from contracts.measured.learning_curves import FAMILIES, CurveFit, fit_family
 from contracts.measured.measurements import Measurements
-from contracts.problem.accuracy import FAMILIES as CURVES
-from contracts.problem.accuracy import AccuracyCurve, PowerLaw
-from contracts.problem.data_tables import family
 from mechanisms.datasets import Samples
 from mechanisms.delivery.full_model import trained_path
 from mechanisms.models import Model
 from modelpact.scheme.settings import Scheme
 from modelpact.scheme.stages import Made, Record, Stage
-from modelpact.scheme.stock import held_by_each
 from modelpact.scheme.tables import Training
 from modelpact.scheme.trainers import classifier
 from modelpact.scheme.world import samples, stream
 
 LARGEST_SHARE = 2 / 3  # of the pilot's samples in one model
-# A family has support while Akaike's criterion, chi-square plus twice its parameters, is at most this above
-# the least (Burnham and Anderson). The errors are known, so there is no correction for few measurements.
-PLAUSIBLE = 2.0
-POINTS = 12
-PULL = 3.0  # how much less a point of the upper edge counts than one of the lower
+HARDLY = 1e-6  # accuracy
+CLEARLY = 2.0  # standard errors
 
 
 def measure(scheme: Scheme, inputs: Mapping[str, Record]) -> Made:
@@ -95,42 +82,34 @@ def _train_weighted(
 
 
 def fit(scheme: Scheme, inputs: Mapping[str, Record]) -> Made:
-    """Fit curves to the pilot's measurements and choose the one to publish."""
-    pilot, settings = inputs["pilot"].result, scheme.measuring
+    """The posterior over learning curves, and what is said against it."""
+    pilot, labels = inputs["pilot"].result, samples(inputs["data"], "validation").labels
     sizes, accuracy = np.array(pilot["data"], dtype=float), np.array(pilot["accuracy"])
     # no deviation is known more finely than to half a sample of the validation set
-    fresh, error = deviations(
-        accuracy, sizes / pilot["samples"], least=0.5 / inputs["data"].result["samples"]["validation"]
-    )
-    measured = Measurements(data=sizes, accuracy=accuracy.mean(axis=1), standard_error=error)
-    fits = _fits(measured, settings.family)
-    held, least = held_by_each(scheme, inputs["data"]), settings.least(pilot["samples"])
-    each = float(held[held > 0].mean()) if held.any() else float(inputs["data"].result["samples"]["stock"])
-    together = each * scheme.population.mean_participants
-    alone = np.geomspace(least, max(float(held.max()), each, 2.0 * least), POINTS)
-    nearest = max(2.0 * each, 4.0 * least)
-    joint = np.geomspace(nearest, max(together, 2.0 * nearest), POINTS)
-    z = float(stats.norm.ppf(settings.confidence))
-    upper = np.max([f.curve(alone) + z * standard_error(f, alone) for f in fits], axis=0)
-    # one training varies too, less with more samples; by 1/sqrt at least
-    varies = fresh[-1] * np.sqrt(sizes[-1] / joint)
-    lower = np.min([f.curve(joint) - z * np.hypot(standard_error(f, joint), varies) for f in fits], axis=0)
-    published = cautious_curve(alone, upper, joint, lower)
+    fresh, error = deviations(accuracy, sizes / pilot["samples"], least=0.5 / len(labels))
+    chance, means = float(np.bincount(labels).max() / len(labels)), accuracy.mean(axis=1)
+    # the validation samples that judge the models have an error, too
+    total = np.sqrt(error**2 + means * (1.0 - means) / len(labels))
+    doubt = CLEARLY * float(total[-1])
+    shown, useless = bool(means[-1] > chance + doubt), bool(means.max() <= chance)
+    # whose models are all worse than naming the commonest class names it, with however many samples
+    used = np.full_like(means, chance + HARDLY) if useless else means
+    curve = scheme.curve(Measurements(data=sizes, accuracy=used, standard_error=total), chance)
     measurements = {
         "data": pilot["data"],
-        "accuracy": measured.accuracy.tolist(),
+        "accuracy": means.tolist(),
         "error": error.tolist(),
         "deviation": fresh.tolist(),
     }
     return {
         "measurements": measurements,
-        "fits": [_described(f) for f in fits],
-        "alone": {"data": alone.tolist(), "upper": upper.tolist()},
-        "together": {"data": joint.tolist(), "lower": lower.tolist()},
-        "overlap": bool(upper[-1] > lower.min()),
-        "central": fits[0].curve.parameters(),
-        "published": published.parameters(),
-        "irregularities": [str(found) for found in measured.irregularities() if found.significant is not False],
+        "chance": chance,
+        "published": curve.parameters(),
+        "useless": ""
+        if shown
+        else f"models of the pilot's samples reach {means[-1]:.3f} ± {doubt:.3f}, not shown to be better than"
+        f" naming the commonest class, {chance:.3f}",
+        "objections": list(curve.evidence.objections),
     }, {}
 
 
@@ -147,84 +126,6 @@ def deviations(accuracy: np.ndarray, share: np.ndarray, *, least: float) -> tupl
     return fresh, fresh * np.sqrt(share + (1.0 - share) / accuracy.shape[1])
 
 
-def cautious_curve(alone: np.ndarray, upper: np.ndarray, joint: np.ndarray, lower: np.ndarray) -> AccuracyCurve:
-    """One power law through what is had alone at most and what is had together at least.
-
-    Promises come first: the lower edge counts more, decides where the two overlap, and is nowhere exceeded.
-    """
-    least = np.minimum.accumulate(lower[::-1])[::-1]
-    points = Measurements(
-        data=np.concatenate([alone, joint]),
-        accuracy=np.clip(np.concatenate([np.minimum(upper, least[0]), least]), 0.0, 1.0),
-        # what is promised binds more than what might be had elsewhere
-        standard_error=np.repeat([1.0, 1.0 / PULL], [alone.size, joint.size]),
-    )
-    found = fit_family(points, family="power-law")
-    excess = max(float(np.max(found.curve(joint) - least)), 0.0)
-    optimum, coefficient, exponent = found.estimate.tolist()
-    return PowerLaw(optimum=optimum - excess, coefficient=coefficient, exponent=exponent)
-
-
-def standard_error(fitted: CurveFit, data: np.ndarray) -> np.ndarray:
-    """Error of a fitted curve, by the delta method with every parameter free, also one that met its bound.
-
-    Where the curve misses the measurements by more than their errors explain, the error grows in proportion.
-    """
-    measured = fitted.measurements
-    weight = 1.0 / np.asarray(measured.standard_error)
-    own = _slopes(fitted, np.asarray(measured.data)) * weight[:, None]
-    scale = np.linalg.norm(own, axis=0)
-    scale[scale == 0.0] = 1.0  # a parameter that no measurement depends on; its share of the error stays 0
-    covariance = np.linalg.pinv((own / scale).T @ (own / scale), rcond=1e-10) / np.outer(scale, scale)
-    spread = max(1.0, (fitted.chi_square or 0.0) / max(fitted.degrees_of_freedom, 1))
-    slopes = _slopes(fitted, data)
-    return np.sqrt(spread * np.einsum("ij,jk,ik->i", slopes, covariance, slopes))
-
-
-def _slopes(fitted: CurveFit, data: np.ndarray) -> np.ndarray:
-    """Derivatives of accuracy with respect to the parameters, by differences one-sided towards the inside."""
-    cls = CURVES[fitted.family]
-    columns = []
-    for k, value in enumerate(fitted.estimate):
-        moved = fitted.estimate.copy()
-        moved[k] = value * (1 - 1e-6)
-        curve = cls(**dict(zip(fitted.parameters, moved.tolist(), strict=True)))
-        columns.append((fitted.curve(data) - curve(data)) / (value * 1e-6))
-    return np.column_stack(columns)
-
-
-def _fits(measured: Measurements, wanted: str) -> list[CurveFit]:
-    if wanted != "plausible":
-        return [fit_family(measured, family=wanted)]
-
-    def criterion(fitted: CurveFit) -> float:
-        return float(fitted.chi_square or 0.0) + 2.0 * len(fitted.parameters)
-
-    found: list[CurveFit] = []
-    for name in FAMILIES:
-        with contextlib.suppress(NotConverged):  # a family that cannot be fitted explains nothing
-            found.append(fit_family(measured, family=name))
-    if not found:
-        raise NotConverged("no family of curves could be fitted to the pilot's measurements")
-    ranked = sorted(found, key=criterion)
-    return [fitted for fitted in ranked if criterion(fitted) <= criterion(ranked[0]) + PLAUSIBLE]
-
-
-def _described(fitted: CurveFit) -> dict:
-    return {
-        "family": fitted.family,
-        "parameters": dict(zip(fitted.parameters, fitted.estimate.tolist(), strict=True)),
-        "chi_square": fitted.chi_square,
-        "degrees_of_freedom": fitted.degrees_of_freedom,
-        "at_bound": list(fitted.at_bound),
-    }
-
-
-def curve_of(record: Record, which: str) -> AccuracyCurve:
-    """The "central" or the "published" curve of the fit."""
-    return family("curve", record.result[which], CURVES)
-
-
 PILOT = Stage(
     name="pilot",
     purpose="measure a learning curve",
@@ -236,6 +137,6 @@ FIT = Stage(
     name="fit",
     purpose="fit it",
     after=("data", "pilot"),
-    reads=("measuring", "population", "participants"),
+    reads=("measuring",),
     carry_out=fit,
 )

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from contracts.errors import InvalidInput, ModelpactError
-from contracts.problem.accuracy import PowerLaw
 from contracts.records import frozen
 from mechanisms.delivery.families import check_model
 from mechanisms.delivery.full_model import trained_path
@@ -119,7 +118,7 @@ def _check_stock(scheme: Scheme, data: Record, labelling: int) -> np.ndarray:
             " test, validation or pilot in [data]"
         )
     largest = capacities(scheme, data)
-    scheme.problem(PowerLaw(), largest)  # refuses what no contract is known for
+    scheme.check(largest)  # refuses what no contract is known for
     return largest
 
 

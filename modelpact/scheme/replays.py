@@ -179,8 +179,7 @@ class Draw:
 
     def _replayed(self, seat: int, option: int, part: Samples, cost: float) -> Outcome:
         others = [self.given[k] for k in self.accepted if k != seat]
-        signed = sum(self.menu.data[self.signatures[k]["option"]] for k in self.accepted if k != seat)
-        total = int(signed + self.menu.data[option])
         full = self.train([*others, part])
-        accuracy = self.delivered(full, [float(self.menu.promise(total)[option])])[0]
+        best = full.accuracy(full.params, self.validation)
+        accuracy = self.delivered(full, [float(self.menu.promise(best)[option])])[0]
         return Outcome(accepted=True, accuracy=accuracy, cost=cost, utility=self.worth(accuracy, seat) - cost)

@@ -32,8 +32,9 @@ def show_run(out: Console, folder: Path, audit: dict[str, Any]) -> None:
         )
     out.print(
         f"\nThe joint model: {assumed['trained_accuracy']:.3f} ± {assumed['sampling_error']:.3f} on test"
-        f" samples, {assumed['trained_accuracy_on_validation']:.3f} on validation samples; the published curve"
-        f" says {assumed['curve']['published']:.3f}, its central estimate {assumed['curve']['central']:.3f}.",
+        f" samples, {assumed['trained_accuracy_on_validation']:.3f} on validation samples; the measured curve"
+        f" foretold {assumed['expected_accuracy']:.3f} (from {assumed['interval'][0]:.3f} to"
+        f" {assumed['interval'][1]:.3f}).",
         markup=False,
     )
     if proofs := audit.get("delivery"):
@@ -61,7 +62,7 @@ def show_draws(out: Console, summary: dict[str, Any]) -> None:
         ("gain over being alone", mean(rational["promised_gain"]), mean(rational["gain"])),
         ("share worse than alone after the fact", "", mean(rational["share_worse_than_alone"], 2)),
         (
-            "trained model reaches the published curve",
+            "trained model is where the measured curve says",
             f"{promises['stated_share']:.0%} of draws",
             share(assumed["curve_kept"]),
         ),
@@ -71,7 +72,7 @@ def show_draws(out: Console, summary: dict[str, Any]) -> None:
             share(assumed["honest_refused"]),
         ),
         ("somebody dishonest is accepted", "", share(assumed["dishonest_data_accepted"])),
-        ("trained beyond the central curve", "0", mean(assumed["trained_beyond_central_curve"], 4)),
+        ("trained beyond the measured curve", "0", mean(assumed["trained_beyond_expected"], 4)),
     ]
     out.print(_table(("", "promised", "found"), rows))
     out.print("\nWhat another choice would have gained (intervals hold for all of them together):", markup=False)
@@ -120,10 +121,9 @@ def failures(summary: dict[str, Any]) -> list[str]:
     )
     kept = promises["draws_with_all_met"]
     if kept["share"] is not None and (kept["high"] < promises["stated_share"] if many else kept["share"] < 1):
-        reached = summary["assumptions"]["curve_kept"]["share"]
         found.append(
             f"promised accuracies are met in {kept['share']:.0%} of draws, fewer than the stated"
-            f" {promises['stated_share']:.0%}; the trained model reached the published curve in {reached:.0%}"
+            f" {promises['stated_share']:.0%}"
             if many
             else "a promised accuracy is not met within its stated error on the test samples"
         )
@@ -149,7 +149,7 @@ def notes(audit: dict[str, Any]) -> list[str]:
         for name, (before, after) in audit.get("edited", {}).items()
     ]
     if audit.get("nothing_offered"):
-        return found + _of_pilot(assumed)
+        return found
     found.extend(_launched(audit.get("launch")))
     same = assumed["contributors"] == assumed["contributors_expected"]
     if not assumed.get("contributors_as_expected", same):
@@ -158,21 +158,14 @@ def notes(audit: dict[str, Any]) -> list[str]:
             f" {assumed['contributors_expected']}: promises follow what was accepted, expectations do not"
         )
     if not assumed["curve_kept"]:
-        found.append("the trained model falls short of the published curve: whole models are owed as they are")
+        found.append("the trained model is not where the measured curve says: shares are of the model as it is")
     for who in assumed["dishonest_data_accepted"]:
         found.append(f"the data of {who}, who is not honest, were accepted")
     for who in assumed["honest_refused"]:
         found.append(f"{who}, who is honest, was refused")
     found.extend(attacked(audit))
     found.extend(worse_than_alone(audit))
-    return found + _of_pilot(assumed)
-
-
-def _of_pilot(assumed: dict[str, Any]) -> list[str]:
-    found = [f"pilot: {text}" for text in assumed["irregularities_of_the_pilot"]]
-    if assumed["bands_overlap"]:
-        found.append("the pilot cannot tell what all have together from what one has alone: the bands overlap")
-    return found
+    return found + [f"the measured curve: {text}" for text in assumed["objections"]]
 
 
 def _launched(launch: dict[str, Any] | None) -> list[str]:
@@ -252,14 +245,14 @@ def _menu(options: Sequence[dict[str, Any]]) -> Table:
             option["name"],
             f"{option['cost']:g}",
             str(option["data"]),
-            "all trained" if option["accuracy_cap"] is None else f"{option['accuracy_cap']:.4f}",
+            "all" if option["share"] == 1.0 else f"{option['share']:.1%}",
             f"{option['expected_value']:.1f}",
             f"{option['expected_utility']:.1f}",
             f"{option['alone_utility']:.1f}",
         )
         for option in options
     ]
-    return _table(("option for", "cost", "deliver", "accuracy up to", "value", "gain", "alone"), rows)
+    return _table(("option for", "cost", "deliver", "share of the model", "value", "gain", "alone"), rows)
 
 
 def _participants(audit: dict[str, Any], options: Sequence[dict[str, Any]]) -> Table:

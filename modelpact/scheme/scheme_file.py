@@ -143,6 +143,10 @@ def scheme_from_data(document: Mapping[str, Any]) -> Scheme:
 
 def _read(name: str, cls: type, table: dict[str, Any]) -> Any:
     fields = [f for f in dataclasses.fields(cls) if f.init]
+    if name == "measuring" and "family" in table:
+        raise InvalidInput(
+            "[measuring] family: no family is fitted any longer: leave it out; for caution promise = 'model'"
+        )
     required = tuple(f.name for f in fields if f.default is dataclasses.MISSING)
     known(name, table, required, tuple(f.name for f in fields if f.name not in required))
     try:

@@ -10,8 +10,10 @@ import numpy as np
 
 from contracts import checks
 from contracts.errors import InvalidInput
+from contracts.measured.measured_curve import MeasuredCurve
+from contracts.measured.measurements import Measurements
 from contracts.problem import Problem
-from contracts.problem.accuracy import AccuracyCurve, PowerLaw
+from contracts.problem.accuracy import AccuracyCurve
 from contracts.problem.data_population import population_to_data
 from contracts.problem.data_tables import of_family
 from contracts.problem.objective import FAMILIES as OBJECTIVES
@@ -69,7 +71,7 @@ class Scheme:
                 " verified"
             )
         # ingredients that do not go together are refused before any work is done
-        self.problem(PowerLaw(), np.full(self.population.types, 1e9))
+        self.check(np.full(self.population.types, 1e9))
         if not self.participants:
             object.__setattr__(self, "participants", self._expected())
         if self.model.factory and self.training.trainer == "flower":
@@ -100,11 +102,20 @@ class Scheme:
                 " to attack"
             )
 
+    def check(self, most: np.ndarray) -> None:
+        """Refuse ingredients that do not go together, whatever the pilot will find; `most` as in `problem`."""
+        self.problem(self.curve(Measurements(data=[20, 200], accuracy=[0.5, 0.9]), 0.1), most)
+
+    def curve(self, measured: Measurements, chance: float) -> MeasuredCurve:
+        """The learning curve with what is promised on it; `chance` is the accuracy without any data."""
+        promise, level = self.measuring.promise, self.measuring.confidence
+        return MeasuredCurve(measurements=measured, chance=chance, promise=promise, level=level)
+
     def problem(self, curve: AccuracyCurve, most: np.ndarray) -> Problem:
         """What the contract is designed for.
 
         Args:
-            curve: the learning curve, by usable samples.
+            curve: the learning curve, by usable samples; a measured one says what everybody has without any.
             most: usable samples that each type could deliver, shape (types,).
         """
         population = self.population
@@ -119,6 +130,7 @@ class Scheme:
             population=dataclasses.replace(population, capacities=capacity),
             accuracy=curve,
             valuation=self.valuation,
+            baseline=getattr(curve, "chance", 0.0),
             outside=self.outside,
             menu=self.menu.limits(float(np.max(population.costs / quality))),
             objective=self.objective,

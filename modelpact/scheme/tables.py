@@ -7,7 +7,7 @@ from typing import Any
 
 from contracts import checks
 from contracts.errors import InvalidInput
-from contracts.measured.learning_curves import FAMILIES as CURVES
+from contracts.measured.measured_curve import PROMISES
 from contracts.problem.menu import CLAUSES, Menu
 from contracts.records import frozen
 from mechanisms.aggregation.registry import find
@@ -113,37 +113,38 @@ class Training:
 
 @frozen
 class Measuring:
-    """How the pilot measures the learning curve, and how cautiously it is read.
+    """How the pilot measures the learning curve, and what is promised on it.
 
     Args:
         sizes: how many amounts of data, between `smallest` and two thirds of the pilot's.
-        smallest: the least amount of data; 0 is 20, or a third of a pilot of fewer than 60, at least 4.
+        smallest: the least amount of data; 0 is a fifteenth of the pilot's samples, from 4 to 20.
         repetitions: models trained at each amount.
-        family: of the fitted curve, one of `contracts.measured.learning_curves.FAMILIES`, or "plausible": all
-            that the measurements do not rule out.
-        confidence: the share of schemes, in [0.5, 1), in which every promise is to be met.
+        promise: that nobody does worse than alone on "average" over the curves that are possible, or under a
+            share `confidence` of them ("model"); or a fixed "value" (`contracts.measured.measured_curve`).
+        confidence: that share of curves, and of schemes in which every delivered accuracy is to be met, in
+            [0.5, 1).
     """
 
     sizes: int = 8
     smallest: int = 0
     repetitions: int = 12
-    family: str = "plausible"
+    promise: str = "average"
     confidence: float = 0.9
 
     def __post_init__(self) -> None:
         checks.integer("sizes", self.sizes, low=4, high=100)
         checks.integer("smallest", self.smallest)
         checks.integer("repetitions", self.repetitions, low=2, high=1000)
-        checks.choice("family", self.family, (*CURVES, "plausible"))
+        checks.choice("promise", self.promise, PROMISES)
         checks.number("confidence", self.confidence, low=0.5, high=1, open_high=True)
 
     def least(self, pilot: int) -> int:
         """The least amount of data at which a pilot of so many samples measures.
 
         >>> Measuring().least(300), Measuring().least(26), Measuring(smallest=10).least(26)
-        (20, 8, 10)
+        (20, 4, 10)
         """
-        return self.smallest or max(min(20, pilot // 3), 4)
+        return self.smallest or max(min(20, pilot // 15), 4)
 
 
 @frozen

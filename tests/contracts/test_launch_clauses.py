@@ -208,6 +208,8 @@ CHANGES = {
     "contribution": lambda clause: {"contribution": clause.contribution * [[0.999, 1.0]]},
     "cap": lambda clause: {"cap": clause.cap * [[1.001, 1.0]]},
     "guarantee": lambda clause: {"guarantee": clause.guarantee + np.array([[0.5, 0.0]])},
+    # The whole model is what the top option receives; a cap would be read in the agreement and not be settled.
+    "top": lambda clause: {"cap": np.where(np.isinf(clause.cap), 5.0, clause.cap)} if clause.insured else {},
     "kind": lambda clause: {"kind": "cut" if clause.kind == "count" else "count", "counts": [4]},
 }
 

@@ -173,7 +173,7 @@ def test_the_curve_used_follows_the_posterior_mean():
 
 OBJECTIONS = {
     "plateau": "do not rise",
-    "flat": "do not rise",
+    "flat": "more than 10 data help, or that there is anything to gain together",
     "notconverged1036": "do not rise",
 }
 
@@ -353,3 +353,34 @@ def test_a_baseline_counts_worth_from_chance_on():
     assert contract.certificate.caution == ""
     assert contract.problem.accuracy.possible.accuracy.min() >= 0.6
     assert contract.expected_accuracy > 0.95
+
+
+def test_a_contract_file_remembers_what_was_measured_and_how_it_was_read():
+    measured = Measurements(
+        data=[50, 100, 200, 400],
+        accuracy=np.exp([-1.2, -0.9, -0.7, -0.6]),
+        standard_error=[0.01] * 4,
+        score="cross-entropy",
+        notes=("rows are put in order\x1b[31m",),
+    )
+    curve = MeasuredCurve(measurements=measured)
+    again = MeasuredCurve.from_parameters(json.loads(json.dumps(curve.parameters())))
+    assert again.measurements.score == "cross-entropy"
+    assert again.measurements.notes == ("rows are put in order\\x1b[31m",)
+    assert MeasuredCurve.from_parameters(again.parameters()).parameters() == again.parameters()
+    for key, wrong in (("score", "accuracy"), ("reading", ["all is well"])):
+        with pytest.raises(InvalidInput, match="digest"):
+            MeasuredCurve.from_parameters(curve.parameters() | {key: wrong})
+    for wrong in ("text", [1], {}):
+        table = curve.parameters() | {"reading": wrong}
+        table["digest"] = digest({k: v for k, v in table.items() if k not in ("digest", "notes")})
+        with pytest.raises(InvalidInput, match="reading"):
+            MeasuredCurve.from_parameters(table)
+
+
+def test_contributions_about_as_large_as_the_measurements_are_not_worth_a_word():
+    evidence = MeasuredCurve(measurements=PRECISE).evidence
+    first, last = PRECISE.data[[0, -1]]
+    assert evidence.reach(1.009 * last) == evidence.reach(first / 1.009) == ()
+    assert "1.02 times" in evidence.reach(1.02 * last)[0]
+    assert "1.02 times less" in evidence.reach(first / 1.02)[0]

@@ -131,7 +131,7 @@ def test_what_can_only_mean_one_thing_is_read(name, tmp_path):
 REFUSED = {
     "decimal commas between commas": (table(("data", "accuracy"), [(x, comma(a)) for x, a in TWO]), "quotes"),
     "thousands between commas": (
-        table(("data", "accuracy"), [(f"{x:,}", a) for x, a in TWO]), "3 cells under 2",
+        table(("data", "accuracy"), [(f"{x:,}", a) for x, a in TWO]), "3 cells: expected 2",
     ),
     "three columns of them": (
         table(("data", "accuracy", "se"), [("10,000", 0.5), ("20,000", 0.6)]), "leading zeros",

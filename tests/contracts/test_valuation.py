@@ -3,7 +3,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts import ExponentialUtility, InvalidInput, LinearValuation, LogarithmicValuation, PowerValuation
+from contracts import (
+    ExponentialUtility,
+    InvalidInput,
+    LinearValuation,
+    LogarithmicValuation,
+    LossValuation,
+    PowerValuation,
+)
 
 VALUATIONS = [
     LinearValuation(scale=100.0),
@@ -49,3 +56,20 @@ def test_bad_parameters_are_named():
         PowerValuation(exponent=2)
     with pytest.raises(InvalidInput, match="value = 101"):
         LinearValuation(scale=100.0).inverse(101.0)
+
+
+@pytest.mark.parametrize("scale", [7.0, 0.1, 1e8 / 3.0])
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda scale: ExponentialUtility(scale=scale, risk_aversion=1.0),
+        lambda scale: LossValuation(scale=scale, reference=2.3),
+        lambda scale: LossValuation(scale=scale, reference=11.7, of="perplexity"),
+    ],
+)
+def test_a_perfect_model_is_found_again_whatever_its_value_is_rounded_to(made, scale):
+    valuation = made(scale)
+    for value in (valuation(1.0), np.nextafter(scale, np.inf)):
+        assert 1.0 - 1e-9 < valuation.inverse(value) <= 1.0
+    with pytest.raises(InvalidInput, match="value"):
+        valuation.inverse(scale * (1.0 + 1e-9))

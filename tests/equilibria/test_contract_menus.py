@@ -27,7 +27,11 @@ def test_the_certificate_is_the_definition(data, count):
         assert np.isclose(certificate.gains[i], best - own, atol=1e-12)
         chosen = alone[i] if certificate.choices[i] < 0 else options[certificate.choices[i]]
         assert np.isclose(chosen, best)
-    assert certificate.holds == (certificate.gains.max() <= certificate.tolerance)
+    by_option = (certificate.envy <= certificate.tolerances).all()
+    assert certificate.holds == (
+        by_option and (-certificate.rationality <= certificate.tolerances.diagonal()).all()
+    )
+    assert certificate.tolerances.max() <= 1e-9 * max(values.max(), alone.max())
     assert str(certificate)
 
 
@@ -68,6 +72,73 @@ def test_values_may_differ_by_the_type_that_looks_at_them():
     )
     assert menu.certificate().choices.tolist() == [1, 1]
     assert menu.certificate().gains.tolist() == [4.0, 0.0]
+
+
+@pytest.mark.parametrize("huge", [1.0, 1e12])
+def test_no_other_option_decides_what_is_small(huge):
+    # Type 0 gains .5 by leaving, type 1 .25 by the option of type 2; nobody wants the huge one of type 3.
+    menu = ContractMenu(
+        costs=[2.0, 2.0, 1.0, 1.0],
+        contributions=[0.5, 0.5, 0.25, huge],
+        values=[2.0, 1.0, 0.75, huge],
+        reservation_utilities=[1.5, 0.0, 0.0, 0.0],
+        available=[[1, 0, 0, 1], [0, 1, 1, 1], [0, 0, 1, 1], [0, 0, 0, 1]],
+    )
+    certificate = menu.certificate()
+    assert certificate.gains.tolist() == [0.5, 0.25, 0.0, 0.0]
+    assert not certificate.holds
+    assert str(certificate) == "not a Bayesian equilibrium: type 0 gains 0.5 by leaving"
+    stays = ContractMenu(
+        costs=menu.costs,
+        contributions=menu.contributions,
+        values=menu.values,
+        reservation_utilities=np.zeros(4),
+        available=menu.available,
+    )
+    assert str(stays.certificate()) == "not a Bayesian equilibrium: type 1 gains 0.25 by option 2"
+
+
+def test_a_gain_within_rounding_of_the_values_compared_is_none():
+    def certificate(values, alone):
+        menu = ContractMenu(
+            costs=[1.0, 1.0], contributions=[0.0, 0.0], values=values, reservation_utilities=[alone, 0.0]
+        )
+        return menu.certificate()
+
+    assert certificate([1e6, 1e6 + 1e-4], 0.0).holds
+    assert not certificate([1e6, 1e6 + 1e-2], 0.0).holds
+    assert certificate([1e6, 1e6], 1e6 + 1e-4).holds
+    assert not certificate([1e6, 1e6], 1e6 + 1e-2).holds
+
+
+def test_no_other_type_decides_what_is_small_in_a_contract():
+    # The gains of a type with scale 100 are looked at to 1e-7, whatever a type of scale 1e8 gets.
+    import dataclasses
+
+    from contracts import LinearValuation, Population, design_contract
+    from contracts.contract.terms import Terms
+    from contracts.testing import example_contract
+    from equilibria.signing import OUT, _choices
+
+    contract = design_contract(
+        dataclasses.replace(
+            example_contract().problem,
+            population=Population(costs=[0.02, 0.01], probabilities=[0.5, 0.5], participants=3),
+            valuation=LinearValuation(scale=[100.0, 1e8]),
+        )
+    )
+    certificate = contract_menu(contract).certificate()
+    assert certificate.holds
+    assert np.allclose(certificate.tolerances, np.array([[1e-7], [0.1]]), rtol=1e-3)
+    assert contract_menu(contract).equilibria()[0].truthful
+    alone = contract.reservation_utility + np.array([certificate.rationality[0] + 1e-3, 0.0])
+    better_alone = dataclasses.replace(contract, reservation_utility=alone)
+    menu = contract_menu(better_alone)
+    assert str(menu.certificate()) == "not a Bayesian equilibrium: type 0 gains 0.001 by leaving"
+    assert not any(one.truthful for one in menu.equilibria())
+    terms = Terms.of(contract)
+    gains = np.full((1, 2, terms.options), -1e-3)  # what the tolerance of the other type would call a tie
+    assert _choices(terms, gains, "sign").tolist() == [[OUT, terms.own[1]]]
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from contracts.errors import InvalidInput
 from equilibria.bayesian import bayesian_thresholds
 from equilibria.combinations import NEEDS_AGENTS_ALIKE
 from equilibria.contribution import ContributionGame, StandardFederatedRule
-from equilibria.declared import DeclaredTypesRule
+from equilibria.declared import DeclaredTypesRule, ReportingGame
 from equilibria.dynamics import best_response_dynamics
 from equilibria.fixed_amounts import FixedAmountsRule
 from equilibria.mixed import mixed_gains
@@ -224,3 +224,13 @@ def test_no_other_agents_cost_decides_what_counts_as_no_gain(cost):
     assert tied.best_responses([0]).actions.tolist()[:2] == [True, False]
     np.testing.assert_allclose(tied.tolerances, 1e-9 * tied.standalone_losses)
     assert tied.tolerance == tied.tolerances.min()
+
+
+def test_reports_are_looked_at_to_what_is_small_for_each_agent():
+    game = ParticipationGame(types=[0.1, 0.2, 0.3], costs=[3e-7, 3e-7, 3e-13], **CONSTANTS)
+    reporting = ReportingGame(game=game)
+    assert np.allclose(reporting.tolerances, 1e-6 * game.standalone_losses, rtol=1e-12)
+    assert reporting.tolerances[2] < 0.02 * reporting.tolerances[0]
+    assert reporting.tolerance == reporting.tolerances[0]
+    alike = ReportingGame(game=ParticipationGame(types=[0.1, 0.2], cost=3e-7, **CONSTANTS))
+    assert alike.tolerances.shape == (2,)

@@ -286,6 +286,9 @@ def test_participation_games_have_the_same_value_as_their_tables(worked):
 
 def test_an_objective_that_tells_equal_types_apart_is_not_merged(constants):
     game = ParticipationGame(types=[0.2, 0.2, 0.3], **constants)
+    # Truth values cannot be subtracted: said in one line, not by a traceback.
+    with pytest.raises(InvalidInput, match="objective fails for a coalition, given as a boolean array"):
+        correlated_equilibrium(game, objective=lambda mask: mask[0] - mask[1])
     with pytest.raises(InvalidInput, match="merge=False"):
         correlated_equilibrium(game, objective=lambda mask: float(mask[0]) - float(mask[1]))
     apart = correlated_equilibrium(game, objective=lambda mask: float(mask[0]) - float(mask[1]), merge=False)

@@ -3,12 +3,14 @@
 import csv
 import importlib.util
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from sklearn import datasets, linear_model
 
+from contracts.errors import InvalidInput
 from equilibria.participation import ParticipationGame
 from equilibria.verified import VerifiedRule
 from mechanisms.model_class import ProbeClass
@@ -74,7 +76,7 @@ def test_an_agent_with_four_of_ten_digits_is_charged_for_what_it_lacks_or_refuse
     found = refusing.guarantee(game)
     assert found.refused == (4,)
     assert found.confidence <= 0.9 + 1e-12
-    assert "not refused (agents 4)" in str(found)
+    assert "coalition without those refused (agent 4) is" in str(found)
 
 
 def test_nothing_is_proved_for_other_models_than_those_estimated():
@@ -122,3 +124,33 @@ def test_stored_splits_are_within_their_radius():
     for models in ("probes and labels", "decision stumps"):
         proved = [row for row in rows if row["models"] == models and row["proved"] == "True"]
         assert sum(row["within"] == "True" for row in proved) >= 0.95 * len(proved) > 0
+
+
+def test_what_is_printed_as_proved_promises_no_more_than_the_numbers():
+    estimates = estimate_types([np.zeros(60_000)] * 3, np.zeros(60_000), confidence=0.9999999)
+    game = ParticipationGame(types=[0.0, 0.0, 0.1], **RICH)
+    assert "at least 0.999999 (" in str(VerifiedRule(estimates=estimates).guarantee(game))
+    assert "with probability 0.999999" in str(game.partition(types=estimates))
+    # Where everybody is refused, nobody is promised anything.
+    nobody = VerifiedRule(estimates=replace(estimates, refused=[True] * 3)).guarantee(game)
+    assert not nobody.holds
+    assert str(nobody) == "nothing is proved: everybody is refused"
+    # Nor where estimates and refusals together may always be wrong, whatever the slack is.
+    unsure = VerifiedRule(estimates=replace(estimates, confidence=0.2, false_alarm=0.3)).guarantee(game)
+    assert not unsure.holds
+    assert "refusals with 0.3, together with 1 or more" in str(unsure)
+
+
+def test_who_is_refused_is_said_by_truth_values_not_words():
+    estimates = estimate_types([np.zeros(50)] * 2, np.zeros(50))
+    with pytest.raises(InvalidInput, match="expected true or false for each of 2"):
+        replace(estimates, refused=["no", "no"])
+    with pytest.raises(InvalidInput, match="expected true or false for each of 2"):
+        replace(estimates, refused=[False])
+
+
+@pytest.mark.parametrize("name", ["estimates", "reports"])
+def test_nothing_is_proved_from_numbers_of_other_agents(name):
+    game = ParticipationGame(types=[0.0, 0.0, 0.1], **RICH)
+    with pytest.raises(InvalidInput, match=f"{name} has length 2: expected 3"):
+        VerifiedRule(samples=60_000, **{name: [0.0, 0.1]}).guarantee(game)

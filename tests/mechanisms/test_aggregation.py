@@ -524,3 +524,20 @@ def test_a_registered_rule_composes_like_any_other():
         np.testing.assert_allclose(result, aggregation.median(mixed) / 2)
     finally:
         unregister("halved-median")
+
+
+@pytest.mark.parametrize("apart", [1e-10, 1e-9, 1e-8, 1e-7, 1e-6, 1e-5])
+@pytest.mark.parametrize("seed", range(5))
+def test_a_row_beside_another_near_the_median_does_not_stop_it(apart, seed):
+    # between them squared distances have no digits left: whoever copies an honest row but for a bit may do that
+    rng = np.random.default_rng(seed)
+    others = rng.normal(size=(13, 2))
+    middle = aggregation.geometric_median(others)
+    pulling = middle + 2.0 * np.array([[1.0, 0.08], [1.0, -0.08]])  # together nearly as much as two rows hold
+    values = np.vstack([others, pulling, middle, middle + apart * rng.normal(size=2)])
+    for found in (aggregation.geometric_median(values), aggregation.geometric_median(values + 3.0) - 3.0):
+        assert cost_of(values, found) <= cost_of(values, middle) + 4.0 * apart
+
+
+def cost_of(values, point):
+    return float(np.linalg.norm(values - point, axis=1).sum())

@@ -40,9 +40,20 @@ def test_losses_are_shown_as_losses(tmp_path, capsys):
     assert main(["fit", str(path), "--at", "1e9,1e10", "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)["at"]
     assert rows[0]["low"] < 2.75 < rows[0]["high"]
-    assert rows[0]["low"] < rows[0]["mean"] < rows[0]["high"]
-    assert rows[1]["mean"] < rows[0]["mean"]
+    assert rows[0]["low"] < rows[0]["median"] < rows[0]["high"]
+    assert rows[1]["median"] < rows[0]["median"]
     assert np.ptp([rows[1]["low"], rows[1]["high"]]) > np.ptp([rows[0]["low"], rows[0]["high"]])
+
+
+def test_a_perplexity_without_limit_fits_into_the_table(tmp_path, capsys):
+    path = tmp_path / "perplexity.csv"
+    path.write_text("tokens,perplexity\n1e6,180\n1e7,60\n1e8,30\n")
+    assert main(["fit", str(path), "--at", "10,1e8", "--families"]) == 0
+    out = capsys.readouterr().out
+    assert "median perplexity" in out
+    assert " any " in out
+    assert max(map(len, out.splitlines())) < 200
+    assert "(of exp(-loss), or 1 / perplexity)" in out
 
 
 def test_a_curve_that_does_not_rise_exits_with_3(capsys):

@@ -172,3 +172,20 @@ def test_files_that_cannot_be_read_or_written(tmp_path):
         play(good, output=tmp_path / "nowhere" / "out.json")
     with pytest.raises(InvalidInput, match=r"ends in \.png"):
         play(good, plot=tmp_path / "cascade.docx")
+
+
+def test_what_takes_a_second_a_coalition_is_not_enumerated(tmp_path, monkeypatch):
+    text = (
+        "loss_weight = 1.0\ncomplexity = 40.0\nexponent = 0.5\ncosts = [3e-7, 2e-7]\ntypes = [0.05, 0.4]\n"
+        "[rules.full_information]\n[rules.pooled]\n"
+    )
+    monkeypatch.setattr("equilibria.welfare_differing.GRID", 8)
+    rules = analyse(read_game(write(tmp_path, text)))[0]["rules"]
+    assert rules["full_information"]["equilibria"] is None
+    assert rules["pooled"]["equilibria"]["method"] == "enumeration"
+
+
+def test_a_rule_without_options_says_that_it_has_none(tmp_path):
+    text = "loss_weight = 1.0\ncomplexity = 40.0\ncost = 3e-7\ntypes = [0.05, 0.4]\n[rules.pooled]\nfoo = 1\n"
+    with pytest.raises(InvalidInput, match=r"unknown key 'foo': expected none$"):
+        read_game(write(tmp_path, text))

@@ -130,11 +130,11 @@ def test_the_clinics_menu_in_plain_words(clinics):
     for sentence in (
         "7 participants of 5 kinds",
         "Checked: everything holds",
-        "Bring 26.65 samples Receive a model up to 93.63 % accurate",
-        "Worth 93,630 euros on average. Best choice of rural practice.",
-        "Bring 80.17 samples Receive the joint model, however good it becomes",
+        "Bring 26.64 samples Receive a model up to 93.63 % accurate",
+        "Worth 93,629 euros on average. Best choice of rural practice.",
+        "Bring 80.13 samples Receive the joint model, however good it becomes",
         "Best choice of city hospital, university hospital and screening centre.",
-        "Not being able to see what data cost each participant costs 121 euros",
+        "Not being able to see what data cost each participant costs",
         "it was measured 11 times, between 12 and 368 data, and approaches 98.2",
         "modelpact settle contract.json --counts 1,2,2,1,1",
     ):
@@ -402,8 +402,7 @@ def audit_file(folder, contract, **changes) -> Path:
         "curve_kept": True,
         "dishonest_data_accepted": [],
         "honest_refused": [],
-        "irregularities_of_the_pilot": [],
-        "bands_overlap": True,
+        "objections": [],
     }
     result = {"participants": [kept | changes, refused], "promises_met": True, "assumptions": assumed}
     result["promises_met"] = (kept | changes)["met"] is True
@@ -432,7 +431,7 @@ def test_an_audit_is_told_of_and_a_broken_promise_comes_first(clinics, tmp_path,
     assert main(["report", "contract.json", "--audit", "audit.json"]) == 0
     audit_file(tmp_path, clinics, met=False, accuracy=0.6)
     broken = plain(modelpact.report(clinics, audit="audit.json").html)
-    assert broken.index("Not every promise was kept") < broken.index("Bring 26.65")
+    assert broken.index("Not every promise was kept") < broken.index("Bring 26.64")
     assert main(["report", "contract.json", "--audit", "audit.json"]) == 1
     assert "not kept" in Path("report.html").read_text(encoding="utf-8")
 

@@ -61,8 +61,8 @@ def result_of(place, name):
 
 
 def test_an_edited_settlement_is_marked_in_all_that_follows(place):
-    owed = result_of(place, "settle")["rewards"][0]["owed_accuracy"]
-    written = edit(place, "settle", lambda r: r["rewards"][0].update(owed_accuracy=owed - 0.05))
+    owed = result_of(place, "settle")["rewards"][0]["promised_accuracy"]
+    written = edit(place, "settle", lambda r: r["rewards"][0].update(promised_accuracy=owed - 0.05))
     assert carried_out(small(), place) == ["deliver", "audit"]
     for name in ("deliver", "audit"):
         before, after = json.loads((place / f"{name}.json").read_bytes())["edited"]["settle"]
@@ -74,7 +74,7 @@ def test_an_edited_settlement_is_marked_in_all_that_follows(place):
     assert carried_out(small(audit={"copies": [0.5]}), place) == ["audit"]
     assert result_of(place, "audit")["edited"] == {"settle": [before, after]}
     # taken back, nothing is marked any more
-    edit(place, "settle", lambda r: r["rewards"][0].update(owed_accuracy=owed))
+    edit(place, "settle", lambda r: r["rewards"][0].update(promised_accuracy=owed))
     assert carried_out(small(), place) == ["deliver", "audit"]
     assert result_of(place, "audit")["edited"] == {}
 
@@ -82,9 +82,13 @@ def test_an_edited_settlement_is_marked_in_all_that_follows(place):
 @pytest.mark.parametrize(
     ("name", "change", "message"),
     [
-        ("settle", lambda r: r["rewards"][0].pop("owed_accuracy"), "result.rewards[0] has no 'owed_accuracy'"),
-        ("settle", lambda r: r["rewards"][0].update(owed_accuracy="a lot"), "expected a number"),
-        ("settle", lambda r: r["rewards"][0].update(owed_accuracy=7.0), "accuracies[0] = 7"),
+        (
+            "settle",
+            lambda r: r["rewards"][0].pop("promised_accuracy"),
+            "result.rewards[0] has no 'promised_accuracy'",
+        ),
+        ("settle", lambda r: r["rewards"][0].update(promised_accuracy="a lot"), "expected a number"),
+        ("settle", lambda r: r["rewards"][0].update(promised_accuracy=7.0), "accuracies[0] = 7"),
         ("verify", lambda r: r.update(accepted=[0, 99]), "stage 'train' cannot use the edited verify.json"),
         ("sign", lambda r: r.update(signatures=3), "result.signatures = 3: expected a list"),
     ],

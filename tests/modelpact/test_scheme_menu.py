@@ -1,4 +1,4 @@
-"""Menus of whole samples, cautious curves, and the errors of pilots."""
+"""Menus of whole samples, what the fit says of measurements, and the errors of pilots."""
 
 import dataclasses
 import itertools
@@ -12,11 +12,10 @@ from hypothesis import strategies as st
 from contracts import Menu, PowerLaw, design_contract
 from contracts.contract import Contract
 from contracts.errors import InvalidInput
-from contracts.measured.learning_curves import fit_family
 from contracts.measured.measurements import Measurements
 from mechanisms.datasets import Samples
 from modelpact.scheme import menu
-from modelpact.scheme.pilot import cautious_curve, deviations, standard_error
+from modelpact.scheme.pilot import deviations, fit
 from modelpact.scheme.scheme_file import scheme_from_data
 from modelpact.scheme.stages import Record
 from modelpact.scheme.world import pad, with_label_noise
@@ -27,6 +26,7 @@ TABLES = {
     "valuation": {"family": "linear", "scale": 1000.0},
 }
 CURVE = PowerLaw(optimum=0.95, coefficient=6.0, exponent=1.0)
+CHANCE = 0.1
 
 
 def scheme(**tables):
@@ -35,8 +35,11 @@ def scheme(**tables):
 
 def published(stated, curve=CURVE, stock=1200):
     """The contract of a scheme whose pilot found this curve, and the record of its menu."""
+    sizes = np.geomspace(20, 400, 8)
+    measured = Measurements(data=sizes, accuracy=curve(sizes), standard_error=[0.003] * 8)
+    found = {"published": stated.curve(measured, CHANCE).parameters(), "useless": ""}
     inputs: dict[str, Record] = {
-        "fit": Record(result={"published": curve.parameters()}, arrays={}),
+        "fit": Record(result=found, arrays={}),
         "data": Record(result={"samples": {"stock": stock}}, arrays={}),
     }
     inputs["design"] = design = Record(result=menu.design(stated, inputs)[0], arrays={})
@@ -99,8 +102,8 @@ def test_whole_samples_cost_hardly_anything():
     free = design_contract(dataclasses.replace(contract.problem, menu=Menu()))
     assert free.objective - 0.1 <= contract.objective <= free.objective + 1e-6
     assert contract.certificate.optimal
-    # the caps that are published give what the menu promises
-    assert contract.rewards("capped").mean == pytest.approx(menu.Menu.of(record).expected_value)
+    # the shares that are published give what the menu promises
+    assert contract.rewards("proportional").mean == pytest.approx(menu.Menu.of(record).expected_value)
 
 
 def test_what_is_published_settles_as_the_library_does():
@@ -108,10 +111,10 @@ def test_what_is_published_settles_as_the_library_does():
     contract, record = published(scheme())
     found = menu.Menu.of(record)
     for counts in ((2, 2, 2), (0, 1, 5), (6, 0, 0)):
-        settled = contract.settle(dict(zip(found.names, counts, strict=True)))
+        settled = contract.settle(dict(zip(found.names, counts, strict=True)), "proportional")
         total = int(np.array(counts) @ found.data)
         assert settled.total_data == pytest.approx(total)
-        assert settled.accuracy == pytest.approx(found.promise(total), abs=1e-9)
+        assert settled.accuracy == pytest.approx(found.promise(float(found.curve(float(total)))), abs=1e-6)
 
 
 INGREDIENTS = {
@@ -164,6 +167,8 @@ def test_every_ingredient_of_a_problem_is_published(name):
         ({"menu": {"options": 0}}, r"\[menu\] options = 0"),
         ({"menu": {"lot": 0.5}}, r"\[menu\] lot = 0.5"),
         ({"outside": {"utility": [1.0]}}, r"\[outside\] utility has length 1"),
+        (INGREDIENTS["groups"] | {"measuring": {"promise": "model"}}, "the promise of a model"),
+        ({"measuring": {"promise": "caution"}}, r"\[measuring\] promise = 'caution'"),
         ({"participants": [{"type": "type 9"}]}, "type = 'type 9': expected one of type 1"),
         ({"participants": [{"group": "a"}]}, "group = 'a': expected none"),
         (INGREDIENTS["groups"] | {"participants": [{"count": 2}]}, "expected a group, one of a, b"),
@@ -182,9 +187,9 @@ def test_what_a_scheme_cannot_be_is_said_before_it_begins(tables, message):
     ("stated", "curve", "words"),
     [
         ({"menu": {"margin": 500.0}}, CURVE, "keeps everybody 500 above what it has by staying out"),
-        ({}, PowerLaw(optimum=0.9, coefficient=1e-5, exponent=1.0), "keeps everybody as well off as by staying"),
+        ({"valuation": {"family": "linear", "scale": 1.0}}, CURVE, "keeps everybody as well off as by staying"),
     ],
-    ids=["a margin that nobody can pay", "a curve that hardly rises"],
+    ids=["a margin that nobody can pay", "models that are worth less than a sample"],
 )
 def test_nothing_is_offered_where_no_menu_is_as_good_as_staying_out(stated, curve, words):
     contract, record = published(scheme(**stated), curve)
@@ -219,31 +224,44 @@ def test_the_errors_of_a_pilot_are_exact_for_means():
     assert np.mean(errors, axis=0) == pytest.approx(np.var(means, axis=0), rel=0.12)
 
 
-def test_the_error_of_a_fit_agrees_with_its_own_where_no_parameter_is_at_its_bound():
-    data = np.array([20.0, 40, 80, 160, 320])
-    noise = np.array([0.004, -0.006, 0.005, -0.002, 0.001])
-    measured = Measurements(data=data, accuracy=0.9 - 3 * data**-0.8 + noise, standard_error=[0.01] * 5)
-    fit = fit_family(measured)
-    assert fit.at_bound == ()
-    at = np.array([30.0, 100.0, 1000.0])
-    assert standard_error(fit, at) == pytest.approx(fit.standard_error_at(at), rel=1e-3)
+def fitted(accuracy, repetitions=12, labels=100):
+    """What the fit says of a pilot of 75 samples whose models have these accuracies, with a spread of 0.04."""
+    sizes = np.array([20, 26, 34, 50])
+    spread = 0.04 * np.linspace(-1, 1, repetitions)
+    pilot = {"data": sizes.tolist(), "accuracy": (np.array(accuracy)[:, None] + spread).tolist(), "samples": 75}
+    half = {"validation_inputs": np.zeros((labels, 1)), "validation_labels": np.arange(labels) % 2}
+    inputs = {"pilot": Record(result=pilot, arrays={}), "data": Record(result={}, arrays=half)}
+    return fit(scheme(), inputs)[0]
 
 
-@settings(max_examples=30, deadline=None)
-@given(gap=st.floats(0.0, 0.05), exponent=st.floats(0.5, 1.2))
-def test_a_cautious_curve_promises_no_more_than_the_lower_edge(gap, exponent):
-    alone, joint = np.geomspace(20, 100, 12), np.geomspace(200, 600, 12)
+@pytest.mark.parametrize(
+    ("accuracy", "useless"),
+    [
+        ([0.49, 0.50, 0.51, 0.52], True),
+        ([0.45, 0.46, 0.44, 0.45], True),  # worse than chance
+        ([0.7, 0.75, 0.78, 0.8], False),
+        ([0.99, 0.99, 0.995, 0.995], False),  # learnt at once: whether to join is for the design
+    ],
+)
+def test_nothing_is_offered_on_models_that_are_not_shown_to_beat_the_commonest_class(accuracy, useless):
+    found = fitted(accuracy)
+    assert found["chance"] == 0.5
+    assert bool(found["useless"]) == useless
+    inputs = {
+        "fit": Record(result=found, arrays={}),
+        "data": Record(result={"samples": {"stock": 600}}, arrays={}),
+    }
+    made = menu.design(scheme(), inputs)[0]
+    if useless:
+        assert made["contract"] is None
+        assert "commonest class, 0.500: expected a larger pilot" in made["nothing_offered"]
 
-    def curve(x):
-        return 0.96 - 0.5 * (x / 20) ** -exponent
 
-    cautious = cautious_curve(alone, curve(alone) + gap, joint, curve(joint) - gap)
-    # what all have together is nowhere promised above the lower edge
-    assert (cautious(joint) <= curve(joint) - gap + 1e-9).all()
-    if gap == 0.0:
-        assert cautious(alone) == pytest.approx(curve(alone), abs=1e-4)
-    # it never falls
-    assert (np.diff(cautious(np.geomspace(20, 1000, 50))) >= 0).all()
+def test_models_worth_no_more_than_the_commonest_class_are_worth_nothing():
+    _, record = published(scheme())
+    found = menu.Menu.of(record)
+    assert [float(found.worth(a, 0)) for a in (0.0, CHANCE, CHANCE + 0.2)] == pytest.approx([0.0, 0.0, 200.0])
+    assert found.promise(0.05) == pytest.approx([0.05] * 3)  # never more than was trained
 
 
 @settings(max_examples=30, deadline=None)

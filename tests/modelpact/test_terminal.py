@@ -91,6 +91,7 @@ OPTIONS = {
     "level",
     "baseline",
     "families",
+    "table",
     *(question.flag for question in QUESTIONS),
 }
 SLOW = {"sweep", "conflict", "run"}
