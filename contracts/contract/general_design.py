@@ -11,10 +11,11 @@ import numpy as np
 from contracts.contract.contract import Contract, Provenance
 from contracts.contract.stated import Stated
 from contracts.errors import Infeasible
-from contracts.problem.cases import STAYS, asked_of
+from contracts.problem.cases import STAYS, asked_of, whole
 from contracts.problem.laws import trained
 from contracts.problem.shape import check_shape
 from contracts.program.goals import Goal, goal_of
+from contracts.program.rounding import in_lots
 from contracts.program.search import NOTHING_PAYS, Found, search
 from contracts.proof.evidence import Proof
 
@@ -143,8 +144,20 @@ def _reason(stated: Stated, menu: _Rows, stays: np.ndarray, found: Found) -> str
     parts = []
     if stays.any():
         parts.append(f"better without {', '.join(names[int(i)] for i in np.flatnonzero(stays))}, who stay out")
+    small = _below_a_lot(stated)
+    if small.any():
+        who = ", ".join(names[int(i)] for i in np.flatnonzero(small))
+        parts.append(f"nothing is asked of who cannot bring one lot: {who}")
     if not menu.contribution.any():
         parts.append("nothing is asked, nothing given: no contract was found under which taking part pays")
     if found.cut_short:
         parts.append(f"the search ended after {found.nodes} cases, before all were looked at")
     return "; ".join(parts)
+
+
+def _below_a_lot(stated: Stated) -> np.ndarray:
+    """Which types can bring less than one lot, shape (types,)."""
+    form = stated.form
+    if form.lot is None:
+        return np.zeros(form.row.size, dtype=bool)
+    return in_lots(form, whole(form)).high[form.row] <= 0.0

@@ -16,6 +16,7 @@ Source: ours.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -26,10 +27,11 @@ from contracts.program.first_moment import FirstMoment
 from contracts.program.newton import maps
 from contracts.program.tilts import tilted
 
-ROUNDS = 400
+ROUNDS, SHORT_ROUNDS = 400, 60
 # Held back from every promise, in units of the largest value, so that what is returned keeps them all.
 MARGIN = 1e-8
 PRECISION = 1e-8  # of log E L
+PRECISE = {"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10}
 
 
 class Worst(NamedTuple):
@@ -115,6 +117,7 @@ def solve(model: FirstMoment, radius: float, start: np.ndarray) -> Found:
     rows = [budget, *np.column_stack([-to_u, np.zeros(types)])[1:]]
     limits = [1.0 / float(program.costs[-1]), *(program.reservation[0] - program.reservation[1:])]
     objective_rows: list[int] = []
+    promises: list[int] = []
     members: list[np.ndarray] = []
 
     def cut(m: np.ndarray) -> Worst:
@@ -127,12 +130,13 @@ def solve(model: FirstMoment, radius: float, start: np.ndarray) -> Found:
         for i in range(types):
             by_m = here.slopes[i].copy()
             by_m[i] += program.costs[i]
+            promises.append(len(rows))
             rows.append(np.r_[by_m @ to_m + to_u[i], 0.0])
             reached = here.losses[i] - here.slopes[i] @ m
             limits.append(1.0 - MARGIN - program.reservation[0] - reached)
         return here
 
-    centre = start
+    centre, missing = start, ""
     cut(centre)
     for count in range(1, ROUNDS + 1):
         answer = optimize.linprog(
@@ -141,9 +145,10 @@ def solve(model: FirstMoment, radius: float, start: np.ndarray) -> Found:
             b_ub=np.array(limits),
             bounds=[(0.0, None)] * (2 * types) + [(-700.0, 1.0)],
             method="highs",
-            options={"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10},
+            options=PRECISE,
         )
         if answer.x is None:
+            missing = _missing(model, rows, limits, promises, cut)
             break
         x = np.maximum(answer.x[:-1], 0.0)
         m, u = to_m @ x, program.reservation[0] + to_u @ x
@@ -156,6 +161,44 @@ def solve(model: FirstMoment, radius: float, start: np.ndarray) -> Found:
         centre = 0.5 * (centre + m)
         cut(centre)
     raise NotConverged(
-        "no contract was found in which every type contributes and whose promises hold for all of the ball:"
-        f" expected a radius smaller than {radius:g}, or a ball of total variation"
+        "no contract was found in which every type contributes and whose promises hold for all of the ball"
+        f"{missing}: expected a radius smaller than {radius:g}, or a ball of total variation"
     )
+
+
+def _missing(
+    model: FirstMoment,
+    rows: list[np.ndarray],
+    limits: list[float],
+    promises: list[int],
+    cut: Callable[[np.ndarray], Worst],
+) -> str:
+    """Who is given too little in the menu that is best for whoever is given least, and by how much."""
+    program = model.program
+    to_m, to_u = maps(program, np)
+    columns, missing, prices = len(rows[0]), 0.0, np.zeros(program.costs.size)
+    for _ in range(SHORT_ROUNDS):
+        short = np.zeros(len(rows))
+        short[promises] = -1.0
+        answer = optimize.linprog(
+            np.r_[np.zeros(columns), 1.0],
+            A_ub=sparse.csr_array(np.column_stack([np.array(rows), short])),
+            b_ub=np.array(limits),
+            bounds=[(0.0, None)] * (columns - 1) + [(-700.0, 1.0), (None, None)],
+            method="highs",
+            options=PRECISE,
+        )
+        if answer.x is None or not answer.x[-1] > 0.0:
+            return ""
+        x = np.maximum(answer.x[: columns - 1], 0.0)
+        m, u = to_m @ x, program.reservation[0] + to_u @ x
+        missing = float(answer.x[-1])
+        # Each tangent has one promise for each row, in their order.
+        prices = -answer.ineqlin.marginals[promises].reshape(-1, prices.size).sum(axis=0)
+        here = cut(m)
+        excess = float((here.losses + program.costs * m + u).max() - 1.0 + MARGIN)
+        if excess <= 1.001 * missing:
+            break
+    short = np.isin(model.groups, np.flatnonzero(prices > 1e-6 * prices.max()))
+    named = ", ".join(name for name, one in zip(model.problem.population.names or (), short, strict=True) if one)
+    return f" ({named} cannot be given what is due: at least {missing * model.value_unit:.3g} is missing)"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import comb
 from typing import NamedTuple
 
 import numpy as np
@@ -91,13 +92,13 @@ def _outcomes(form: StandardForm, world: World) -> Outcomes | None:
     for g, law in enumerate(world.laws):
         mine = np.flatnonzero(form.group == g)
         share = p[mine] / p[mine].sum()
+        if sum(comb(int(n) + mine.size - 1, mine.size - 1) for n in law.support[0]) > 40 * MOST_OUTCOMES:
+            return None
         each, chance = [], []
         for n, mass in zip(*law.support, strict=True):
             of_group = compositions(int(n), mine.size)
             each.append(of_group)
             chance.append(mass * np.atleast_1d(stats.multinomial.pmf(of_group, int(n), share)))
-            if sum(map(len, each)) > 40 * MOST_OUTCOMES:
-                return None
         members, chances = np.concatenate(each), np.concatenate(chance)
         # A type that never occurs is seen by itself alone.
         seen = chances * np.maximum(1.0, (members / share).max(axis=1))

@@ -70,7 +70,10 @@ def _table(problem: Problem, curve: Callable[[Any], Any], top: float) -> Table:
     rises = np.flatnonzero(np.diff(slope) > rounding + 1e-12 * slope[:-1]) + 1
     cuts = np.unique(np.r_[0, rises, data.size - 1])
     arcs = np.stack([cuts[:-1], cuts[1:]], axis=1)[np.diff(cuts) > 1]
-    return Table(data, level, arcs, _overshoot(data, level))
+    above = _overshoot(data, level)
+    # Where the table stayed coarse nothing is known of bends: of a rising curve no more than where it ends.
+    above = np.where(above > FINEST * top, np.diff(level), above)
+    return Table(data, level, arcs, above)
 
 
 def _overshoot(data: np.ndarray, level: np.ndarray) -> np.ndarray:

@@ -22,6 +22,7 @@ from contracts.proof.leaves import in_lots, leaves_of, too_many_options
 from contracts.proof.losses import Crowd, expected_losses
 from contracts.proof.mixture_check import Exponentials, difference, excess
 from contracts.proof.outcome_losses import (
+    MOST_LOOKED_AT,
     Everybody,
     curves_of,
     everybody_of,
@@ -164,6 +165,7 @@ def _setting(form: StandardForm, outside: np.ndarray, cases: Cases, relaxed: boo
     ]
     if cases.mixtures is None:
         everybody = [everybody_of(crowd) for crowd in crowds]
+        not_endless(sum(len(outcomes.prior) for outcomes in everybody), cases)
         worlds, error = _by_outcomes(form, crowds, everybody), 0.0
         received = partial(_received, crowds, everybody)
     else:
@@ -218,6 +220,16 @@ def _by_outcomes(form: StandardForm, crowds: list[Crowd], everybody: list[Everyb
         )
         for world, crowd, outcomes in zip(form.worlds, crowds, everybody, strict=True)
     ]
+
+
+def not_endless(outcomes: int, cases: Cases, most: int = MOST_LOOKED_AT) -> None:
+    """A file does not keep whoever reads it for hours.
+
+    Raises:
+        ProofRefused: there are too many outcomes at too many points.
+    """
+    if outcomes * len(cases.contribution) > most:
+        raise ProofRefused(f"the proof by cases looks at more than {most} outcomes")
 
 
 def _received(crowds: list[Crowd], everybody: list[Everybody], high: np.ndarray) -> np.ndarray:

@@ -35,6 +35,7 @@ NEAR = 1e-9  # of the largest value, or amount: a case is called empty by more o
 SPARE = 1e-10  # of the largest amount: more than costs, and what is received, are rounded
 SETTLED = 1e-5
 LEVELS = 1e3  # widenings of boxes: that of levels, which come of several amounts
+MOST_POINTS = 1000  # of a leaf: what rounding is allowed for is that of sums of some thousand terms
 
 
 class InWorld(NamedTuple):
@@ -164,9 +165,7 @@ def leaf_bound(setting: Setting, case: Case, leaf: Leaf) -> Bound:
     constraints = linear_constraints(form, case, setting.asked)
     y = prices("feasibility", leaf.feasibility, (points, len(setting.worlds), form.rows)).copy()
     weights = prices("linear constraints", leaf.linear, constraints.least.shape)
-    share = prices("points", leaf.share, (points,))
-    if not share.sum() > 0.0:
-        raise ProofRefused("the points of the proof count nothing")
+    share = _shares(leaf.share, points)
     if box is None:
         return Bound(-np.inf)
     y[:, :, ~box.served] = 0.0  # nothing is promised to whoever may be left out
@@ -189,6 +188,16 @@ def leaf_bound(setting: Setting, case: Case, leaf: Leaf) -> Bound:
     if setting.upper is not None:
         return Bound(setting.upper(value))
     return Bound(float(value), sensitivity, float(ROUNDING * terms))
+
+
+def _shares(values: Any, points: int) -> np.ndarray:
+    """What points count, the largest one; so that no sum of them is too large for a float."""
+    if points > MOST_POINTS:
+        raise ProofRefused(f"a case of the proof has more than {MOST_POINTS} points")
+    share = prices("points", values, (points,))
+    if not share.max() > 0.0:
+        raise ProofRefused("the points of the proof count nothing")
+    return share / share.max()
 
 
 def _moved(part: _Part, point: _Point, to: _Point) -> _Part:

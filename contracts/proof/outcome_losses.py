@@ -23,6 +23,7 @@ from contracts.proof.losses import SUREST, Crowd, Losses
 from contracts.proof.soundness import ProofRefused
 
 MOST_OUTCOMES = 200_000
+MOST_LOOKED_AT = 100_000_000  # outcomes times points: lest a file keep its reader for hours
 RARE = 1e-10  # probability below which outcomes are left out
 
 

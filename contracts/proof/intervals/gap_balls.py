@@ -11,16 +11,17 @@ from flint import arb
 from contracts.proof.duality import Prices, lower_bound
 from contracts.proof.evidence import Cases, Proof
 from contracts.proof.gaps import SERVING, Bounded, Part, collected, positive_gap
-from contracts.proof.general_proof import crowds_of, gap_by_cases, mixtures_in
+from contracts.proof.general_proof import crowds_of, gap_by_cases, mixtures_in, not_endless
 from contracts.proof.intervals.ball import balls, lower, upper, where
 from contracts.proof.intervals.case_balls import asked_floats, setting_balls
 from contracts.proof.intervals.form_balls import FormBalls, by_cost, of_rows
 from contracts.proof.intervals.loss_balls import CrowdBalls
-from contracts.proof.intervals.outcome_case_balls import OutcomeBalls, outcome_balls
+from contracts.proof.intervals.outcome_case_balls import MOST_LOOKED_AT, OutcomeBalls, outcome_balls
 from contracts.proof.intervals.relaxation_balls import below
 from contracts.proof.intervals.tree_balls import tree_bound
 from contracts.proof.leaf_bound import by_mixture
 from contracts.proof.losses import Losses, expected_losses
+from contracts.proof.outcome_losses import everybody_of
 from contracts.proof.outside_options import may_stay_out
 from contracts.proof.plain_proof import Given, checked, prices_of, scope_of
 from contracts.proof.reached import unit_of
@@ -130,7 +131,9 @@ def _by_cases(
 ) -> tuple[float, str]:
     crowds, most, received = _crowds(form), most_data(form, outside), None
     if cases.mixtures is None:
-        worlds = zip(form.worlds, crowds, crowds_of(form.form), strict=True)
+        listed = crowds_of(form.form)
+        worlds = zip(form.worlds, crowds, listed, strict=True)
+        not_endless(sum(len(everybody_of(crowd).prior) for crowd in listed), cases, MOST_LOOKED_AT)
         found = [outcome_balls(world.worth, crowd, floats, most) for world, crowd, floats in worlds]
         losses = [one.losses for one in found]
         received = partial(_received, found)

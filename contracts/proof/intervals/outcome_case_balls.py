@@ -21,6 +21,7 @@ from contracts.proof.losses import Crowd, Losses
 from contracts.proof.outcome_losses import Curves, Everybody, everybody_of, losses_over_outcomes
 
 MOST_OUTCOMES = 20_000
+MOST_LOOKED_AT = 10_000_000  # outcomes times points
 WIDER = 1.0 + 4e-12  # more than boxes are widened, and totals rounded
 
 

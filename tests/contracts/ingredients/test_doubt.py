@@ -13,8 +13,10 @@ from contracts import (
     Doubt,
     Exponential,
     GeneralizationBound,
+    Infeasible,
     InvalidInput,
     LinearValuation,
+    Menu,
     Poisson,
     Population,
     PowerLaw,
@@ -341,6 +343,27 @@ def test_wider_balls_of_divergence_are_worse():
     problem = make(100, accuracy=Exponential(optimum=1.0, rate=1e-4))
     found = [design_contract(doubted(problem, r, "kullback-leibler")).objective for r in (0.0, 1e-3, 0.05, 0.3)]
     assert (np.diff(found) < 1e-6).all()
+
+
+@pytest.mark.slow
+def test_who_cannot_be_given_what_is_due_is_named_and_by_how_much():
+    """What is missing grows one for one with what is due."""
+
+    def missing(margin):
+        people = Population(
+            costs=[0.6, 0.3, 0.1], names=["A", "B", "C"], probabilities=[0.1, 0.1, 0.8], participants=4
+        )
+        problem = Problem(
+            population=people,
+            accuracy=GeneralizationBound(optimum=1.0, complexity=2.0),
+            valuation=LinearValuation(scale=100.0),
+            menu=Menu(participation_margin=margin),
+        )
+        with pytest.raises(Infeasible, match="A, B cannot be given what is due: at least") as refused:
+            design_contract(doubted(problem, 20.0, "kullback-leibler"))
+        return float(str(refused.value).split("at least ")[1].split()[0])
+
+    assert missing(12.0) - missing(10.0) == pytest.approx(2.0, abs=0.02)
 
 
 @pytest.mark.slow

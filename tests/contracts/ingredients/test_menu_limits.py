@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from scipy.optimize import linprog
 
 from contracts import (
+    GeneralizationBound,
     Infeasible,
     InvalidInput,
     LinearValuation,
@@ -264,6 +265,23 @@ def test_a_worse_menu_is_noticed():
     # The proof for few options says nothing of problems with more of them.
     free = verify(dataclasses.replace(worse, problem=contract.problem))
     assert free.as_solved_gap is None or free.as_solved_gap >= contract.objective - worse.objective - 1e-9
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("capacity", "named"), [(39.0, True), (40.0, False)])
+def test_who_cannot_bring_one_lot_is_named(capacity, named):
+    people = Population(
+        costs=[0.6, 0.3, 0.2],
+        names=["A", "B", "C"],
+        probabilities=[0.4, 0.3, 0.3],
+        participants=6,
+        capacities=[capacity, 200.0, 600.0],
+    )
+    curve = GeneralizationBound(optimum=1.0, complexity=2.0)
+    problem = Problem(
+        population=people, accuracy=curve, valuation=LinearValuation(scale=100.0), menu=Menu(lot=40.0)
+    )
+    assert ("nothing is asked of who cannot bring one lot: A" in design_contract(problem).reason) == named
 
 
 def test_too_few_options_and_too_large_lots_are_refused():

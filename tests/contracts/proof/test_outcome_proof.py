@@ -31,6 +31,7 @@ from contracts.problem.cases import asked_of, whole
 from contracts.problem.narrowing import narrowed
 from contracts.problem.outcomes import compositions
 from contracts.problem.standard_form import standard_form
+from contracts.program.outcome_space import _outcomes
 from contracts.proof.evidence import BOUNDS, LEAF, Proof
 from contracts.proof.general_proof import crowds_of
 from contracts.proof.losses import Crowd, expected_losses
@@ -225,6 +226,38 @@ def test_a_leaf_less_is_no_proof():
         assert (certificate.gap, certificate.optimal) == (None, False)
 
 
+def test_points_count_the_objective_once_however_large_what_they_count():
+    """Of shares whose sum overflows nothing would be left of the objective, and of what it could be at most."""
+    people = {"costs": [0.6, 0.3, 0.2], "probabilities": [0.4, 0.3, 0.3], "participants": 6}
+    curve = GeneralizationBound(optimum=1.0, complexity=2.0)  # nobody can train alone
+    problem = problem_of(curve, population=people, menu=Menu(options=2))
+    contract = design_contract(problem, time_limit=60.0)
+    nothing, cases = _worse(contract), contract.proof.global_cases
+    twice = np.repeat(np.arange(cases.leaf.size), 2)
+    points = {name: getattr(cases, name)[twice] for name in ("contribution", "utility", "level", "leaf")}
+    nowhere = tuple(0.0 * each for each in cases.linear)
+    prices = {"feasibility": 0.0 * cases.feasibility[twice], "linear": nowhere}
+    for share in (1.7e308, 1.0, 1e-300):
+        counted = np.full(twice.size, share)
+        forged = Proof(global_cases=dataclasses.replace(cases, **points, **prices, share=counted))
+        certificate = verify(dataclasses.replace(nothing, proof=forged))
+        assert certificate.gap >= contract.reached
+        assert not certificate.optimal
+        scaled = dataclasses.replace(cases, share=cases.share / cases.share.max() * share)
+        again = verify(dataclasses.replace(contract, proof=Proof(global_cases=scaled)))
+        assert again.gap == pytest.approx(contract.certificate.gap, abs=1e-9 * contract.reached)
+
+
+@pytest.mark.parametrize("points", [1001, 400_000])
+def test_files_do_not_keep_their_readers_for_hours(points):
+    contract = designed("groups")
+    cases = contract.proof.global_cases
+    first = np.r_[np.zeros(points, dtype=int), np.arange(cases.leaf.size)]
+    columns = ("contribution", "utility", "level", "feasibility", "share", "leaf")
+    longer = dataclasses.replace(cases, **{name: getattr(cases, name)[first] for name in columns})
+    assert verify(dataclasses.replace(contract, proof=Proof(global_cases=longer))).gap is None
+
+
 def test_moved_boxes_bound_what_they_hold():
     """With another threshold leaves hold other contracts, which the same prices bound as badly as they do."""
     contract = designed("lots")
@@ -334,3 +367,10 @@ def test_outcomes_that_are_too_many_are_refused():
     with pytest.raises(ProofRefused, match="too many outcomes"):
         everybody_of(crowd)
     assert compositions(200, 4).shape[0] > 200_000
+
+
+def test_outcomes_that_are_too_many_are_counted_before_they_are_listed():
+    """264 million would take all memory."""
+    people = {"costs": np.geomspace(0.1, 1.0, 8), "probabilities": [0.125] * 8, "participants": 50}
+    form = standard_form(problem_of(population=people))
+    assert _outcomes(form, form.worlds[0]) is None
