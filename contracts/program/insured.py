@@ -120,6 +120,8 @@ def solve(program: InsuredProgram, start: np.ndarray) -> Found | None:
         start: guarantees to begin with, shape (rows,).
     """
     unit, best = program.unit, None
+    if program.due.max() / unit + INSIDE > 1.0:  # more than any model is worth
+        return None
     for first in (np.maximum(start, program.due), _widest(program, start)):
         found = optimize.minimize(
             lambda u: _negative(program, unit * u),

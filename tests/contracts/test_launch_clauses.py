@@ -1,6 +1,7 @@
 """Launch clauses: the numbers of their study, theorems on random instances, forgeries, files, settlement."""
 
 import dataclasses
+import itertools
 from functools import cache
 from math import comb
 
@@ -106,13 +107,27 @@ def test_a_cut_menu_costs_what_it_does():
 
 
 @pytest.mark.slow
-def test_where_no_menu_covers_a_cut_one_serves():
+def test_whom_no_menu_can_serve_is_left_out_of_the_insured_one():
     dear = [0.5, 0.1, 0.05, 0.01, 0.001], [0.2] * 5
-    with pytest.raises(
-        Infeasible, match=r'no insured menu covers: all 10 signing .* expected assurance = "cut"'
-    ):
-        designed(dear, assurance="count")
+    contract = designed(dear, assurance="count")
+    assert contract.contribution[0] == 0.0 < contract.contribution[1]
+    assert verify(contract).holds
+    alone = contract.reservation_utility
+    for signed in itertools.chain(*(itertools.combinations_with_replacement(range(5), k) for k in range(1, 11))):
+        settled = contract.settle(np.bincount(signed, minlength=5))
+        mine = sorted(set(signed))
+        kept = np.where(settled.released | (not settled.launched), alone, settled.utility)
+        assert (kept >= alone)[mine].all(), signed
     assert verify(designed(dear, assurance="cut")).holds
+
+
+@pytest.mark.parametrize("margin", [40.0, 60.0, 1000.0])
+def test_where_no_menu_covers_it_is_said_in_one_line(margin):
+    with pytest.raises(
+        Infeasible, match=r'no insured menu covers: all 10 .* expected assurance = "cut"$'
+    ) as caught:
+        designed(([0.5, 0.1, 0.05], [0.2, 0.3, 0.5]), assurance="count", participation_margin=margin)
+    assert "\n" not in str(caught.value)
 
 
 @st.composite
