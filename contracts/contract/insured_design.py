@@ -69,7 +69,8 @@ def design_insured(problem: Problem, plain: Contract) -> tuple[Clause, np.ndarra
     if best is None:
         raise Infeasible(
             f"no insured menu covers: all {law.most} signing for the dearest option would not reach the launch"
-            ' level, nor would those of the cheaper types alone; expected assurance = "cut"'
+            " level, nor would those of the cheaper types alone; expected smaller margins, costs that"
+            ' differ more, or assurance = "cut"'
         )
     return best.clause, best.prices
 

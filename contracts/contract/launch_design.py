@@ -136,8 +136,7 @@ def _cut(problem: Problem, plain: Contract, design: Design) -> Contract:
             return made
     raise Infeasible(
         f"cut, the menu leaves somebody {worst:.3g} better off by another's option at every margin tried:"
-        f" expected"
-        ' assurance = "count" or "table"'
+        ' expected smaller margins, costs that differ more, or assurance = "count" or "table"'
     )
 
 

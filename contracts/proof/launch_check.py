@@ -48,7 +48,10 @@ class Stated(NamedTuple):
 
 
 class Found(NamedTuple):
-    """What was found of a menu's promises, by type and in own units."""
+    """What was found of a menu's promises, by type and in own units.
+
+    `below`: whether the top option of an insured menu ever delivers less than the least stated for it.
+    """
 
     slack: np.ndarray
     other: np.ndarray
@@ -58,6 +61,7 @@ class Found(NamedTuple):
     reward: np.ndarray
     value: float
     accuracy: float
+    below: bool
 
 
 def certify_launch(problem: Problem, clause: Clause, stated: Stated, proof: Proof, gap: float) -> Certificate:
@@ -177,7 +181,14 @@ def _played_out(form: StandardForm, clause: Clause, outside: np.ndarray) -> Foun
         contribution[i] = likely @ own.data / form.effective[i]
         reward[i] = likely @ np.where(own.launched, form.relative[i] * own.worth, due[i])
     value, accuracy = everybody(form, clause)
-    return Found(slack, other, envied, room, contribution, reward, value, accuracy)
+    below = clause.insured and _below(clause, each[-1], rest + (np.arange(form.rows) == form.rows - 1))
+    return Found(slack, other, envied, room, contribution, reward, value, accuracy, below)
+
+
+def _below(clause: Clause, top: Played, counts: np.ndarray) -> bool:
+    signers = counts[:, clause.served].sum(axis=1)
+    menu = np.maximum(np.searchsorted(clause.counts, signers, side="right") - 1, 0)
+    return bool((top.launched & (top.data < clause.contribution[menu, -1] * (1.0 - STATED))).any())
 
 
 def _best_of_others(
@@ -246,6 +257,8 @@ def _broken(
         close = np.abs(clause.guarantee[:, :-1] - kept) <= tolerance
         if not (close | ~clause.served[:-1]).all():
             said.append("guarantee: not what the caps and contributions of the options leave")
+    if found.below:
+        said.append("clause: the top option delivers less in some launch than the least stated for it")
     return said
 
 

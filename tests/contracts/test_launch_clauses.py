@@ -124,7 +124,7 @@ def test_whom_no_menu_can_serve_is_left_out_of_the_insured_one():
 @pytest.mark.parametrize("margin", [40.0, 60.0, 1000.0])
 def test_where_no_menu_covers_it_is_said_in_one_line(margin):
     with pytest.raises(
-        Infeasible, match=r'no insured menu covers: all 10 .* expected assurance = "cut"$'
+        Infeasible, match=r'no insured menu covers: all 10 .* expected smaller margins, .* assurance = "cut"$'
     ) as caught:
         designed(([0.5, 0.1, 0.05], [0.2, 0.3, 0.5]), assurance="count", participation_margin=margin)
     assert "\n" not in str(caught.value)
@@ -332,3 +332,13 @@ def test_the_words():
     assert "With 2 signatures" in table
     assert "If fewer than 2 sign" in table
     assert "Contributions are cut" in agreement(designed(TWO, assurance="cut"))
+
+
+def test_the_least_stated_for_the_top_option_is_no_more_than_it_delivers():
+    contract = designed(TWO, assurance="count")
+    assert verify(contract).holds
+    for times in (10.0, 1e300):
+        more = contract.clause.contribution.copy()
+        more[:, -1] *= times
+        forged = dataclasses.replace(contract, clause=dataclasses.replace(contract.clause, contribution=more))
+        assert not verify(forged).holds, times
