@@ -78,7 +78,8 @@ def with_parameters(given, x):
     return dataclasses.replace(one, accuracy=curve, valuation=valuation)
 
 
-@pytest.mark.parametrize("belief", ["interim", pytest.param("ex-ante", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("belief", ["interim", "ex-ante"])
 def test_every_derivative_of_a_menu_is_that_of_designs(belief):
     given = THREE | {"belief": belief}
     one = problem(**given)
@@ -100,6 +101,7 @@ def test_every_derivative_of_a_menu_is_that_of_designs(belief):
     close(by_parameter, differences(lambda x: designed(checked(x)), parameters))
 
 
+@pytest.mark.slow
 def test_objective_and_contributions_have_derivatives_of_their_own():
     costs = LEARNING["costs"]
     with jax.enable_x64(True):
@@ -134,6 +136,7 @@ def test_utilities_that_are_free_have_none():
         jax.jacobian(lambda c: designed_menu(problem(costs=c, participants=20, **given)))(jnp.array(costs))
 
 
+@pytest.mark.slow
 def test_it_is_mapped_and_compiled():
     costs = jnp.array([[0.012, 0.02, 0.004], [0.011, 0.021, 0.005]])
 
