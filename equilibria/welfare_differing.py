@@ -66,6 +66,8 @@ def best_contributions(agents: DifferingAgents) -> tuple[np.ndarray, int]:
     supplier = int(np.argmin(agents.caps))
     lone = np.zeros(agents.types.size)
     lone[supplier] = agents.alone[supplier]
+    if float(agents.caps.min()) <= agents.loss_weight * float(agents.types.min()):
+        return _shared(agents, lone), 0  # so cheap a supplier that float64 has no digit left for what remains
     best, least = lone, agents.loss(lone)
     low, high = _ends(agents)
     totals = np.geomspace(low, max(high, low * (1 + 1e-9)), GRID)

@@ -9,7 +9,10 @@ import numpy as np
 
 from contracts.checks import visible
 from equilibria.unravelling import Unravelling
+from modelpact.plain_numbers import amount
 from modelpact.tables import boxed, console
+
+MANY = 1e12  # from here on numbers are said in few digits
 
 
 def picture(cascades: Mapping[str, Unravelling], title: str, ending: str) -> bytes:
@@ -45,9 +48,9 @@ def show(report: Mapping[str, Any], cascades: Mapping[str, Unravelling]) -> None
         error = grand["learning_error"]
         table.add_row(
             name.replace("_", " "),
-            f"{grand['epsilon']:.4f}" if grand["epsilon"] else "none",
-            f"{grand['total_surplus']:.4f}",
-            "-" if error is None else f"{error:.4f}",
+            _figure(grand["epsilon"]) if grand["epsilon"] else "none",
+            _figure(grand["total_surplus"]),
+            "-" if error is None else _figure(error),
             str(grand["contributors"]),
             str(record["cascade"]["sizes"][-1]),
             "-" if equilibria is None else _brief(equilibria["sizes"]),
@@ -66,7 +69,16 @@ def show(report: Mapping[str, Any], cascades: Mapping[str, Unravelling]) -> None
 
 
 def _amounts(value: float | list[float]) -> str:
-    return f"{min(value):,.0f} to {max(value):,.0f}" if isinstance(value, list) else f"{value:,.0f}"
+    return " to ".join(map(_samples, (min(value), max(value)) if isinstance(value, list) else (value,)))
+
+
+def _samples(value: float) -> str:
+    return f"{value:,.0f}" if value < MANY else amount(value)
+
+
+def _figure(value: float, decimals: int = 4) -> str:
+    """So many decimals, unless digits without end would stand before them."""
+    return f"{value:.{decimals}f}" if not MANY <= abs(value) < np.inf else amount(value)
 
 
 def _brief(sizes: list[int]) -> str:
@@ -90,8 +102,8 @@ def _cascade_table(cascade: Unravelling):
             str(row),
             str(cascade.sizes[row]),
             str(cascade.sizes[row] - following),
-            f"{cascade.least_gains[row]:.4f}",
-            f"{error:.5f}" if np.isfinite(error) else "-",
-            f"{cascade.total_surpluses[row]:.4f}",
+            _figure(cascade.least_gains[row]),
+            _figure(error, 5) if np.isfinite(error) else "-",
+            _figure(cascade.total_surpluses[row]),
         )
     return table

@@ -72,17 +72,23 @@ def whole_where_lots_are(contract: Contract) -> np.ndarray:
 
 
 def settlement(settled: Settlement, currency: str = "") -> Table:
-    """Who receives which model, one row per type."""
+    """Who receives which model, one row per type; a dash where nobody of the type is there."""
     unit = f", {short(currency)}" if currency else ""
+    there = settled.counts > 0
+
+    def each(values: np.ndarray) -> list[str]:
+        shown = iter(numbers(values[there]))
+        return [next(shown) if present else "-" for present in there]
+
     return by_name(
         "type",
         settled.names,
         {
             "participants": [str(int(count)) for count in settled.counts],
-            "contributed each": numbers(settled.contribution),
-            "model's accuracy": numbers(settled.accuracy),
-            f"model's value{unit}": numbers(settled.value),
-            f"net value{unit}": numbers(settled.utility),
+            "contributed each": each(settled.contribution),
+            "model's accuracy": each(settled.accuracy),
+            f"model's value{unit}": each(settled.value),
+            f"net value{unit}": each(settled.utility),
         },
     )
 

@@ -234,3 +234,11 @@ def test_reports_are_looked_at_to_what_is_small_for_each_agent():
     assert reporting.tolerance == reporting.tolerances[0]
     alike = ReportingGame(game=ParticipationGame(types=[0.1, 0.2], cost=3e-7, **CONSTANTS))
     assert alike.tolerances.shape == (2,)
+
+
+@pytest.mark.parametrize("costs", [[1e-300, 1e300, 1.0], [1e-60, 1.0, 1.0]])
+def test_data_too_cheap_to_tell_from_free_leave_the_supplier_alone(costs):
+    game = ParticipationGame(types=[0.1, 0.2, 0.6], costs=costs, rule=FullInformationRule(), **CONSTANTS)
+    given = game.contributions()
+    assert given[0] == game.standalone_contributions[0] > 1e40
+    assert not given[1:].any()

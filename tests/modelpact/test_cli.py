@@ -122,6 +122,10 @@ def test_participants_may_be_given_by_name(contract_file, capsys):
     assert capsys.readouterr().out == by_position
     assert main(["settle", str(contract_file), "--counts", "type 1=10", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["counts"] == [10, 0, 0, 0, 0]
+    assert main(["settle", str(contract_file), "--counts", "type 1=10"]) == 0
+    rows = [line.split() for line in capsys.readouterr().out.splitlines() if line.startswith("type ")]
+    assert rows[2][-5:] == ["0", "-", "-", "-", "-"]  # nobody is there to owe or to get anything
+    assert "-" not in rows[1]
 
 
 @pytest.fixture(scope="module")

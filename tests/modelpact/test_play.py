@@ -189,3 +189,12 @@ def test_a_rule_without_options_says_that_it_has_none(tmp_path):
     text = "loss_weight = 1.0\ncomplexity = 40.0\ncost = 3e-7\ntypes = [0.05, 0.4]\n[rules.pooled]\nfoo = 1\n"
     with pytest.raises(InvalidInput, match=r"unknown key 'foo': expected none$"):
         read_game(write(tmp_path, text))
+
+
+@pytest.mark.parametrize("constants", ["loss_weight = 1e100\ncost = 1e90", "loss_weight = 1.0\ncost = 1e300"])
+def test_enormous_units_are_shown_in_few_digits(tmp_path, capsys, constants):
+    path = write(tmp_path, f"{constants}\ncomplexity = 40.0\ntypes = [0.1, 0.2, 0.6]\n")
+    assert play(path) == 0
+    shown = capsys.readouterr().out
+    assert max(map(len, shown.split())) < 20
+    assert "× 10" in shown
