@@ -24,6 +24,7 @@ from contracts.problem.standard_form import standard_form
 
 ATTEMPTS = 5  # at margins with which choices of a cut menu are right
 JUST = 1e-7  # of the largest value: what a cut menu leaves beyond what is due
+SAME = 1e-9  # relative: options that differ by less are one
 MARGIN = 1e-4  # of the largest value: the first of them
 
 Design = Callable[[Problem], Contract]
@@ -119,6 +120,12 @@ def _cut(problem: Problem, plain: Contract, design: Design) -> Contract:
         if attempt:
             margin = max(2.0 * margin, 1.5 * worst, MARGIN * problem.largest_value * float(relative.min()))
         plain = design(_without_clause(problem, Menu(participation_margin=due, preference_margin=margin)))
+        if margin > 0.0 and _one_for_all(plain):  # as with any larger margin: one option keeps them all
+            raise Infeasible(
+                f"cut, no menu of several options keeps a preference margin of {menu.preference_margin:.6g}"
+                f" (from {margin:.6g} on the best menu has one option for all): expected a smaller"
+                ' preference_margin, costs that differ more, or assurance = "count" or "table"'
+            )
         form = standard_form(problem)
         first = np.unique(form.row, return_index=True)[1]
         nothing = plain.delivered <= 0.0
@@ -138,6 +145,12 @@ def _cut(problem: Problem, plain: Contract, design: Design) -> Contract:
         f"cut, the menu leaves somebody {worst:.3g} better off by another's option at every margin tried:"
         ' expected smaller margins, costs that differ more, or assurance = "count" or "table"'
     )
+
+
+def _one_for_all(plain: Contract) -> bool:
+    """Whether types of several costs share the only option of a menu (equal data mean equal rewards)."""
+    data = plain.delivered[plain.delivered > 0.0]
+    return data.size > 1 and float(np.ptp(data)) <= SAME * float(data.max())
 
 
 def _most_gained(contract: Contract) -> float:

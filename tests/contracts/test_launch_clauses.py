@@ -27,6 +27,7 @@ from contracts import (
     verify,
 )
 from contracts.contract.agreement import agreement
+from contracts.contract.launch_design import design_launch
 from contracts.contract.terms import Terms
 
 KINDS = ("count", "table", "cut")
@@ -104,6 +105,21 @@ def test_a_cut_menu_costs_what_it_does():
         assert certificate.holds
         assert certificate.gap is None
         assert certificate.scope == "contracts without a launch clause"
+
+
+@pytest.mark.parametrize("margin", [20.0, 60.0, 5000.0])
+def test_a_cut_menu_that_can_tell_nobody_apart_is_given_up_at_once(margin):
+    asked = []
+
+    def design(stated):
+        asked.append(stated.menu.preference_margin)
+        return design_contract(stated)
+
+    stated = problem(*THREE, assurance="cut", preference_margin=margin)
+    with pytest.raises(Infeasible, match=rf"^cut, no menu of several options keeps .* of {margin:g} "):
+        design_launch(stated, design)
+    assert len(asked) <= 4
+    assert max(asked) <= 4 * margin
 
 
 @pytest.mark.slow
