@@ -133,15 +133,23 @@ class Guarantee:
         )
 
 
-def guarantee_of(sampling: Sampling, environment: Environment, asked: ModelClass | str | None) -> Guarantee:
-    """What is proved about the truthful grand coalition under this sampling; see `VerifiedRule.guarantee`."""
+def guarantee_of(
+    sampling: Sampling, environment: Environment, asked: ModelClass | str | None, reason: str = ""
+) -> Guarantee:
+    """What is proved about the truthful grand coalition under this sampling; see `VerifiedRule.guarantee`.
+
+    Args:
+        sampling: how quality is estimated.
+        environment: the game.
+        asked: the models that will be trained, if they are others.
+        reason: why nothing is proved whatever the figures, where that is known before.
+    """
     environment.require_alike("the verified rule")
     budget = environment.cost * environment.standalone_contribution
     radius, charge = sampling.radius(), sampling.charge(environment)
     slack = 2.0 * environment.loss_weight * radius
     other = None if asked is None or asked == sampling.model_class else str(asked)
     confidence = sampling.confidence - sampling.false_alarm
-    reason = ""
     if sampling.refused.all():
         reason = "everybody is refused"
     elif confidence <= 0.0:

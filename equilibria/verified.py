@@ -162,6 +162,9 @@ class VerifiedRule(Rule):
     def guarantee(self, game: Environment, model_class: ModelClass | str | None = None) -> Guarantee:
         """What is proved about the truthful grand coalition of `game` under this rule, and for which models.
 
+        It is about the true types, whatever they are. Nothing is proved for a game whose types lie further from
+        the estimates given than these may be wrong; where types are not known, give the game the estimates.
+
         Args:
             game: the participation game; its own rule is not used.
             model_class: the models that will be trained, if they are others than those over which quality was
@@ -176,7 +179,22 @@ class VerifiedRule(Rule):
         nothing is proved: slack plus verification 0.2189 exceeds the standalone cost 0.05;
         8550 samples from each agent would do. Measure the frequency instead
         """
-        return guarantee_of(self.sampling(game), game, model_class)
+        return guarantee_of(self.sampling(game), game, model_class, self._contradiction(game))
+
+    def _contradiction(self, game: Environment) -> str:
+        """Whose type in the game the estimates given exclude, in words; empty where nobody's."""
+        if self.estimates is None:
+            return ""
+        sampling, estimated = self.sampling(game), self.estimated(game)
+        apart = np.where(sampling.refused, 0.0, np.abs(game.types - estimated))
+        worst = int(np.argmax(apart))
+        if apart[worst] <= sampling.radius() + 1e-12:
+            return ""
+        return (
+            f"agent {worst} is of type {game.types[worst]:.4g} in this game and estimated at"
+            f" {estimated[worst]:.4g}, further away than estimates may be wrong ({sampling.radius():.4g}); if types"
+            " are not known, give the game the estimates"
+        )
 
     def estimated(self, game: Environment) -> np.ndarray:
         """The estimates used: those given, else those drawn from the seed, shape (agents,)."""

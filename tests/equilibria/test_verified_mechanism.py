@@ -159,3 +159,23 @@ def test_with_unequal_samples_the_radius_is_that_of_the_fewest_and_everybody_pay
     assert rule.charged(worked).tolist() == [100.0 * (agent + 1) for agent in range(10)]
     refused = VerifiedRule(estimates=estimates, reports=np.full(10, 1.0) - estimates.estimates)
     assert np.allclose(worked.with_rule(refused).surpluses("all"), -worked.cost * estimates.samples)
+
+
+def test_a_game_that_the_estimates_exclude_gets_no_promise(worked):
+    rule = replace(PAID, estimates=worked.types)
+    radius, first = rule.radius(worked), worked.types[0]
+    assert rule.guarantee(worked).holds
+    assert replace(PAID, estimates=worked.types + 0.9 * radius).guarantee(worked).holds
+    off = np.array(worked.types)
+    off[0] = first + 1.1 * radius
+    found = replace(PAID, estimates=off).guarantee(worked)
+    assert not found.holds
+    assert found.confidence == 0.0
+    assert str(found).startswith(f"nothing is proved: agent 0 is of type {first:.4g} in this game and estimated")
+    # whoever is refused is not spoken of
+    losses = [np.zeros(400), np.ones(400)]
+    estimates = estimate_types(losses, np.zeros(400))
+    game = ParticipationGame(types=[0.0, 0.2], loss_weight=1.0, complexity=4000.0, cost=1e-7)
+    assert not VerifiedRule(estimates=estimates, paid=False).guarantee(game).holds
+    refused = replace(estimates, refused=[False, True])
+    assert VerifiedRule(estimates=refused, paid=False).guarantee(game).holds
