@@ -192,8 +192,8 @@ class VerifiedRule(Rule):
             return ""
         return (
             f"agent {worst} is of type {game.types[worst]:.4g} in this game and estimated at"
-            f" {estimated[worst]:.4g}, further away than estimates may be wrong ({sampling.radius():.4g}); if types"
-            " are not known, give the game the estimates"
+            f" {estimated[worst]:.4g}, further away than estimates may be wrong ({sampling.radius():.4g}); where"
+            " types are not known, give the game the estimates"
         )
 
     def estimated(self, game: Environment) -> np.ndarray:

@@ -233,6 +233,11 @@ def _attendance(contract: Contract) -> dict[str, Any] | None:
 def _print_contract(contract: Contract) -> None:
     out, problem = tables.console(), contract.problem
     out.print(tables.menu(contract))
+    if contract.clause is not None and contract.clause.contingent:
+        out.print(
+            "Contributions and values are means over who signs, accuracies the highest in any profile.",
+            markup=False,
+        )
     certain = "" if problem.population.named else "expected "
     out.print(
         f"\n{problem.population.size} participants, {problem.belief} belief:"

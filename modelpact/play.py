@@ -258,8 +258,12 @@ def play(
     Parameters
     ----------
     game
-        TOML file with the constants of the game, the types of the agents and the rules to compare. Or a problem
-        file, or a contract file: then all equilibria of its menu are shown, with a launch clause and without.
+        TOML file with the constants of the game (loss_weight, complexity, exponent, and cost, or costs and
+        capacities by agent), the types of the agents (a list, or a table: family = "harmonic" or "linear",
+        agents, worst, and spread or best) and a table for each rule to compare, such as [rules.pooled]: pooled,
+        fixed_share (samples), fixed_amounts (samples), club (size), full_information, declared (reports),
+        verified (samples, confidence, paid, slack_factor, runs, ...). Or a problem file, or a contract file:
+        then all equilibria of its menu are shown, with a launch clause and without.
     output
         Where to write the results (JSON).
     plot

@@ -123,6 +123,6 @@ def show_menus(title: str, report: Mapping[str, Any]) -> None:
         if turn is not None:
             out.print(
                 f"signing in turn, ties meaning no: {turn['signatures']:.4g} sign on average, value"
-                f" {turn['value']:.6g}",
+                f" {turn['value']:,.6g}",
                 markup=False,
             )

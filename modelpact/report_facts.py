@@ -8,7 +8,7 @@ import numpy as np
 
 from contracts.contract import Contract
 from contracts.contract.full_information import full_information, is_benchmark
-from contracts.contract.launch_settlement import trained_law
+from contracts.contract.launch_settlement import chance_of_loss, trained_law
 from contracts.contract.options import options_of
 from contracts.contract.rewards import Rewards, whole_model
 from contracts.errors import InvalidInput
@@ -174,9 +174,11 @@ def _whole(contract: Contract, certificate: Certificate, scenario: int) -> np.nd
 
 def _worse(contract: Contract, certificate: Certificate, capped: Rewards) -> np.ndarray:
     """Probability that a type gets less than by staying out, once it is known who takes part."""
-    outside = _outside(contract, certificate)
+    allowed = 100.0 * certificate.tolerance * contract.form.relative
+    if contract.clause is not None:  # what is delivered follows from who signs, too
+        return chance_of_loss(contract, allowed)
     paid = contract.expected_reward - contract.utility
-    needed = outside + paid - 100.0 * certificate.tolerance * contract.form.relative
+    needed = _outside(contract, certificate) + paid - allowed
     pairs = zip(capped.values, capped.probabilities, needed, strict=True)
     return np.array([np.clip(p[v < least].sum(), 0.0, 1.0) for v, p, least in pairs])
 

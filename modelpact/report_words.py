@@ -168,12 +168,9 @@ def worth(problem: Problem) -> str:
         if of
         else "and each further step in accuracy less than the one before"
     )
-    above = (
-        f", counted from the {percent(problem.baseline)} that everybody has without data"
-        if problem.baseline
-        else ""
-    )
-    return f"{found}, {shape}{above}."
+    had = f"the {percent(problem.baseline)} that everybody has without data"
+    above = f", less what {had} are worth" if problem.valuation.linear else f", counted from {had}"
+    return f"{found}, {shape}{above if problem.baseline else ''}."
 
 
 def conditions(problem: Problem, currency: str) -> tuple[str, ...]:

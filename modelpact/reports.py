@@ -207,6 +207,8 @@ def _words(found: Facts, currency: str) -> dict[str, Any]:
         "who": report_words.who(problem.population),
         "named": named,
         "certain": found.certain,
+        "sure": found.contract.clause is not None
+        and all(got.worse < 5e-7 for kind in found.kinds for got in kind.received),
         "expected": "" if found.certain else "expected ",
         "least": "least " if doubt is not None else "",
         "on_average": "" if found.certain else " on average",

@@ -77,7 +77,8 @@ class Attendance:
         if self.covering_count is None:
             covered = "no number of signatures covers everybody whoever signs"
         else:
-            covered = f"with {self.covering_count} signatures nobody who signed loses, whoever they are"
+            one = "s" if self.covering_count > 1 else ""
+            covered = f"with {self.covering_count} signature{one} nobody who signed loses, whoever they are"
         if not known.size:
             return f"what if not everybody comes: {covered}; for nobody joining pays"
         if not known.any():

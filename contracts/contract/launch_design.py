@@ -141,9 +141,11 @@ def _cut(problem: Problem, plain: Contract, design: Design) -> Contract:
         worst = _most_gained(made) + menu.preference_margin
         if worst <= 1e-9 * problem.largest_value:
             return made
+    margin_asked = menu.preference_margin > 0.0 or menu.participation_margin > 0.0
     raise Infeasible(
         f"cut, the menu leaves somebody {worst:.3g} better off by another's option at every margin tried:"
-        ' expected smaller margins, costs that differ more, or assurance = "count" or "table"'
+        f" expected {'smaller margins, ' if margin_asked else ''}costs that differ more, or assurance ="
+        ' "count" or "table"'
     )
 
 

@@ -97,6 +97,26 @@ def rewards_by_type(contract: Contract) -> tuple[np.ndarray, tuple[np.ndarray, .
     return np.where(terms.own < 0, 0.0, caps), tuple(values), tuple(masses)
 
 
+def chance_of_loss(contract: Contract, allowed: np.ndarray) -> np.ndarray:
+    """The probability that a type does worse than by staying out, all choosing their own, shape (types,).
+
+    Args:
+        contract: a contract with a launch clause.
+        allowed: what may be missing by rounding, in own units, shape (types,).
+    """
+    terms = Terms.of(contract)
+    law = terms.world.laws[0].others()
+    listed = profiles(terms.options, law.most)
+    likely: Any = chances(listed, signing(terms, terms.own), law)
+    found = np.zeros(terms.own.size)
+    for i in np.flatnonzero(terms.own >= 0):
+        k = int(terms.own[i])
+        outcome = terms.outcome(listed + (np.arange(terms.options) == k))
+        gain = terms.gain(outcome.launched, outcome.worth, outcome.data)[:, i, k]
+        found[i] = likely @ (gain < -allowed[i])
+    return np.clip(found, 0.0, 1.0)
+
+
 def trained_law(contract: Contract, scenario: int = 0) -> Law:
     """The law of the data that the model is trained on, everybody choosing its own option; 0 where released."""
     world = contract.form.worlds[scenario]

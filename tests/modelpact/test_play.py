@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from contracts.errors import InvalidInput
-from modelpact.play import analyse, play, read_game
+from modelpact.cli import main
+from modelpact.play import CONSTANTS, RULES, analyse, play, read_game
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 GOOD = """
@@ -198,3 +199,9 @@ def test_enormous_units_are_shown_in_few_digits(tmp_path, capsys, constants):
     shown = capsys.readouterr().out
     assert max(map(len, shown.split())) < 20
     assert "× 10" in shown
+
+
+def test_the_help_names_every_rule_and_constant(capsys):
+    assert main(["play", "--help"]) == 0
+    words = set(capsys.readouterr().out.replace(",", " ").replace("(", " ").replace(":", " ").split())
+    assert {*RULES, *CONSTANTS, "types"} <= words

@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib.util
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,7 @@ from contracts import (
     Welfare,
     design_contract,
 )
+from contracts.contract.launch_settlement import chance_of_loss
 from contracts.problem.menu import Menu as Limits
 from modelpact.report_facts import facts
 from modelpact.reports import typical_counts
@@ -39,6 +41,7 @@ def reading():
 
 assert_well_made, plain = reading()
 
+FEW = Population(costs=[0.3, 0.1, 0.03], probabilities=[0.3, 0.4, 0.3], participants=6)
 GROUPS = {"groups": ["clinics", "clinics", "Aachen"], "probabilities": [0.5, 0.5, 1.0]}
 OTHER = PowerLaw(optimum=0.9, coefficient=2.0, exponent=0.5)
 
@@ -97,7 +100,7 @@ CASES = {
         {"baseline": 0.3},
         (
             "Everybody has an accuracy of 30 % without any data",
-            "counted from the 30 % that everybody has without data",
+            "less what the 30 % that everybody has without data are worth",
         ),
     ),
     "outside": (
@@ -281,3 +284,27 @@ def test_a_broken_promise_of_any_problem_is_named():
     assert "capacity: Aachen is asked for 605 data and has 600" in words
     assert "lots: Aachen is asked for 60.5 lots" in words
     assert "everything holds" not in words
+
+
+@pytest.mark.parametrize("kind", ["count", "cut", "contingent"])
+def test_who_signs_under_a_clause_is_not_told_that_it_may_lose(kind):
+    limits = Menu(assurance=kind, participation_margin=0.1)
+    contract = design_contract(dataclasses.replace(stated(menu=limits), population=FEW))
+    page = modelpact.report(contract)
+    words = plain(page.html)
+    assert "nobody who signs its own option ends up with less than it would have had alone" in words
+    assert "may have done worse" not in words
+    found = facts(contract, page.certificate)
+    assert [got.worse for one in found.kinds for got in one.received] == [0.0] * 3
+    assert ("how much follows from who signs" in words) == (kind != "cut")
+    # by settlements of every profile in which everybody signs
+    for counts in itertools.product(range(7), repeat=3):
+        if sum(counts) == 6:
+            got = contract.settle(counts)
+            there = (np.array(counts) > 0) & ~got.released
+            assert (got.utility >= contract.reservation_utility + 0.1 - 1e-6)[there].all()
+    # a due that is not reached is seen: alone each would have all that it is given on average
+    raised = chance_of_loss(
+        dataclasses.replace(contract, reservation_utility=contract.utility + 1.0), np.zeros(3)
+    )
+    assert (raised > 0.1).all()
