@@ -200,7 +200,7 @@ def publish(scheme: Scheme, inputs: Mapping[str, Record]) -> Made:
     problem, form = contract.problem, contract.form
     population, certificate = problem.population, contract.certificate
     # whoever is promised the trained model's whole expected value has all of it, up to rounding
-    share = np.where(whole_model(contract), 1.0, contract.rewards("proportional").levels)
+    share = np.where(whole_model(contract), 1.0, _shares(contract))
     cost = population.costs / form.effective
     data, alone = contract.contribution * form.effective, outside_option(form)
     joining = np.broadcast_to(problem.outside.joining_cost, data.shape)
@@ -234,6 +234,13 @@ def publish(scheme: Scheme, inputs: Mapping[str, Record]) -> Made:
         "advantage_over_other_options": _advantage(contract),
         "expected_value_of_trained_model": contract.objective,
     }, {}
+
+
+def _shares(contract: Contract) -> np.ndarray:
+    """Which share of the trained model's value each option gives, with a clause on average over who signs."""
+    if contract.clause is None:
+        return contract.rewards("proportional").levels
+    return np.minimum(contract.expected_reward / (contract.form.relative * contract.objective), 1.0)
 
 
 def _nothing(scheme: Scheme, inputs: Mapping[str, Record]) -> dict[str, Any]:

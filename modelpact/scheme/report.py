@@ -24,12 +24,22 @@ def show_run(out: Console, folder: Path, audit: dict[str, Any]) -> None:
         for note in notes(audit):
             out.print(f"Note: {note}", markup=False)
         return
-    assumed = audit["assumptions"]
     refused = [row for row in audit["participants"] if not row["accepted"]]
     for row in refused:
         out.print(
             f"{row['name']} ({row['behaviour']}) receives no model: {row['refused_because']}", markup=False
         )
+    if len(refused) < len(audit["participants"]):  # else nobody delivered, and nothing was trained
+        _joint_model(out, audit)
+    for note in notes(audit):
+        out.print(f"Note: {note}", markup=False)
+    if "baselines" in audit:
+        out.print()
+        out.print(_rules(audit))
+
+
+def _joint_model(out: Console, audit: dict[str, Any]) -> None:
+    assumed = audit["assumptions"]
     out.print(
         f"\nThe joint model: {assumed['trained_accuracy']:.3f} ± {assumed['sampling_error']:.3f} on test"
         f" samples, {assumed['trained_accuracy_on_validation']:.3f} on validation samples; the measured curve"
@@ -40,11 +50,6 @@ def show_run(out: Console, folder: Path, audit: dict[str, Any]) -> None:
     if proofs := audit.get("delivery"):
         stated = "; ".join(f"{name}: {verdict}" for name, verdict in proofs.items() if name != "method")
         out.print(f"Delivered by {proofs['method']}. {stated}.", markup=False)
-    for note in notes(audit):
-        out.print(f"Note: {note}", markup=False)
-    if "baselines" in audit:
-        out.print()
-        out.print(_rules(audit))
 
 
 def show_draws(out: Console, summary: dict[str, Any]) -> None:

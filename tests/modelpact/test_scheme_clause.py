@@ -9,8 +9,9 @@ from contracts import Contract
 from contracts.errors import InvalidInput
 from modelpact.scheme import run_scheme
 from modelpact.scheme.draws import summarise
-from modelpact.scheme.report import failures, notes
+from modelpact.scheme.report import failures, notes, show_run
 from modelpact.scheme.scheme_file import scheme_from_data
+from modelpact.tables import console
 
 pytestmark = pytest.mark.slow
 
@@ -24,7 +25,7 @@ def stated(clause: str, come: list[dict[str, Any]], **menu: Any):
             "measuring": {"sizes": 5, "repetitions": 4},
             "population": {
                 "names": ["expert", "crowd"],
-                "costs": [3.0, 1.0],
+                "costs": [6.0, 2.0],
                 "probabilities": [0.4, 0.6],
                 "participants": 6,
             },
@@ -57,8 +58,10 @@ def test_launched_everybody_delivers_and_receives_what_the_contract_settles(clau
     assert records["settle"].result["accepted_data"] == 2 * options[0]["data"] + 4 * options[1]["data"]
     for reward in rewards:
         kind = reward["option"]
+        worth = contract.form.relative[kind] * float(contract.problem.value(settled.total_data))
+        assert options[kind]["share"] == pytest.approx(min(settled.value[kind] / worth, 1.0))
         # rounded up to whole samples nobody is worse off than by staying out, as the published curve says
-        utility = reward["promised_value"] - reward["data"] * contract.problem.population.costs[kind]
+        utility = options[kind]["expected_value"] - reward["data"] * contract.problem.population.costs[kind]
         assert utility >= contract.reservation_utility[kind]
         assert utility >= settled.utility[kind] - contract.problem.population.costs[kind]
     audit = records["audit"].result
@@ -66,7 +69,7 @@ def test_launched_everybody_delivers_and_receives_what_the_contract_settles(clau
     assert not failures(summarise(scheme, [audit]))
 
 
-def test_released_nobody_delivers_or_receives(tmp_path):
+def test_released_nobody_delivers_or_receives(tmp_path, capsys):
     records = run_scheme(stated("count", [{"type": "expert"}]), tmp_path / "run")
     assert not records["launch"].result["launch"]["launched"]
     assert records["contribute"].result["submissions"] == []
@@ -74,6 +77,11 @@ def test_released_nobody_delivers_or_receives(tmp_path):
     audit = records["audit"].result
     assert {row["refused_because"] for row in audit["participants"]} == {"released: too few signed"}
     assert notes(audit)[0].startswith("released: 1 signed")
+    show_run(console(), tmp_path / "run", audit)
+    words = capsys.readouterr().out
+    assert "receives no model: released: too few signed" in words
+    assert "joint model" not in words
+    assert "Delivered" not in words
 
 
 def test_what_a_clause_does_not_go_with():

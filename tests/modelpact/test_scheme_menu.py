@@ -280,3 +280,20 @@ def test_padding_adds_samples_of_no_weight():
     assert weights.tolist() == [1, 1, 1, 1, 0, 0, 0]
     assert filled.labels.tolist() == [1, 2, 1, 2, 0, 0, 0]
     assert filled.inputs.sum() == 12
+
+
+@pytest.mark.parametrize("kind", ["count", "contingent"])
+def test_a_menu_with_a_clause_is_published_with_its_mean_shares(kind):
+    contract, record = published(scheme(menu={"assurance": kind, "margin": 5.0}))
+    likely, mean, whole = 0.0, np.zeros(3), np.zeros(3)
+    for others in itertools.product(range(3), repeat=5):
+        chance = float(np.prod(contract.problem.population.probabilities[list(others)]))
+        likely += chance
+        for i in range(3):
+            settled = contract.settle(np.bincount([*others, i], minlength=3))
+            mean[i] += chance * settled.value[i]
+            whole[i] += chance * float(contract.problem.value(settled.total_data))
+    assert likely == pytest.approx(1.0)
+    shares = np.array([option["share"] for option in record.result["options"]])
+    assert shares[-1] == 1.0
+    assert np.allclose(shares, mean / whole, atol=0.01)
