@@ -103,7 +103,9 @@ def gap_variables(matrix: np.ndarray, least: np.ndarray, rank: np.ndarray) -> Ga
     basis = matrix[chosen]
     if chosen.size < matrix.shape[1]:
         basis = np.vstack([basis, _completion(basis)])
-    inverse = np.linalg.inv(basis)[:, : chosen.size]
+    # Slopes between nearly equal costs are huge: with rows of one size nothing is lost to them.
+    height = np.abs(basis).max(axis=1)
+    inverse = (np.linalg.inv(basis / height[:, None]) / height)[:, : chosen.size]
     base, directions = inverse @ least[chosen], inverse[:, len(pairs) :]
     kept = np.setdiff1d(order, others, assume_unique=True)
     rows, const = matrix[kept] @ directions, matrix[kept] @ base - least[kept]

@@ -349,3 +349,19 @@ def test_stated_probabilities_do_not_matter_where_every_scenario_has_its_own(bui
     first, second = design_contract(unknown), design_contract(other)
     assert first.reached == pytest.approx(second.reached, rel=1e-9)
     assert first.contribution == pytest.approx(second.contribution, rel=1e-6)
+
+
+@pytest.mark.parametrize("apart", [0.0, 1e-12, 1e-10, 1e-9, 2e-8, 1e-6, 1e-4])
+def test_promises_are_as_exact_where_costs_are_nearly_equal(apart):
+    from contracts import Population, PowerLaw, Problem
+
+    chances = np.full(4, 0.25)
+    problem = Problem(
+        population=Population(costs=[1.0, 1.0, np.exp(0.5), 1.0 + apart], probabilities=chances, participants=3),
+        accuracy=PowerLaw(optimum=1.0, coefficient=1.0, exponent=1.0),
+        valuation=LinearValuation(scale=100.0),
+        scenarios=alternatives([0.5, 0.5], [chances, chances]),
+    )
+    certificate = verify(design_contract(problem, time_limit=0.0))
+    assert certificate.holds, certificate.violations
+    assert certificate.envy.max() < 1e-11 * problem.largest_value
