@@ -30,8 +30,8 @@ def profiles(options: int, most: int) -> np.ndarray:
     size = comb(most + options, options)
     if size > MOST_PROFILES:
         raise InvalidInput(
-            f"{most} others who choose among {options} options make {size:,} profiles: expected at most"
-            f" {MOST_PROFILES:,}"
+            f"participants: {most} others who choose among {options} options make {size:,} profiles: expected at"
+            f" most {MOST_PROFILES:,}"
         )
     found = np.zeros((1, 0), dtype=int)
     left = np.array([most])

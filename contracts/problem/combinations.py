@@ -276,7 +276,7 @@ TABLE: tuple[Refused, ...] = (
     Refused(
         "a launch clause",
         "groups",
-        "the theorems count the signatures of one group, whose members nobody can tell apart",
+        "the theorems count the signatures of one group, whose members nobody can tell apart; names are groups",
         lambda p: _clause(p) and p.population.groups is not None,
     ),
     Refused(
