@@ -81,7 +81,7 @@ def test_an_agent_with_four_of_ten_digits_is_charged_for_what_it_lacks_or_refuse
 
 def test_nothing_is_proved_for_other_models_than_those_estimated():
     estimates = estimate_types([np.zeros(5000)] * 3, np.zeros(5000))
-    game = ParticipationGame(types=[0.0, 0.0, 0.1], **RICH)
+    game = ParticipationGame(types=[0.0, 0.0, 0.01], **RICH)
     rule = VerifiedRule(estimates=estimates)
     assert rule.guarantee(game).holds
     assert rule.guarantee(game, ProbeClass()).holds
@@ -128,7 +128,7 @@ def test_stored_splits_are_within_their_radius():
 
 def test_what_is_printed_as_proved_promises_no_more_than_the_numbers():
     estimates = estimate_types([np.zeros(60_000)] * 3, np.zeros(60_000), confidence=0.9999999)
-    game = ParticipationGame(types=[0.0, 0.0, 0.1], **RICH)
+    game = ParticipationGame(types=[0.0, 0.0, 0.01], **RICH)
     assert "at least 0.999999 (" in str(VerifiedRule(estimates=estimates).guarantee(game))
     assert "with probability 0.999999" in str(game.partition(types=estimates))
     # Where everybody is refused, nobody is promised anything.
@@ -151,6 +151,6 @@ def test_who_is_refused_is_said_by_truth_values_not_words():
 
 @pytest.mark.parametrize("name", ["estimates", "reports"])
 def test_nothing_is_proved_from_numbers_of_other_agents(name):
-    game = ParticipationGame(types=[0.0, 0.0, 0.1], **RICH)
+    game = ParticipationGame(types=[0.0, 0.0, 0.01], **RICH)
     with pytest.raises(InvalidInput, match=f"{name} has length 2: expected 3"):
         VerifiedRule(samples=60_000, **{name: [0.0, 0.1]}).guarantee(game)
