@@ -285,7 +285,8 @@ def play(
     grouped = next((rule for rule in file.rules.values() if groups_form(file.game.with_rule(rule))), None)
     if groups is not None and grouped is None:
         raise InvalidInput(
-            "--groups: no rule of this file says which coalitions form, expected one such as pooled"
+            "--groups: no rule of this file says which coalitions form, expected pooled or fixed_share with one"
+            " cost for all and no capacities, or fixed_amounts"
         )
     with working("playing") as now:
         report, cascades = analyse(file, now)
