@@ -70,7 +70,7 @@ def test_agents_who_differ_are_played_and_their_groups_drawn(tmp_path, capsys):
     with pytest.raises(InvalidInput, match="--groups"):
         play(write(tmp_path, GOOD + "[rules.full_information]\n"), groups=tmp_path / "groups.svg")
     differing = GOOD.replace("cost = 3.125e-7", "costs = [3e-7, 2e-7, 6e-7]") + "[rules.pooled]\n"
-    with pytest.raises(InvalidInput, match="--groups: .* pooled or fixed_share with one cost for all"):
+    with pytest.raises(InvalidInput, match=r"--groups: .* pooled or fixed_share with one cost for all"):
         play(write(tmp_path, differing), groups=tmp_path / "groups.svg")
 
 
