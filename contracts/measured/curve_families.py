@@ -196,8 +196,8 @@ class CustomFamily(Family):
     """A formula of one's own, with parameters to be fitted within bounds.
 
     Args:
-        function: (data, **parameters) -> accuracy, elementwise, written with `jax.numpy` or operators only; what
-            is below zero counts as zero.
+        function: (data, parameters by name) -> accuracy, elementwise, written with `jax.numpy` or operators
+            only; what is below zero counts as zero.
         ranges: for each parameter its least and largest value; those above zero that span a factor of more than
             100 are fitted by their logarithm.
         optimum: what accuracy approaches: the name of a parameter, or a number in (0, 1] that it never exceeds.
