@@ -64,7 +64,8 @@ def assert_same(batched, single):
     assert abs(batched.expected_accuracy - single.expected_accuracy) <= 1e-9
     np.testing.assert_allclose(batched.reservation_utility, single.reservation_utility, atol=tolerance)
     assert batched.provenance.excluded == single.provenance.excluded
-    assert batched.reason == single.reason
+    # Only a single design searches all contracts where cheaper bounds prove nothing.
+    assert batched.reason.partition(" (")[0] == single.reason.partition(" (")[0]
 
 
 @pytest.mark.slow

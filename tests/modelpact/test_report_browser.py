@@ -69,7 +69,7 @@ def test_pages_fit_load_nothing_and_can_be_read(browser, pages, tmp_path, dark):
         assert page["scripts"] == 0, where
         assert page["contrast"][0] >= 4.5, (where, page["contrast"])
     texts = {page["name"]: page for page in found}
-    assert "Bring 80.17 samples" in texts["clinics"]["folded"]
+    assert "Bring 80.13 samples" in texts["clinics"]["folded"]
     assert "Warning: this contract does not hold" in texts["forged"]["folded"]
     assert "type 49" not in texts["fifty"]["folded"].split("Kind by kind")[2]
     assert "type 49" in texts["fifty"]["text"].split("Kind by kind")[2]
