@@ -92,7 +92,7 @@ def test_no_curve_of_the_region_leaves_its_bounds(family):
     np.testing.assert_allclose(own, np.maximum(lowest, 0.0), atol=1e-9)
     bottom = lowest_curve(region, 1e5)
     assert (bottom(data) <= accuracies.min(axis=0) + 1e-9).all()
-    cautious = {"arctan": 0.035, "exponential": 0.03}.get(family, 0.01)  # as drawn: .0303 and less
+    cautious = {"arctan": 0.035, "exponential": 0.03}.get(family, 0.01)
     assert (bottom(data) >= lowest - cautious * (bottom.optimum - lowest) - 1e-6).all()
 
 
