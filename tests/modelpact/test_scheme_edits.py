@@ -154,7 +154,7 @@ def test_what_is_known_without_an_audit_is_said(finished):
 @pytest.mark.slow
 @pytest.mark.parametrize(("attack", "harm"), [("sign-flip", (0.0, 0.1)), ("fall-of-empires", (0.02, 1.0))])
 def test_what_attackers_on_updates_did_is_measured(tmp_path, attack, harm):
-    """Two of six reach the rounds under the mean: sign flips slow it down, an inverted multiple costs more than noise."""
+    """Two of six reach the rounds under the mean: sign flips slow it down, an inverted multiple costs more."""
     seats = [{"count": 4}, {"behaviour": "malicious", "attack": attack, "count": 2}]
     scheme = small(training={"trainer": "federated"}, participants=seats)
     run_scheme(scheme, tmp_path / "run")
