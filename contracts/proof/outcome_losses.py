@@ -20,7 +20,7 @@ from contracts.problem.outcomes import compositions
 from contracts.problem.participants import Turnout
 from contracts.proof.curve_table import Lines, Table, allowance, line, tables
 from contracts.proof.losses import SUREST, Crowd, Losses
-from contracts.proof.soundness import ProofRefused
+from contracts.proof.soundness import ROUNDING, ProofRefused
 
 MOST_OUTCOMES = 200_000
 MOST_LOOKED_AT = 100_000_000  # outcomes times points: lest a file keep its reader for hours
@@ -28,11 +28,15 @@ RARE = 1e-10  # probability below which outcomes are left out
 
 
 class Everybody(NamedTuple):
-    """Outcomes: counts of the rows, probabilities, and what each row believes of them."""
+    """Outcomes: counts of the rows, probabilities, and what each row believes of them.
+
+    `blur`: what probabilities may be wrong by, relative to themselves, in multiples of `ROUNDING`.
+    """
 
     counts: np.ndarray
     prior: Any
     belief: Any
+    blur: float = 0.0
 
 
 class Curves(NamedTuple):
@@ -55,7 +59,7 @@ def losses_over_outcomes(
         box: with `low` and `high`, floats, shape (rows,).
         prices: of the rows' losses.
     """
-    counts, prior, belief = everybody
+    counts, prior, belief, blur = everybody
     reach = counts @ box.low, counts @ box.high
     middle = x if x.dtype != object else np.array([float(each.mid()) for each in x])
     value = curves.value(counts @ middle, *reach)
@@ -72,8 +76,8 @@ def losses_over_outcomes(
         value=belief.T @ short,
         target_by_x=-counts.T @ (prior * target[1]),
         priced_by_x=-counts.T @ ((belief @ prices) * value[1]),
-        terms=(prior * terms).sum(),
-        value_terms=belief.T @ sizes,
+        terms=(1.0 + blur) * (prior * terms).sum(),
+        value_terms=(1.0 + blur) * (belief.T @ sizes),
     )
 
 
@@ -100,7 +104,8 @@ def received_over_outcomes(everybody: Everybody, crowd: Crowd, high: np.ndarray)
     table, top = tables(crowd.plain)[0], crowd.tops[1]
     total = everybody.counts @ high
     most = np.interp(total, table.data, table.level) + allowance(table, total, total)
-    return top - everybody.belief.T @ np.where(total <= table.data[-1], top - most, 0.0)
+    less = everybody.belief.T @ np.where(total <= table.data[-1], top - most, 0.0)
+    return top - (1.0 - everybody.blur * ROUNDING) * less
 
 
 def everybody_of(crowd: Crowd) -> Everybody:
@@ -112,9 +117,9 @@ def everybody_of(crowd: Crowd) -> Everybody:
     groups = [_of_group(crowd, g, law) for g, law in enumerate(crowd.laws)]
     if prod(len(group.prior) for group in groups) > MOST_OUTCOMES:
         raise ProofRefused("the proof by cases has too many outcomes to look at")
-    counts, prior, belief = reduce(_both, groups)
+    counts, prior, belief, blur = reduce(_both, groups)
     kept = np.maximum(prior, belief.max(axis=1)) > RARE
-    return Everybody(counts[kept], prior[kept], belief[kept])
+    return Everybody(counts[kept], prior[kept], belief[kept], blur)
 
 
 def _both(first: Everybody, second: Everybody) -> Everybody:
@@ -125,6 +130,7 @@ def _both(first: Everybody, second: Everybody) -> Everybody:
         first.counts[one] + second.counts[other],
         first.prior[one] * second.prior[other],
         np.where(second.counts.any(axis=0), theirs, mine),
+        first.blur + second.blur,
     )
 
 
@@ -153,7 +159,12 @@ def _of_group(crowd: Crowd, g: int, law: Turnout) -> Everybody:
     full = np.zeros((prior.size, crowd.group.size))
     full[:, members] = counts
     kept = np.maximum(prior, belief.max(axis=1)) > RARE
-    return Everybody(full[kept], prior[kept], belief[kept])
+    return Everybody(full[kept], prior[kept], belief[kept], _blur(max(sizes)))
+
+
+def _blur(number: int) -> float:
+    """Logarithms of factorials, of their digits' relative error, leave the more doubt the larger they are."""
+    return 4.0 * float(np.finfo(float).eps * special.gammaln(number + 1.0)) / ROUNDING
 
 
 def _multinomial(counts: np.ndarray, p: np.ndarray) -> np.ndarray:

@@ -39,7 +39,7 @@ class OutcomeBalls(NamedTuple):
 
     def received(self, high: np.ndarray) -> np.ndarray:
         """Floats that what each row is given at most does not exceed, shape (rows,)."""
-        counts, _, belief = self.everybody
+        counts, _, belief, _ = self.everybody
         top = self.worth.top_value
         most = vector_of(self.worth.at(VALUE, arb(x * WIDER)).upper() for x in (counts @ high).tolist())
         return np.array([upper(top - short) for short in belief.T @ (top - most)])

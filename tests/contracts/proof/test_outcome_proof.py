@@ -2,7 +2,9 @@
 
 import dataclasses
 import json
+from fractions import Fraction
 from functools import cache
+from math import comb
 
 import numpy as np
 import pytest
@@ -37,7 +39,7 @@ from contracts.proof.general_proof import crowds_of
 from contracts.proof.losses import Crowd, expected_losses
 from contracts.proof.outcome_losses import curves_of, everybody_of, losses_over_outcomes, received_over_outcomes
 from contracts.proof.reached import unit_of
-from contracts.proof.soundness import ProofRefused
+from contracts.proof.soundness import ROUNDING, ProofRefused
 
 VALUE = LinearValuation(scale=100.0)
 BOUND = GeneralizationBound(optimum=1.0, complexity=1.0)
@@ -282,7 +284,7 @@ def test_outcomes_have_the_probabilities_of_their_generating_functions(name):
     form = standard_form(PROBLEMS[name])
     x = np.array([13.0, 40.0, 90.0])
     for crowd in crowds_of(form):
-        counts, prior, belief = everybody_of(crowd)
+        counts, prior, belief, _ = everybody_of(crowd)
         for rate in (1e-3, 1e-2, 0.1):
             ones = np.ones(1)
             known = expected_losses(crowd, rate * ones, ones, ones, x)
@@ -295,7 +297,7 @@ def test_who_never_occurs_sees_itself_among_the_others():
     people = Population(costs=[0.3, 0.2, 0.1], probabilities=[0.0, 0.4, 0.6], participants=3)
     form = standard_form(problem_of(population=None))
     crowd = Crowd(form.worlds[0].plain, np.array([0.0, 0.4, 0.6]), np.zeros(3, dtype=int), people.laws)
-    counts, prior, belief = everybody_of(crowd)
+    counts, prior, belief, _ = everybody_of(crowd)
     assert prior.sum() == pytest.approx(1.0)
     np.testing.assert_allclose(belief.sum(axis=0), 1.0)
     assert (counts[belief[:, 0] > 0.0, 0] == 1).all()
@@ -374,3 +376,13 @@ def test_outcomes_that_are_too_many_are_counted_before_they_are_listed():
     people = {"costs": np.geomspace(0.1, 1.0, 8), "probabilities": [0.125] * 8, "participants": 50}
     form = standard_form(problem_of(population=people))
     assert _outcomes(form, form.worlds[0]) is None
+
+
+@pytest.mark.parametrize("number", [4, 1000, 100_000])
+def test_what_probabilities_may_be_wrong_by_is_allowed_for(number):
+    people = Population(costs=[0.2, 0.1], probabilities=[0.5, 0.5], participants=number)
+    (crowd,) = crowds_of(standard_form(Problem(population=people, accuracy=BOUND, valuation=VALUE)))
+    everybody = everybody_of(crowd)
+    some = np.linspace(0, len(everybody.prior) - 1, 40).astype(int)
+    exact = [float(Fraction(comb(number, int(n)), 2**number)) for n in everybody.counts[some, 0]]
+    assert (np.abs(everybody.prior[some] / exact - 1.0) <= (1.0 + everybody.blur) * ROUNDING).all()
