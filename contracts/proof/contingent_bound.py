@@ -21,7 +21,7 @@ from contracts.problem.clause import Clause, signatures
 from contracts.problem.problem import Problem
 from contracts.problem.shape import concave_from
 from contracts.problem.standard_form import StandardForm
-from contracts.proof.released_bound import released_bound
+from contracts.proof.released_bound import left_open, released_bound
 
 TURNS = 120
 GOLD = 0.5 * (5.0**0.5 - 1.0)
@@ -67,7 +67,7 @@ def contingent_gap(
         if number not in limits:
             limits[number] = released_bound(form, np.full(rows, True), due, number)
         bound += float(chance) * limits[number]
-    return max(bound - reached, 0.0), ""
+    return left_open(bound - reached, form)
 
 
 def bound_of(form: StandardForm, number: int, due: np.ndarray, prices: Prices) -> float:

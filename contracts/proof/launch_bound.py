@@ -20,7 +20,7 @@ from contracts.problem.clause import Clause, signatures
 from contracts.problem.shape import concave_from
 from contracts.problem.standard_form import StandardForm
 from contracts.proof.launch_profiles import played
-from contracts.proof.released_bound import released_bound
+from contracts.proof.released_bound import left_open, released_bound
 
 STEP = 1e-6  # of the data: by which slopes are taken on either side
 
@@ -57,7 +57,7 @@ def gap_of(terms: Terms, prices: np.ndarray | None, reached: float) -> tuple[flo
         if not np.isfinite(limit):
             return None, "at this menu's guarantees, options as large as honesty allows are not covered"
         bound += limit
-    return max(bound - reached, 0.0), ""
+    return left_open(bound - reached, form)
 
 
 def _numbers(form: StandardForm, served: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

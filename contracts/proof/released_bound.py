@@ -1,6 +1,4 @@
-"""What no contract makes of so few signatures, where nothing better is proved: who signs must pay for the
-data.
-"""
+"""What bounds of launch clauses share: who signs must pay for the data, and no contract beats a bound."""
 
 from __future__ import annotations
 
@@ -9,6 +7,8 @@ from scipy import stats
 
 from contracts.problem.clause import signatures
 from contracts.problem.standard_form import StandardForm
+from contracts.proof.gaps import positive_gap
+from contracts.proof.soundness import ProofRefused
 
 FALLS = 200
 
@@ -37,3 +37,11 @@ def released_bound(form: StandardForm, served: np.ndarray, due: np.ndarray, numb
     for _ in range(FALLS):
         x = np.minimum(np.maximum(number * np.asarray(plain.value(x)) - owed, 0.0) / least, x)
     return float(likely @ (plain.value(x) if plain.target_is_value else plain.accuracy(x)))
+
+
+def left_open(gap: float, form: StandardForm) -> tuple[float | None, str]:
+    """A gap; None with the reason where it is no number, or where the contract itself refutes the bound."""
+    try:
+        return positive_gap(gap, form.worlds[0].plain.largest_target), ""
+    except ProofRefused as refused:
+        return None, str(refused)

@@ -30,6 +30,7 @@ from contracts import (
 )
 from contracts.contract.agreement import agreement
 from contracts.problem.clause import signatures
+from contracts.proof.released_bound import left_open
 
 TWO = (0.02, 0.01), (0.5, 0.5)
 THREE = (0.3, 0.1, 0.03), (0.3, 0.4, 0.3)
@@ -188,8 +189,8 @@ def test_prices_prove_no_more_than_they_can():
     worse = designed(THREE, 4, assurance="contingent", participation_margin=0.5)
     worse = dataclasses.replace(worse, problem=contract.problem, proof=contract.proof)
     certificate = verify(worse)
-    if certificate.holds:
-        assert certificate.gap >= contract.objective - worse.objective - 1e-6
+    assert certificate.holds
+    assert certificate.gap >= contract.objective - worse.objective - 1e-6 > 0.0
 
 
 def test_margins_outside_options_and_an_uncertain_number():
@@ -259,3 +260,11 @@ def test_menus_leave_out_whom_no_menu_covers():
             assert (got <= table.reservation_utility[0] + 1e-7).all()
     with pytest.raises(InvalidInput, match="expected one to which every type contributes"):
         launch_from(dataclasses.replace(table, clause=None))
+
+
+@pytest.mark.parametrize("gap", [-1.0, np.nan, np.inf])
+def test_a_bound_that_a_contract_beats_proves_nothing(gap):
+    # as everywhere else: it is refuted, not a gap of nothing
+    form = small().form
+    assert left_open(gap, form)[0] is None
+    assert left_open(-1e-9, form) == (0.0, "")
