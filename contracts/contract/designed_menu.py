@@ -90,12 +90,13 @@ def designed_menu(problem: Problem) -> DesignedMenu:
     optimum (implicit differentiation), once: they can't be differentiated again.
 
     Args:
-        problem: a plain problem of a known number of participants whose loss is a mixture of exponentials (the
-            families power law, bound and exponential under any valuation), with costs that differ.
+        problem: a plain problem of a known number of participants whose loss is a mixture of exponentials (power
+            laws, bounds and exponentials, under most valuations), with costs that differ.
 
     Returns:
         The menu that `design_contract` finds before it searches globally. Without proof: use `design_contract`
-        for a contract to sign.
+        for a contract to sign. Derivatives are those of who is left out now: that leaving out somebody else, or
+        training alone, is just as good is not noticed.
 
     Raises:
         InvalidInput: what the problem has beyond this, single precision, or derivatives that do not exist: a

@@ -8,6 +8,7 @@ Table 1; for Hill's form, there called MMF: P. Morgan, L. P. Mercer and N. W. Fl
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Any
 
 from contracts.problem.curve import AccuracyCurve, set_parameter
@@ -35,9 +36,16 @@ class Sigmoid(AccuracyCurve):
         """No floor: accuracy is positive from the first datum."""
         return 0.0
 
-    def _logarithm(self, data: Any, xp: Any) -> Any:
-        """Exponent times the logarithm of data in units of the scale, finite at zero."""
-        return self.exponent * xp.log(xp.maximum(data / self.scale, NOTHING))
+    def shortfall(self, data: Any, xp: Any) -> Any:
+        """See `AccuracyCurve.shortfall`."""
+        share = data / self.scale
+        power = xp.exp(xp.minimum(self.exponent * xp.log(xp.maximum(share, NOTHING)), 700.0))
+        near = 1.0 - NOTHING**self.exponent * share / NOTHING  # all of it without data
+        return self.optimum * xp.where(share < NOTHING, near, self.left(power, xp))
+
+    @abstractmethod
+    def left(self, power: Any, xp: Any) -> Any:
+        """What is left of the loss, by data in units of the scale to the power of the exponent."""
 
 
 @register
@@ -59,10 +67,9 @@ class Weibull(Sigmoid):
     scale: Any = 100.0
     exponent: Any = 1.0
 
-    def shortfall(self, data: Any, xp: Any) -> Any:
-        """See `AccuracyCurve.shortfall`."""
-        left = xp.exp(-xp.exp(xp.minimum(self._logarithm(data, xp), 700.0)))
-        return self.optimum * _from_nothing(left, data / self.scale, self.exponent, xp)
+    def left(self, power: Any, xp: Any) -> Any:
+        """See `Sigmoid.left`."""
+        return xp.exp(-power)
 
 
 @register
@@ -84,13 +91,6 @@ class Hill(Sigmoid):
     scale: Any = 100.0
     exponent: Any = 1.0
 
-    def shortfall(self, data: Any, xp: Any) -> Any:
-        """See `AccuracyCurve.shortfall`."""
-        left = 1.0 / (1.0 + xp.exp(xp.minimum(self._logarithm(data, xp), 700.0)))
-        return self.optimum * _from_nothing(left, data / self.scale, self.exponent, xp)
-
-
-def _from_nothing(left: Any, share: Any, exponent: Any, xp: Any) -> Any:
-    """What is left of the loss, all of it without data."""
-    start = NOTHING**exponent
-    return xp.where(share < NOTHING, 1.0 - start * share / NOTHING, left)
+    def left(self, power: Any, xp: Any) -> Any:  # noqa: ARG002
+        """See `Sigmoid.left`."""
+        return 1.0 / (1.0 + power)
