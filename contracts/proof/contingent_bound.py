@@ -22,6 +22,7 @@ from contracts.problem.problem import Problem
 from contracts.problem.shape import concave_from
 from contracts.problem.standard_form import StandardForm
 from contracts.proof.released_bound import left_open, released_bound
+from contracts.proof.soundness import ROUNDING
 
 TURNS = 120
 GOLD = 0.5 * (5.0**0.5 - 1.0)
@@ -93,7 +94,8 @@ def bound_of(form: StandardForm, number: int, due: np.ndarray, prices: Prices) -
     each = np.where(there, np.maximum(asked, 0.0) / np.maximum(counts, 1), np.inf).min(axis=1)
     best = _most(plain, likely, weight, each, counts @ most)
     owed = (prices.participation * np.where(there, due, 0.0)).sum() + (truth.sum(axis=1) * margin).sum()
-    return float((best + free).sum() - owed)
+    # The largest value is found from below, and all of it is rounded.
+    return float((best + free).sum() - owed + ROUNDING * ((best + free).sum() + abs(owed)))
 
 
 def _most(
